@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The archive port: a remote place for named, mostly immutable files (a bucket or a directory).
+
+Names are relative, with slashes, without a leading one; the archive puts its own prefix before them.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Iterator, NamedTuple, Optional
+
+
+class StoredFile(NamedTuple):
+    """One file of a listing."""
+
+    name: str
+    size: int
+
+
+class Archive(abc.ABC):
+    """A store of named files. Safe for use by several threads.
+
+    Methods raise NotFound (the bucket or the file does not exist), Refused (credentials, policy), Unavailable (no
+    answer after the retries), Damaged (the bytes do not match their checksum); each with a sentence that names the
+    endpoint, the bucket and the file.
+    """
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Return where this is, for messages: never with secrets."""
+
+    @abc.abstractmethod
+    def put(self, name: str, data: bytes) -> None:
+        """Store bytes under a name, durable when this returns. Overwrites: use it for content-addressed names only."""
+
+    @abc.abstractmethod
+    def put_file(self, name: str, path: str) -> None:
+        """Store a local file under a name, streaming it."""
+
+    @abc.abstractmethod
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Store bytes under a name that must not exist yet; atomically.
+
+        Returns False when the name is taken by other bytes. A retry that meets its own earlier success (the same
+        bytes are there) returns True.
+        """
+
+    @abc.abstractmethod
+    def get(self, name: str) -> bytes:
+        """Return the whole content.
+
+        :raises NotFound: there is no such file.
+        """
+
+    @abc.abstractmethod
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return length bytes from offset; fewer only where the file ends."""
+
+    @abc.abstractmethod
+    def size(self, name: str) -> Optional[int]:
+        """Return the size in bytes, None where there is no such file (one HEAD request)."""
+
+    @abc.abstractmethod
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        """Yield all files whose name starts with prefix, by name. For checks and garbage collection only."""
+
+    @abc.abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove a file; no error where there is none."""

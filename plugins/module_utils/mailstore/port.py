@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The mail server port: everything the engine asks of a live mail server.
+
+An adapter implements MailStore; nothing above this room knows which one it talks to. The conformance suite in
+tests/conformance/ says what each method has to do, and every adapter passes it, minus what it declares in its
+capabilities.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..model.state import Entry, ItemState
+
+
+class Capabilities(NamedTuple):
+    """What an adapter can hold. A restore reports what it cannot, and drops nothing silently."""
+
+    item_kinds: FrozenSet[str]
+    """Item kinds that can be written."""
+    entry_kinds: FrozenSet[str]
+    """Directory entry kinds that can be written."""
+    keeps_entry_ids: bool
+    """True where an entry can be created with the id that it had."""
+    volumes: bool
+    """True where the store has volumes, compression, a redo log and deduplication (mailstore.volumes.Volumes)."""
+
+
+class Changes(NamedTuple):
+    """What changed in one mailbox since a token."""
+
+    token: str
+    """The token to give next time; opaque to the engine."""
+    full: bool
+    """True: the items are all there are, and what is not among them does not exist any more."""
+    items: Iterable[ItemState]
+    """The new photograph of each added or changed item; folders before what lies in them. May be a generator."""
+    deleted: Sequence[str]
+    """Ids of items that are gone; empty when full."""
+
+
+class NewItem(NamedTuple):
+    """One item to be written."""
+
+    origin: str
+    """Id of the item in the backup; with the import id it makes the write repeatable."""
+    state: ItemState
+    """What to write. Folder and tag ids are already those of this mailbox; item_id is ignored (the store gives one)."""
+    blob: Optional[bytes] = None
+    """The content, for kinds that have one."""
+
+
+class Written(NamedTuple):
+    """What became of one NewItem."""
+
+    origin: str
+    item_id: str
+    """Id in this mailbox; empty when the item was refused."""
+    existed: bool = False
+    """True when an earlier call with the same import id had written it; nothing was done now."""
+    error: str = ""
+    """Why the mail server refused the item, in its words; empty when it is there."""
+
+
+class MailStore(abc.ABC):
+    """A live mail server. Used by one thread; a worker of its own opens its own.
+
+    Methods raise NotFound for an unknown account or item, Refused when the server says no, and Unavailable when it
+    does not answer; each with a sentence that names the server, the account and the item.
+    """
+
+    @abc.abstractmethod
+    def server_id(self) -> str:
+        """Return the UUID of this server."""
+
+    @abc.abstractmethod
+    def capabilities(self) -> Capabilities:
+        """Return what this server can hold."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release connections and files. Further calls are errors."""
+
+    # -- the directory ---------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def entries(self, kind: str) -> Iterator[Entry]:
+        """Yield all entries of one of kinds.ENTRY_KINDS, ordered by name, system accounts included."""
+
+    @abc.abstractmethod
+    def find_entry(self, kind: str, name_or_id: str) -> Optional[Entry]:
+        """Return the entry with this name (case does not matter) or id, None if there is none. Aliases do not count."""
+
+    @abc.abstractmethod
+    def create_entry(self, entry: Entry) -> Entry:
+        """Create an entry with its id (if keeps_entry_ids), attributes, aliases, members and signatures.
+
+        An account gets its mailbox with the system folders. Returns the entry as it is now, with its real id.
+        :raises AlreadyExists: the name, an alias or the id is taken.
+        :raises NotFound: the domain of an account does not exist.
+        """
+
+    @abc.abstractmethod
+    def update_entry(self, entry: Entry) -> bool:
+        """Make the entry with entry.entry_id have these attributes, aliases, members and signatures.
+
+        Attributes not named are left alone; one with no values is unset. Aliases and members are added to those
+        there; none is removed. Signatures replace those of the same id. Returns True if anything changed.
+        """
+
+    @abc.abstractmethod
+    def delete_entry(self, kind: str, entry_id: str) -> None:
+        """Delete an entry; an account with its mailbox."""
+
+    # -- reading a mailbox -----------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def tokens(self) -> Iterator[Tuple[str, str]]:
+        """Yield (account id, present change token) of every account, cheaply: unequal means "look at changes"."""
+
+    @abc.abstractmethod
+    def changes(self, account_id: str, since: str = "") -> Changes:
+        """Return what changed since a token; everything when since is empty or the server cannot tell any more."""
+
+    @abc.abstractmethod
+    def item(self, account_id: str, item_id: str) -> Optional[ItemState]:
+        """Return one item's present state, None if it is not there."""
+
+    @abc.abstractmethod
+    def folders(self, account_id: str) -> List[ItemState]:
+        """Return all folders and mountpoints, parents before children. The root has the empty name and folder."""
+
+    @abc.abstractmethod
+    def read_blob(self, account_id: str, item_id: str) -> bytes:
+        """Return the present content of an item, byte for byte.
+
+        :raises Damaged: the store has lost or altered it.
+        """
+
+    # -- writing a mailbox -----------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def write_items(self, account_id: str, batch: Sequence[NewItem], import_id: str = "") -> List[Written]:
+        """Add items, each once.
+
+        With an import id, an item whose origin was written under that import before is recognised, even after a
+        crash, and comes back with existed=True. When this returns, what it reports as written is durable. A refused
+        item never stops the others. Without an import id every item is new.
+        """
+
+    @abc.abstractmethod
+    def imported(self, account_id: str, import_id: str) -> Iterator[Tuple[str, str]]:
+        """Yield (origin, item id) of all that was written under an import, in the order of writing."""
+
+    @abc.abstractmethod
+    def map_imported(self, account_id: str, import_id: str, pairs: Sequence[Tuple[str, str]]) -> None:
+        """Record that an origin is the given item of this mailbox already (an existing folder, tag, mountpoint)."""
+
+    @abc.abstractmethod
+    def update_item(self, account_id: str, state: ItemState, blob: Optional[bytes] = None) -> None:
+        """Give an existing item this folder, name, flags, tags, date and attributes; and this content if given."""
+
+    @abc.abstractmethod
+    def delete_items(self, account_id: str, item_ids: Sequence[str]) -> None:
+        """Remove items for good (a folder with all in it). Unknown ids are ignored."""

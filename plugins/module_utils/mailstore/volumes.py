@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Volumes: where a mail store keeps its blobs. Offered by adapters whose capabilities say so."""
+
+from __future__ import annotations
+
+import abc
+from typing import List, NamedTuple, Optional
+
+PRIMARY = "primary"
+SECONDARY = "secondary"
+
+
+class Volume(NamedTuple):
+    """A place of live blobs (reference, section 1 "Volume")."""
+
+    volume_id: str
+    name: str
+    """Case-sensitive (R-312)."""
+    volume_type: str
+    """PRIMARY or SECONDARY."""
+    path: str
+    compressed: bool = False
+    compression_threshold: int = 4096
+    """Bytes; smaller blobs are never compressed."""
+    current: bool = False
+    """New blobs go to the current primary volume; moved ones to the current secondary volume."""
+
+
+class Deduplication(NamedTuple):
+    """The counters that the vendor documents for doDeduplicate (reference, section 3.5)."""
+
+    checked_mailboxes: int
+    duplicated_blobs: int
+    """Duplicates found; with dry_run False each has been replaced by a link."""
+    already_deduplicated_blobs: int
+    skipped_blobs: int
+    """Unreadable or missing."""
+    invalid_digests: int
+    """The content is not what its digest says."""
+    space_saved: int
+    """Bytes; with dry_run what would be saved."""
+
+
+class Volumes(abc.ABC):
+    """The administration of volumes. Implemented beside MailStore by the same adapter."""
+
+    @abc.abstractmethod
+    def volumes(self) -> List[Volume]:
+        """Return all volumes, primary before secondary, by name."""
+
+    @abc.abstractmethod
+    def create_volume(self, volume: Volume) -> Volume:
+        """Create a volume (its volume_id is ignored) and its directory; current is honoured."""
+
+    @abc.abstractmethod
+    def update_volume(self, volume: Volume) -> bool:
+        """Give the volume with volume.volume_id these properties; True if anything changed.
+
+        Making one current makes the former one not current; a change of compression affects new blobs only.
+        """
+
+    @abc.abstractmethod
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete an empty volume that is not current.
+
+        :raises Refused: it is current or holds blobs.
+        """
+
+    @abc.abstractmethod
+    def deduplicate(self, volume_id: Optional[str] = None, dry_run: bool = False) -> Deduplication:
+        """Find identical blobs of a volume (or of all, each for itself) and keep one of each."""
+
+    @abc.abstractmethod
+    def redo_log(self) -> bool:
+        """Return whether each transaction is written to the redo log first."""
+
+    @abc.abstractmethod
+    def set_redo_log(self, enabled: bool) -> bool:
+        """Switch the redo log; True if that was a change."""
