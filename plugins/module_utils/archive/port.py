@@ -10,7 +10,8 @@ Names are relative, with slashes, without a leading one; the archive puts its ow
 from __future__ import annotations
 
 import abc
-from typing import Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
 
 class StoredFile(NamedTuple):

@@ -12,7 +12,8 @@ capabilities.
 from __future__ import annotations
 
 import abc
-from typing import FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ..model.state import Entry, ItemState
 
