@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 
 class StoredFile(NamedTuple):
@@ -61,7 +61,7 @@ class Archive(abc.ABC):
         """Return length bytes from offset; fewer only where the file ends."""
 
     @abc.abstractmethod
-    def size(self, name: str) -> Optional[int]:
+    def size(self, name: str) -> int | None:
         """Return the size in bytes, None where there is no such file (one HEAD request)."""
 
     @abc.abstractmethod

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Iterator, Sequence
-from typing import FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 from ..model.state import Entry, ItemState
 
@@ -21,9 +21,9 @@ from ..model.state import Entry, ItemState
 class Capabilities(NamedTuple):
     """What an adapter can hold. A restore reports what it cannot, and drops nothing silently."""
 
-    item_kinds: FrozenSet[str]
+    item_kinds: frozenset[str]
     """Item kinds that can be written."""
-    entry_kinds: FrozenSet[str]
+    entry_kinds: frozenset[str]
     """Directory entry kinds that can be written."""
     keeps_entry_ids: bool
     """True where an entry can be created with the id that it had."""
@@ -51,7 +51,7 @@ class NewItem(NamedTuple):
     """Id of the item in the backup; with the import id it makes the write repeatable."""
     state: ItemState
     """What to write. Folder and tag ids are already those of this mailbox; item_id is ignored (the store gives one)."""
-    blob: Optional[bytes] = None
+    blob: bytes | None = None
     """The content, for kinds that have one."""
 
 
@@ -93,7 +93,7 @@ class MailStore(abc.ABC):
         """Yield all entries of one of kinds.ENTRY_KINDS, ordered by name, system accounts included."""
 
     @abc.abstractmethod
-    def find_entry(self, kind: str, name_or_id: str) -> Optional[Entry]:
+    def find_entry(self, kind: str, name_or_id: str) -> Entry | None:
         """Return the entry with this name (case does not matter) or id, None if there is none. Aliases do not count."""
 
     @abc.abstractmethod
@@ -120,7 +120,7 @@ class MailStore(abc.ABC):
     # -- reading a mailbox -----------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def tokens(self) -> Iterator[Tuple[str, str]]:
+    def tokens(self) -> Iterator[tuple[str, str]]:
         """Yield (account id, present change token) of every account, cheaply: unequal means "look at changes"."""
 
     @abc.abstractmethod
@@ -128,11 +128,11 @@ class MailStore(abc.ABC):
         """Return what changed since a token; everything when since is empty or the server cannot tell any more."""
 
     @abc.abstractmethod
-    def item(self, account_id: str, item_id: str) -> Optional[ItemState]:
+    def item(self, account_id: str, item_id: str) -> ItemState | None:
         """Return one item's present state, None if it is not there."""
 
     @abc.abstractmethod
-    def folders(self, account_id: str) -> List[ItemState]:
+    def folders(self, account_id: str) -> list[ItemState]:
         """Return all folders and mountpoints, parents before children. The root has the empty name and folder."""
 
     @abc.abstractmethod
@@ -145,7 +145,7 @@ class MailStore(abc.ABC):
     # -- writing a mailbox -----------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def write_items(self, account_id: str, batch: Sequence[NewItem], import_id: str = "") -> List[Written]:
+    def write_items(self, account_id: str, batch: Sequence[NewItem], import_id: str = "") -> list[Written]:
         """Add items, each once.
 
         With an import id, an item whose origin was written under that import before is recognised, even after a
@@ -154,15 +154,15 @@ class MailStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    def imported(self, account_id: str, import_id: str) -> Iterator[Tuple[str, str]]:
+    def imported(self, account_id: str, import_id: str) -> Iterator[tuple[str, str]]:
         """Yield (origin, item id) of all that was written under an import, in the order of writing."""
 
     @abc.abstractmethod
-    def map_imported(self, account_id: str, import_id: str, pairs: Sequence[Tuple[str, str]]) -> None:
+    def map_imported(self, account_id: str, import_id: str, pairs: Sequence[tuple[str, str]]) -> None:
         """Record that an origin is the given item of this mailbox already (an existing folder, tag, mountpoint)."""
 
     @abc.abstractmethod
-    def update_item(self, account_id: str, state: ItemState, blob: Optional[bytes] = None) -> None:
+    def update_item(self, account_id: str, state: ItemState, blob: bytes | None = None) -> None:
         """Give an existing item this folder, name, flags, tags, date and attributes; and this content if given."""
 
     @abc.abstractmethod

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import abc
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 PRIMARY = "primary"
 SECONDARY = "secondary"
@@ -48,7 +48,7 @@ class Volumes(abc.ABC):
     """The administration of volumes. Implemented beside MailStore by the same adapter."""
 
     @abc.abstractmethod
-    def volumes(self) -> List[Volume]:
+    def volumes(self) -> list[Volume]:
         """Return all volumes, primary before secondary, by name."""
 
     @abc.abstractmethod
@@ -70,7 +70,7 @@ class Volumes(abc.ABC):
         """
 
     @abc.abstractmethod
-    def deduplicate(self, volume_id: Optional[str] = None, dry_run: bool = False) -> Deduplication:
+    def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:
         """Find identical blobs of a volume (or of all, each for itself) and keep one of each."""
 
     @abc.abstractmethod

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple, Union
 
 from . import kinds
 
@@ -30,7 +30,7 @@ class ItemState(NamedTuple):
     """Name of a folder, tag, mountpoint, document, data source or filter set ("incoming", "outgoing")."""
     flags: str = ""
     """Sorted flag letters in the vendor's alphabet (interfaces, section 6); 'u' is unread, 'x' is IMAP \\Deleted."""
-    tags: Tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     """Sorted ids of tag items of the same mailbox."""
     date: int = 0
     """When it was received or created, UTC milliseconds."""
@@ -41,9 +41,9 @@ class ItemState(NamedTuple):
     attrs: Mapping[str, Any] = NO_ATTRS
     """What only this kind has, as JSON values; docs/model.md lists the keys by kind."""
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the state as a JSON object; empty values are left out, the item id too (its transaction has it)."""
-        record: Dict[str, Any] = {"kind": self.kind}
+        record: dict[str, Any] = {"kind": self.kind}
         if self.folder:
             record["folder"] = self.folder
         if self.name:
@@ -72,18 +72,18 @@ class Entry(NamedTuple):
     """One of kinds.ENTRY_KINDS."""
     name: str
     """E-mail address, domain name or COS name."""
-    attrs: Mapping[str, Tuple[str, ...]] = NO_ATTRS
+    attrs: Mapping[str, tuple[str, ...]] = NO_ATTRS
     """Directory attributes by their Carbonio/Zimbra names, each with its values; userPassword holds the hash."""
-    aliases: Tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     """Further addresses of an account or list."""
-    members: Tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     """Addresses of a list's members."""
-    signatures: Tuple[Mapping[str, str], ...] = ()
+    signatures: tuple[Mapping[str, str], ...] = ()
     """Signatures of an account: id, name, type (text/plain or text/html), content."""
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the entry as a JSON object; empty values are left out."""
-        record: Dict[str, Any] = {"kind": self.kind, "entry_id": self.entry_id, "name": self.name}
+        record: dict[str, Any] = {"kind": self.kind, "entry_id": self.entry_id, "name": self.name}
         if self.attrs:
             record["attrs"] = {key: list(values) for key, values in sorted(self.attrs.items())}
         if self.aliases:
@@ -122,7 +122,7 @@ class Transaction(NamedTuple):
     """Item id; ACCOUNT_ITEM for the account itself; the entry's UUID for what lies in SERVER."""
     kind: str
     """Kind of the item, known also for deletions."""
-    state: Optional[State]
+    state: State | None
     """The photograph; None for a deletion."""
 
 
