@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The house of docs/architecture.md, held up by a test: imports run from the top to the bottom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+PACKAGE = "ansible_collections.restante.carbonio.plugins.module_utils"
+
+FLOOR = {
+    "model": 1,
+    "backup": 2, "archive": 2, "mailstore": 2,
+    "operations": 3,
+    "scan": 4, "restore": 4, "exchange": 4,
+    "runtime": 5,
+    "cli": 6,
+}
+SEPARATE = {"backup", "archive", "mailstore"}
+
+SOURCES = sorted(MODULE_UTILS.rglob("*.py"))
+
+
+def imported_rooms(source: Path) -> set[str]:
+    """Return the rooms of the house that a source file imports from."""
+    package = list(source.relative_to(MODULE_UTILS).parent.parts)
+    rooms = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package[: len(package) - node.level + 1] + (node.module or "").split(".")
+            elif (node.module or "").startswith(PACKAGE):
+                base = (node.module or "")[len(PACKAGE) + 1:].split(".")
+            else:
+                continue
+            base = [part for part in base if part]
+            rooms.update([base[0]] if base else [alias.name for alias in node.names])
+    return rooms
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(MODULE_UTILS)))
+def test_a_room_imports_only_from_below(source: Path) -> None:
+    room = source.relative_to(MODULE_UTILS).parts[0].replace(".py", "")
+    for other in imported_rooms(source) - {room}:
+        assert FLOOR[other] <= FLOOR[room], f"{source.name} of {room} imports {other}, which is above it"
+        assert not {room, other} <= SEPARATE, f"{source.name} of {room} imports {other}, which is beside it"
+
+
+def test_the_check_sees_every_room() -> None:
+    assert {path.relative_to(MODULE_UTILS).parts[0].replace(".py", "") for path in SOURCES} <= set(FLOOR)
