@@ -1,0 +1,47 @@
+# restante.carbonio. `make drill` shows it at work, `make test` proves it; both make what they need under build/.
+
+PYTHON ?= python3
+# A folder of mail for the drill (default: a mailbox that the project generates).
+CORPUS ?=
+# How much `make bench` measures: full or small.
+SCALE ?= full
+
+DRILL_ENV := build/env-drill
+TEST_ENV := build/env-test
+LINT := ruff mypy changelog docs ansible-lint
+SUITES := unit engine playbooks drill-tests bench-tests
+
+.PHONY: help drill test lint sanity $(SUITES) bench env-drill env-test clean
+
+help:
+	@echo "make drill [CORPUS=folder]    rehearse the S3 recovery on this machine (under 2 minutes)"
+	@echo "make test                     all that CI runs"
+	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
+	@echo "make unit | engine | playbooks | drill-tests | bench-tests    one suite of tests"
+	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"
+	@echo "make clean                    remove build/"
+	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"
+
+drill: env-drill
+	@PYTHONPATH=build/collections $(DRILL_ENV)/bin/python -m tools.drill $(if $(CORPUS),--corpus "$(CORPUS)")
+
+test: env-test
+	@$(TEST_ENV)/bin/python tools/testrun.py
+
+lint: env-test
+	@$(TEST_ENV)/bin/python tools/testrun.py $(LINT)
+
+sanity: env-test
+	@$(TEST_ENV)/bin/python tools/testrun.py sanity
+
+$(SUITES): env-test
+	@$(TEST_ENV)/bin/python tools/testrun.py $(@:-tests=)
+
+bench: env-test
+	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE)
+
+env-drill env-test:
+	@$(PYTHON) tools/environment.py $(@:env-%=%)
+
+clean:
+	rm -rf build

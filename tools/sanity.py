@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run `ansible-test sanity` on a copy of the checkout, with nothing ignored.
+
+    build/env-test/bin/python tools/sanity.py [arguments of ansible-test sanity]
+
+ansible-test wants to be inside .../ansible_collections/restante/carbonio, so it runs in build/sanity/, on what git
+knows or would take. It makes small virtual environments of its own and would download a script that installs pip into
+them; it finds a script in its cache instead that has this environment's pip do so, from the package index alone. All
+that it keeps is under build/sanity/home.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SANITY = CHECKOUT / "build" / "sanity"
+COPY = SANITY / "ansible_collections" / "restante" / "carbonio"
+HOME = SANITY / "home"
+
+GET_PIP = f"""\
+import subprocess
+import sys
+
+wanted = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([{sys.executable!r}, "-m", "pip", "--python", sys.executable, "install", "-q", *wanted]))
+"""
+
+
+def copy_checkout() -> None:
+    """Copy what git knows, and new files that it does not ignore, as the working tree has them now."""
+    listing = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                             cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
+    if COPY.exists():
+        shutil.rmtree(COPY)
+    for name in filter(None, os.fsdecode(listing.stdout).split("\0")):
+        source, target = CHECKOUT / name, COPY / name
+        if source.is_file():  # one that was removed but is still in the index is not
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    # A repository of its own: otherwise ansible-test asks that of the checkout, which ignores build/.
+    subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
+
+
+def put_get_pip() -> None:
+    """Put the pip installer where ansible-test looks for the one that it would download."""
+    from ansible_test._internal import python_requirements  # of this environment's ansible-core
+
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in re.findall(r"pip='([\d.]+)'", Path(python_requirements.__file__).read_text(encoding="utf-8")):
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
+
+
+def main() -> int:
+    copy_checkout()
+    put_get_pip()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = dict(os.environ, HOME=str(HOME), PATH=path)
+    environment.setdefault("XDG_CONFIG_HOME", str(Path.home() / ".config"))  # pip's own settings stay in force
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = ["ansible-test", "sanity", "--local", "--python", python, "--requirements", "--color", "no"]
+    return subprocess.run([*command, *sys.argv[1:]], cwd=COPY, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the phases of `make test`, all of them or those named, and close with one line of counts.
+
+    build/env-test/bin/python tools/testrun.py [phase ...]
+
+A check (ruff, mypy, ...) counts as one test. A failed phase does not hide the next one, but fails the run. Where the
+environment variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is
+excused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import NamedTuple
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+RESULTS = CHECKOUT / "build" / "test"
+TOOLS = Path(sys.executable).parent
+
+CHECKS = {
+    "ruff": ["ruff", "check", "."],
+    "mypy": ["mypy"],
+    "changelog": ["antsibull-changelog", "lint"],
+    "docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."],
+    "ansible-lint": ["ansible-lint"],
+    "sanity": ["python", "tools/sanity.py"],
+}
+SUITES = {
+    "unit": ["tests/unit", "tests/conformance"],
+    "engine": ["tests/engine"],
+    "playbooks": ["tests/playbooks"],
+    "drill": ["tests/drill"],
+    "bench": ["tests/bench"],
+}
+
+
+class Counts(NamedTuple):
+    """How many tests did what."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def call(command: list[str]) -> int:
+    """Run a command of the test environment from the checkout, its output going where ours goes."""
+    environment = dict(
+        os.environ,
+        PATH=f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / "build" / "collections"),
+    )
+    command = [str(TOOLS / command[0]), *command[1:]]
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+
+
+def run_check(name: str) -> Counts:
+    """Run one check; it passes or fails as a whole."""
+    return Counts(failed=1) if call(CHECKS[name]) else Counts(passed=1)
+
+
+def run_suite(name: str, workers: int) -> Counts:
+    """Run one pytest suite and count by its JUnit file; a run that could not report has failed."""
+    report = RESULTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    options = [f"--numprocesses={workers}", "--dist=loadfile", "-q", f"--junitxml={report}"]
+    status = call(["pytest", *SUITES[name], *options])
+    if not report.is_file():
+        return Counts(failed=1)
+    counts = [suite.attrib for suite in ElementTree.parse(report).getroot().iter("testsuite")]
+    failed = sum(int(suite["failures"]) + int(suite["errors"]) for suite in counts)
+    skipped = sum(int(suite["skipped"]) for suite in counts)
+    passed = sum(int(suite["tests"]) for suite in counts) - failed - skipped
+    if status and not failed:  # it stopped before the end, or found no test
+        failed = 1
+    return Counts(passed, failed, skipped)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the phases of the tests.")
+    parser.add_argument("phases", nargs="*", metavar="phase", default=[], help=", ".join([*CHECKS, *SUITES]))
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="pytest processes")
+    arguments = parser.parse_args()
+    phases = arguments.phases or [*CHECKS, *SUITES]
+    unknown = set(phases) - set(CHECKS) - set(SUITES)
+    if unknown:
+        parser.error(f"there is no phase {', '.join(sorted(unknown))}")
+
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for phase in phases:
+        print(f"\n==== {phase} ====", flush=True)
+        started = time.monotonic()
+        results[phase] = run_check(phase) if phase in CHECKS else run_suite(phase, arguments.workers)
+        print(f"==== {phase}: {time.monotonic() - started:.0f} s", flush=True)
+
+    total = Counts(*(sum(column) for column in zip(*results.values())))
+    print()
+    for phase, counts in results.items():
+        if counts.failed or counts.skipped:
+            print(f"{phase}: {counts.failed} failed, {counts.skipped} skipped (the reasons are above)")
+    excused = total.skipped == 0 or not os.environ.get("CI")
+    if not excused:
+        print("In CI a skipped test is a failure: install what it needs.")
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 0 if total.failed == 0 and excused else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
