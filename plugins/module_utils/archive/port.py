@@ -10,7 +10,7 @@ Names are relative, with slashes, without a leading one; the archive puts its ow
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -65,8 +65,15 @@ class Archive(abc.ABC):
         """Return the size in bytes, None where there is no such file (one HEAD request)."""
 
     @abc.abstractmethod
-    def list(self, prefix: str) -> Iterator[StoredFile]:
-        """Yield all files whose name starts with prefix, by name. For checks and garbage collection only."""
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredFile]:
+        """Yield the files whose name starts with prefix and sorts after another, by name.
+
+        Listing all of it is for checks and garbage collection only: a prefix can hold millions of commits.
+        """
+
+    @abc.abstractmethod
+    def folders(self) -> Sequence[str]:
+        """Return the names of the folders at the top, sorted: where servers share a prefix, their ids."""
 
     @abc.abstractmethod
     def delete(self, name: str) -> None:

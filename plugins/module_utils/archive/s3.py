@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An archive in an S3 bucket: AWS or any S3-compatible server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, Union
+
+from ..model.errors import NotFound, Refused, Unavailable
+from .files import reading
+from .port import Archive, StoredFile
+from .s3_client import S3Settings, connect, error_code, explained
+
+__all__ = ["S3Archive", "S3Settings"]
+
+Body = Union[bytes, IO[bytes]]
+
+_TAKEN = frozenset(("PreconditionFailed", "412"))
+_RACE = frozenset(("ConditionalRequestConflict", "OperationAborted"))
+"""What AWS answers while another request for the same name is being carried out."""
+
+
+class S3Archive(Archive):
+    """Files of a bucket, under a prefix. Makes no request when constructed.
+
+    :raises InvalidInput: boto3 is missing, or a setting cannot be used.
+    """
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._settings = settings
+        self._client = connect(settings)
+        # A client of its own, because the boto3 that distributions ship cannot ask for the condition in a call.
+        self._careful_client = connect(settings)
+        self._careful_client.meta.events.register("before-call.s3.PutObject", _never_overwrite)
+        self._prefix = settings.prefix.strip("/") + "/" if settings.prefix.strip("/") else ""
+        self._bucket_seen = False
+
+    def __repr__(self) -> str:
+        return f"S3Archive({self.describe()})"
+
+    def describe(self) -> str:
+        return self._settings.where()
+
+    def put(self, name: str, data: bytes) -> None:
+        self._put(self._client, name, data, len(data), hashlib.sha256(data).digest())
+
+    def put_file(self, name: str, path: str) -> None:
+        with reading(path) as file:
+            digest = hashlib.sha256()
+            for piece in iter(lambda: file.read(1 << 20), b""):
+                digest.update(piece)
+            size = file.seek(0, 1)
+            file.seek(0)
+            self._put(self._client, name, file, size, digest.digest())
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        for pause in self._pauses():
+            try:
+                self._put(self._careful_client, name, data, len(data), hashlib.sha256(data).digest())
+                return True
+            except Refused as error:
+                code = error_code(error.__cause__)
+                if code in _TAKEN:
+                    break
+                if code not in _RACE or pause is None:
+                    raise
+                time.sleep(pause)
+        # A request that timed out may have succeeded, and its retry then met itself.
+        return self.get(name) == data
+
+    def get(self, name: str) -> bytes:
+        return self._read(name, {})[0]
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        try:
+            data, partial = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"})
+        except Refused as error:
+            if error_code(error.__cause__) in ("InvalidRange", "416"):  # the file ends before it
+                return b""
+            raise
+        return data if partial else data[offset:offset + length]
+
+    def size(self, name: str) -> int | None:
+        try:
+            with explained(self._settings, "look for", name):
+                return self._client.head_object(Bucket=self._settings.bucket, Key=self._prefix + name)["ContentLength"]
+        except NotFound:
+            self._check_bucket()
+            return None
+
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredFile]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._settings.bucket,
+            Prefix=self._prefix + prefix,
+            StartAfter=self._prefix + after if after else "",
+        )
+        with explained(self._settings, "list"):
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield StoredFile(entry["Key"][len(self._prefix):], entry["Size"])
+
+    def folders(self) -> Sequence[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._settings.bucket, Prefix=self._prefix, Delimiter="/"
+        )
+        with explained(self._settings, "list"):
+            return sorted(
+                entry["Prefix"][len(self._prefix):-1] for page in pages for entry in page.get("CommonPrefixes", ())
+            )
+
+    def delete(self, name: str) -> None:
+        with explained(self._settings, "delete", name):
+            self._client.delete_object(Bucket=self._settings.bucket, Key=self._prefix + name)
+
+    def _put(self, client: Any, name: str, body: Body, size: int, digest: bytes) -> None:
+        arguments = {}
+        if self._settings.storage_class and size >= self._settings.storage_class_from:
+            arguments["StorageClass"] = self._settings.storage_class
+        with explained(self._settings, "write", name):
+            client.put_object(
+                Bucket=self._settings.bucket,
+                Key=self._prefix + name,
+                Body=body,
+                ContentLength=size,
+                ChecksumSHA256=base64.b64encode(digest).decode(),
+                **arguments,
+            )
+
+    def _read(self, name: str, arguments: dict[str, Any]) -> tuple[bytes, bool]:
+        """Return the content, and whether it is only the range that was asked for: a server may ignore Range."""
+        for pause in self._pauses():
+            with explained(self._settings, "read", name):
+                answer = self._client.get_object(
+                    Bucket=self._settings.bucket, Key=self._prefix + name, **arguments
+                )
+            try:
+                with explained(self._settings, "read", name):
+                    return answer["Body"].read(), "ContentRange" in answer
+            except Unavailable:  # boto3 tries again until the answer begins, but not when it breaks off later
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last pause is None")
+
+    def _pauses(self) -> Iterator[float | None]:
+        """Yield the seconds to wait after each attempt that failed, None after the last one."""
+        for attempt in range(self._settings.attempts - 1):
+            yield min(0.1 * 2 ** attempt, 5)
+        yield None
+
+    def _check_bucket(self) -> None:
+        """Tell a missing bucket from a missing file: the answers to HEAD are the same."""
+        if not self._bucket_seen:
+            try:
+                with explained(self._settings, "look for"):
+                    self._client.head_bucket(Bucket=self._settings.bucket)
+            except NotFound as error:
+                raise NotFound(
+                    f"There is no bucket {self._settings.bucket} at {self._settings.endpoint or 'AWS'}. Check its "
+                    "name, or create it."
+                ) from error
+            self._bucket_seen = True
+
+
+def _never_overwrite(params: dict[str, Any], **_: object) -> None:
+    params["headers"]["If-None-Match"] = "*"

@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection to an object store: its settings, a tuned boto3 client, and what its errors mean in a sentence.
+
+This is the only place of the collection that imports boto3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..model.errors import InvalidInput, NotFound, Refused, RestanteError, Unavailable
+
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConfigNotFound,
+        NoCredentialsError,
+        NoRegionError,
+        ParamValidationError,
+        PartialCredentialsError,
+        ProfileNotFound,
+        SSLError,
+    )
+
+    BOTO3_MISSING = ""
+except ImportError:
+    BOTO3_MISSING = traceback.format_exc()
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclasses.dataclass(frozen=True)
+class S3Settings:
+    """Where a bucket is and how to get in. Secrets never show in its repr.
+
+    What is left empty is found by boto3's own chain: environment, profile, instance role; AWS's endpoint and region.
+    """
+
+    bucket: str
+    prefix: str = ""
+    """Put before every name, with a slash between them."""
+    region: str = ""
+    endpoint: str = ""
+    """URL of an S3-compatible server; empty for AWS."""
+    access_key: str = ""
+    secret_key: str = dataclasses.field(default="", repr=False)
+    session_token: str = dataclasses.field(default="", repr=False)
+    profile: str = ""
+    signature_version: str = "v4"
+    """"v4", or "v2" for old servers."""
+    addressing: str = ""
+    """"path" or "virtual"; empty means path for a given endpoint and boto3's choice for AWS."""
+    storage_class: str = ""
+    """Storage class of new files of storage_class_from bytes and more (R-292); empty for the bucket's default."""
+    storage_class_from: int = 65536
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    connections: int = 32
+    """Connections kept open, and therefore the number of requests in flight."""
+    attempts: int = 5
+    """Tries of a request that met a time-out, a broken connection, an overload or a server error."""
+    connect_timeout: float = 10
+    read_timeout: float = 60
+    """Both in seconds, of one try."""
+
+    def where(self) -> str:
+        """Return the bucket, prefix and endpoint for a message."""
+        path = f"{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
+        return f"s3://{path} at {self.endpoint or 'AWS'}"
+
+
+def connect(settings: S3Settings) -> S3Client:
+    """Return a client for these settings; it makes no request. Safe for use by several threads.
+
+    :raises InvalidInput: boto3 is missing, or a setting cannot be used.
+    """
+    if BOTO3_MISSING:
+        raise InvalidInput("S3 needs the Python library boto3: apt install python3-boto3, or pip install boto3.")
+    _check(settings)
+    options: dict[str, Any] = {
+        "max_pool_connections": settings.connections,
+        "tcp_keepalive": True,
+        "connect_timeout": settings.connect_timeout,
+        "read_timeout": settings.read_timeout,
+        "retries": {"mode": "standard", "total_max_attempts": settings.attempts},
+        "signature_version": "s3" if settings.signature_version == "v2" else "s3v4",
+        "s3": {
+            "addressing_style": settings.addressing or ("path" if settings.endpoint else "auto"),
+            # The server then refuses an upload that was altered on its way, also where it knows no checksums.
+            "payload_signing_enabled": True,
+        },
+        # Checksums that were not asked for are refused, or ignored, by many S3-compatible servers.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    with explained(settings, "connect"):
+        session = boto3.Session(
+            aws_access_key_id=settings.access_key or None,
+            aws_secret_access_key=settings.secret_key or None,
+            aws_session_token=settings.session_token or None,
+            profile_name=settings.profile or None,
+            region_name=settings.region or None,
+        )
+        try:
+            return session.client(
+                "s3",
+                endpoint_url=settings.endpoint or None,
+                # A server of one's own has no regions, but a signature names one.
+                region_name=settings.region or session.region_name or "us-east-1",
+                verify=settings.ca_file or None,
+                config=Config(**{key: value for key, value in options.items() if key in Config.OPTION_DEFAULTS}),
+            )
+        except ValueError as error:  # botocore's word for an endpoint that is no URL
+            raise InvalidInput(f"{settings.endpoint!r} is not the URL of an S3 endpoint.") from error
+
+
+def _check(settings: S3Settings) -> None:
+    if not settings.bucket:
+        raise InvalidInput("The name of the bucket is missing.")
+    if bool(settings.access_key) != bool(settings.secret_key):
+        missing = "secret" if settings.access_key else "access key"
+        raise InvalidInput(f"The {missing} for bucket {settings.bucket} is missing: give both keys, or none of them.")
+    if settings.signature_version not in ("v2", "v4"):
+        raise InvalidInput(f"Signature version {settings.signature_version!r} is unknown: it is v4 or v2.")
+    if settings.addressing not in ("", "path", "virtual"):
+        raise InvalidInput(f"Addressing {settings.addressing!r} is unknown: it is path or virtual.")
+    if settings.endpoint:
+        try:
+            url = urlsplit(settings.endpoint)
+            usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+        except ValueError:
+            url, usable = urlsplit(""), False
+        if url.username or url.password:
+            raise InvalidInput(f"The endpoint of bucket {settings.bucket} must not hold a user name or password.")
+        if not usable:
+            raise InvalidInput(f"{settings.endpoint!r} is not the URL of an S3 endpoint: it begins with https://.")
+
+
+@contextmanager
+def explained(settings: S3Settings, doing: str, name: str = "") -> Iterator[None]:
+    """Turn what boto3 raises inside the with statement into an error of ours.
+
+    :param doing: what was tried, as a verb: "read".
+    :param name: the file it was tried on; empty for the bucket itself.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _answer(error, settings, doing, name) from error
+    except (BotoCoreError, OSError) as error:
+        raise _no_answer(error, settings, doing, name) from error
+
+
+_CREDENTIALS = frozenset((
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+    "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
+))
+_OTHER_REGION = frozenset((
+    "301", "307", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+))
+_OVERLOAD = frozenset(("SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"))
+
+
+def error_code(error: BaseException | None) -> str:
+    """Return the code of the store's answer ("NoSuchKey", "404"...), empty when there was no answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _answer(error: ClientError, settings: S3Settings, doing: str, name: str) -> RestanteError:
+    """Return what an error answer of the store means."""
+    code = error_code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    what = f"Cannot {doing} {name + ' in ' if name else ''}{settings.where()}"
+    if code == "NoSuchBucket":
+        return NotFound(f"{what}: there is no bucket {settings.bucket}. Check its name, or create it.")
+    if code in ("NoSuchKey", "404", "NotFound"):
+        return NotFound(f"{what}: it is not there.")
+    if code in _CREDENTIALS:
+        return Refused(f"{what}: the credentials are not accepted ({code}). Check the access key and the secret.")
+    if code == "RequestTimeTooSkewed":
+        return Refused(f"{what}: the clocks of this machine and of the store differ too much. Set the time.")
+    if code in _OTHER_REGION:
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region") or error.response.get("Error", {}).get("Region", "")
+        hint = f"it is in {region}" if region else f"it is not {settings.region or 'the default'}"
+        return InvalidInput(f"{what}: the region is wrong ({code}): {hint}.")
+    if code == "InvalidBucketName":
+        return InvalidInput(f"{what}: {settings.bucket!r} is not a valid name for a bucket.")
+    if status in (401, 403):
+        return Refused(
+            f"{what}: access is denied ({code}). Check the keys, and that their policy allows s3:GetObject, "
+            "s3:PutObject, s3:DeleteObject and s3:ListBucket."
+        )
+    if status >= 500 or status == 429 or code in _OVERLOAD:
+        return Unavailable(f"{what}: the store answers {status} {code} after {settings.attempts} attempts. Try later.")
+    return Refused(f"{what}: the store answers {status} {code}.")
+
+
+def _no_answer(error: Exception, settings: S3Settings, doing: str, name: str) -> RestanteError:
+    """Return what it means that a request got no answer, or was never sent."""
+    what = f"Cannot {doing} {name + ' in ' if name else ''}{settings.where()}"
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return InvalidInput(
+            f"{what}: no credentials were found. Give an access key and a secret, or provide them by the environment, "
+            "a profile or an instance role."
+        )
+    if isinstance(error, (ProfileNotFound, ConfigNotFound)):
+        return InvalidInput(f"{what}: the AWS profile {settings.profile!r} is not configured on this machine.")
+    if isinstance(error, (ParamValidationError, NoRegionError)):
+        return InvalidInput(f"{what}: {error}")
+    if isinstance(error, SSLError):
+        return Refused(f"{what}: its certificate is not trusted ({error}). Give ca_file, or correct the endpoint.")
+    if isinstance(error, OSError):
+        return Unavailable(f"{what}: {error.strerror or error}.")
+    return Unavailable(f"{what}: no answer ({type(error).__name__}). Check the endpoint, the network and the region.")
