@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measure the engine against other programs, on the same bytes, in one run: `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shutil
+import sys
+from pathlib import Path
+
+from . import measures, peers, report
+from .measure import CHECKOUT, Failed
+
+CORPUS = CHECKOUT.parent / "shared" / "corpus"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--scale", choices=measures.SCALES, default="full", help="how large the data are")
+    parser.add_argument("--corpus", type=Path, default=CORPUS if CORPUS.is_dir() else None,
+                        help="a folder of mail to take the messages from (default: ../shared/corpus, else generated)")
+    parser.add_argument("--work", type=Path, default=CHECKOUT / "build" / "bench", help="emptied, used and removed")
+    parser.add_argument("--document", type=Path, help="whose table to renew (at full scale: docs/benchmarks.md)")
+    parser.add_argument("--only", nargs="*", default=[], choices=measures.MEASURES, metavar="measure",
+                        help=f"of {', '.join(measures.MEASURES)}; writes no document")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    document = options.document or (CHECKOUT / "docs" / "benchmarks.md" if options.scale == "full" else None)
+    peers.install()
+    shutil.rmtree(options.work, ignore_errors=True)
+    options.work.mkdir(parents=True)
+    rows = []
+    try:
+        with peers.serve(options.work / "s3") as server:
+            bench = measures.Bench(options.work, measures.SCALES[options.scale], server, options.corpus)
+            bench.prepare()
+            for row in bench.measures(options.only):
+                rows.append(row)
+                print(report.line(row), flush=True)
+    except Failed as failure:
+        print(f"make bench: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        for leftover in options.work.iterdir():
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+    (options.work / "results.json").write_text(report.as_json(rows) + "\n", encoding="utf-8")
+    if document and not options.only:
+        today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+        report.write(document, report.section(rows, bench.mail(), server.description, peers.versions(), today))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

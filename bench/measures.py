@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The seven measures. Each makes its data, measures, checks that the work was done, and returns a row of the table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import peers
+from .measure import Failed, Usage, median, step
+from .report import Row, megabytes, seconds
+
+MB = 1_000_000
+
+
+class Scale(NamedTuple):
+    """How large the data are."""
+
+    messages: int
+    runs: int
+    """How often what takes seconds is measured; what takes minutes is measured once."""
+    accounts: int
+    """Of the SmartScan with nothing changed."""
+    retrieved: int
+    """Transactions of the metadata retrieval."""
+    json_files: int
+    """Of the peer's JSON files, how many are really there; its time is multiplied up to `retrieved`."""
+    history: int
+    """Transactions of the questions about the past."""
+    large_account: int
+    """Items of the account that is restored under a bound on memory."""
+
+
+SCALES = {
+    "full": Scale(20_000, 3, 1_000, 1_000_000, 20_000, 10_000_000, 1_000_000),
+    "small": Scale(300, 1, 20, 5_000, 200, 20_000, 2_000),
+}
+
+
+MEASURES = ("first_scan", "bucket_to_mail", "unchanged_scan", "retrieval", "past", "large_account")
+"""The methods of Bench that measure."""
+
+
+def at_most(factor: float, ours: Usage, theirs: Usage) -> bool:
+    return ours.seconds <= factor * theirs.seconds
+
+
+def expect(usage: Usage, name: str, value: Any) -> Usage:
+    """Return a measurement if the program said this of its work.
+
+    :raises Failed: it did something else, so its time says nothing.
+    """
+    if usage.facts.get(name) != value:
+        raise Failed(f"expected {name} to be {value!r}, and it is {usage.facts.get(name)!r}")
+    return usage
+
+
+class Bench:
+    """The data and the places that the measures share."""
+
+    def __init__(self, work: Path, scale: Scale, server: peers.Server, corpus: Path | None) -> None:
+        self.scale = scale
+        self._work = work
+        self._server = server
+        self._corpus = corpus
+        self._rclone = peers.Rclone(server)
+        self._tree = work / "mail"
+        self._store = work / "store"
+        self._backup = work / "backup"
+
+    def prepare(self) -> None:
+        """Make the mail, a store that holds it, and the bucket."""
+        self._tree.mkdir(parents=True)
+        self._facts = step("data", "mail", self._corpus or "", self.scale.messages, self._tree).facts
+        step("data", "store_of_mail", self._tree, self._store)
+        self._bucket("create_bucket", "")
+
+    def mail(self) -> str:
+        """Say what mail it is."""
+        facts = self._facts
+        origin = "a corpus of real mail" if self._corpus else "the generated mailbox"
+        return (
+            f"{facts['messages']:,} messages, {megabytes(facts['bytes'])}: the {facts['originals']:,} of {origin}, "
+            "over and over, each with headers of its own"
+        )
+
+    def measures(self, only: Collection[str] = ()) -> Iterator[Row]:
+        """Yield the rows of the measures named, or of all of them, one after the other."""
+        for name in MEASURES:
+            if not only or name in only:
+                yield from getattr(self, name)()
+
+    def first_scan(self) -> Iterator[Row]:
+        def ours() -> Usage:
+            shutil.rmtree(self._backup, ignore_errors=True)
+            return step("local", "scan", self._store, self._backup)
+
+        def restic() -> Usage:
+            with self._scratch("restic-local") as repository:
+                peer = peers.Restic(str(repository), self._work, {})
+                peer.init()
+                return peer.backup(self._tree)
+
+        def borg() -> Usage:
+            with self._scratch("borg") as repository:
+                return peers.borg_create(repository, self._work, self._tree)
+
+        usage, theirs, others = (median(self.scale.runs, once) for once in (ours, restic, borg))
+        yield Row(
+            "first SmartScan", usage, "not slower", at_most(1, usage, theirs), "restic backup", theirs,
+            f"borg create of the same files: {seconds(others.seconds)}, {megabytes(others.peak)}.",
+        )
+
+    def bucket_to_mail(self) -> Iterator[Row]:
+        """The same mail out of the same bucket: ours, rclone and a plain copy, restic."""
+        if not self._backup.exists():
+            step("local", "scan", self._store, self._backup)
+        self._bucket("upload", "mail", self._backup)
+        messages = self.scale.messages
+        remote = f"s3:{peers.BUCKET}/mail"
+
+        def ours() -> Usage:
+            with self._scratch("retrieved") as directory, self._scratch("recovered") as place:
+                place.mkdir()
+                retrieved = self._bucket("fetch_metadata", "mail", directory)
+                restored = self._bucket("restore", "mail", directory, place / "store")
+                return retrieved.then(expect(restored, "messages", messages))
+
+        def copied() -> Usage:
+            with self._scratch("copied") as packs, self._scratch("written") as written:
+                return self._rclone.copy(remote, packs).then(step("local", "write_files", self._tree, written))
+
+        peer = peers.Restic(f"s3:{self._server.endpoint}/{peers.BUCKET}/restic", self._work, self._server.credentials)
+        peer.init()
+        peer.backup(self._tree)
+
+        def restic() -> Usage:
+            with self._scratch("restored") as target:
+                return peer.restore(target)
+
+        usage, rclone, theirs = (median(self.scale.runs, once) for once in (ours, copied, restic))
+        name = "bucket to mail readable"
+        peer_name = "rclone copy of the packs, then a plain write of the files"
+        yield Row(name, usage, "at most 1.25x", at_most(1.25, usage, rclone), peer_name, rclone)
+        peer_name = "restic restore from the same bucket"
+        yield Row(name, usage, "3x faster", at_most(1 / 3, usage, theirs), peer_name, theirs)
+
+    def unchanged_scan(self) -> Iterator[Row]:
+        store, backup = self._work / "accounts", self._work / "accounts-backup"
+        step("data", "store_of_accounts", self.scale.accounts, store)
+        step("local", "scan", store, backup)
+        usage = median(self.scale.runs, lambda: expect(step("local", "scan", store, backup), "new_items", 0))
+        yield Row(
+            f"SmartScan, nothing changed, {self.scale.accounts:,} accounts", usage, "under 1 s", usage.seconds < 1
+        )
+
+    def retrieval(self) -> Iterator[Row]:
+        """Ours fetches all there is; the peer's JSON files are a part, since making a million objects takes an hour."""
+        scale = self.scale
+        backup, files = self._work / "history-small", self._work / "json"
+        step("data", "history", backup, scale.retrieved, 100)
+        self._bucket("upload", "history", backup)
+        step("data", "json_files", scale.json_files, files)
+        self._rclone.copy(files, f"s3:{peers.BUCKET}/json")
+
+        def ours() -> Usage:
+            with self._scratch("retrieved") as directory:
+                return self._bucket("fetch_metadata", "history", directory)
+
+        def copied() -> Usage:
+            with self._scratch("copied") as target:
+                return self._rclone.copy(f"s3:{peers.BUCKET}/json", target)
+
+        usage, part = median(scale.runs, ours), median(scale.runs, copied)
+        whole = Usage(part.seconds * scale.retrieved / scale.json_files, part.peak)
+        yield Row(
+            f"metadata retrieval, {scale.retrieved:,} transactions", usage, "50x faster", at_most(1 / 50, usage, whole),
+            "rclone copy of one JSON file per item", whole,
+            f"rclone took {seconds(part.seconds)} for {scale.json_files:,} files; its time is that, multiplied; its "
+            "peak is that of the part.",
+        )
+
+    def past(self) -> Iterator[Row]:
+        backup = self._work / "history"
+        step("data", "history", backup, self.scale.history, 1_000)
+        built = step("local", "state_at", backup)  # makes the catalogue
+        for name, question in (("state of one item at T", "state_at"), ("deleted within a day", "deleted_between")):
+            def ask(question: str = question) -> Usage:
+                return step("local", question, backup)
+
+            usage = median(self.scale.runs, ask)
+            yield Row(
+                f"{name}, {self.scale.history:,} transactions", usage, "1 s, under 200 MB",
+                usage.seconds < 1 and usage.peak < 200 * MB,
+                note=f"the question itself took {usage.facts['asking'] * 1000:.1f} ms; making the catalogue, once, "
+                f"took {seconds(built.seconds)} and {megabytes(built.peak)}.",
+            )
+
+    def large_account(self) -> Iterator[Row]:
+        def restored(items: int) -> Usage:
+            with self._scratch("large-source") as source, self._scratch("large-target") as target:
+                target.mkdir()
+                step("data", "large_account", source, items)
+                return expect(step("bucket", "restore", "", "", "", source, target / "store"), "messages", items)
+
+        tenth, usage = restored(self.scale.large_account // 10), restored(self.scale.large_account)
+        yield Row(
+            f"restoring an account of {self.scale.large_account:,} items", usage, "under 300 MB, flat",
+            usage.peak < min(300 * MB, 1.25 * tenth.peak),
+            note=f"an account of a tenth of that: {seconds(tenth.seconds)}, {megabytes(tenth.peak)}.",
+        )
+
+    def _bucket(self, name: str, prefix: str, *paths: Path) -> Usage:
+        """Run a step of bench/steps/bucket.py on a prefix of the bucket and some paths of this machine."""
+        place = (self._server.endpoint, peers.BUCKET, prefix)
+        return step("bucket", name, *place, *paths, environment=self._server.credentials)
+
+    @contextmanager
+    def _scratch(self, name: str) -> Iterator[Path]:
+        """Give a path under the work directory at which nothing is, and remove what is there in the end."""
+        path = self._work / name
+        shutil.rmtree(path, ignore_errors=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of results, written into docs/benchmarks.md between two markers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .measure import Usage
+
+BEGIN = "<!-- written by make bench: begin -->"
+END = "<!-- written by make bench: end -->"
+
+
+class Row(NamedTuple):
+    """One comparison, or one measure that stands alone."""
+
+    name: str
+    """What was done, as the heading of the row."""
+    ours: Usage
+    goal: str
+    """In words, as the table shows it."""
+    met: bool
+    peer: str = ""
+    """What it is held against; empty where the goal is a number of its own."""
+    theirs: Usage | None = None
+    note: str = ""
+
+    def result(self) -> str:
+        """Say how ours stands to the peer's: as a multiple of its time, or as how many times faster."""
+        if self.theirs is None:
+            return ""
+        ratio = self.ours.seconds / self.theirs.seconds
+        return f"{ratio:.2f}x its time" if ratio > 0.5 else f"{1 / ratio:.1f}x faster"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s" if value < 10 else f"{value:,.0f} s"
+
+
+def megabytes(value: int) -> str:
+    return f"{value / 1e6:,.0f} MB"
+
+
+def line(row: Row) -> str:
+    """Return one row as a line of the table."""
+    peer = row.theirs
+    return "| " + " | ".join([
+        row.name, seconds(row.ours.seconds), megabytes(row.ours.peak), row.peer,
+        seconds(peer.seconds) if peer else "", megabytes(peer.peak) if peer else "",
+        row.result(), row.goal, "yes" if row.met else "**no**",
+    ]) + " |"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table, their notes below it."""
+    lines = [
+        "| measure | ours | peak | against | its time | its peak | result | goal | met |",
+        "|---|--:|--:|---|--:|--:|--:|---|---|",
+        *map(line, rows),
+    ]
+    notes = [f"- **{row.name}**: {row.note}" for row in rows if row.note]
+    return "\n".join(lines + ([""] + notes if notes else []))
+
+
+def machine() -> str:
+    """Say in one line what this was measured on."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = re.search(r"^model name\s*: (.*)$", cpuinfo, re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), {memory:.0f} GiB, "
+        f"Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def section(rows: Sequence[Row], data: str, server: str, versions: Mapping[str, str], date: str) -> str:
+    """Return all that goes between the markers."""
+    return "\n".join([
+        BEGIN, "",
+        f"Measured on {date}: {machine()}.", "",
+        f"S3: {server}. Peers: {', '.join(versions.values())}.", "",
+        f"Mail: {data}.", "",
+        table(rows), "",
+        END,
+    ])
+
+
+def write(document: Path, text: str) -> None:
+    """Replace what lies between the markers of a document."""
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    document.write_text(before + text + after, encoding="utf-8")
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """Return the rows for programs."""
+    return json.dumps([
+        {**row._asdict(), "ours": row.ours._asdict(), "theirs": row.theirs._asdict() if row.theirs else None}
+        for row in rows
+    ], indent=2)

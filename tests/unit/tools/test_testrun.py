@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The counts that close `make test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools import testrun
+
+MIXED = """
+import pytest
+
+def test_one(): pass
+def test_two(): pass
+def test_three(): assert False
+@pytest.mark.skip(reason="not today")
+def test_four(): pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def results_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testrun, "RESULTS", tmp_path)
+    monkeypatch.setattr(testrun, "CHECKS", {})
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty suite, the only one."""
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    monkeypatch.setattr(testrun, "SUITES", {"suite": [str(folder)]})
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", ["testrun.py", "--workers", "0"])
+    return testrun.main()
+
+
+def closing_line(capfd: pytest.CaptureFixture[str]) -> str:
+    return capfd.readouterr().out.splitlines()[-1]
+
+
+def test_every_outcome_is_counted(suite: Path) -> None:
+    (suite / "test_mixed.py").write_text(MIXED)
+    assert testrun.run_suite("suite", 0) == testrun.Counts(passed=2, failed=1, skipped=1)
+
+
+def test_a_suite_without_tests_has_failed(suite: Path) -> None:
+    assert testrun.run_suite("suite", 0) == testrun.Counts(failed=1)
+
+
+def test_a_suite_that_cannot_be_imported_has_failed(suite: Path) -> None:
+    (suite / "test_broken.py").write_text("import nothing_of_this_name\n")
+    assert testrun.run_suite("suite", 0).failed == 1
+
+
+def test_a_skipped_test_is_counted_and_excused_at_home(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (suite / "test_skip.py").write_text(MIXED.replace("assert False", "pass"))
+    assert run(monkeypatch) == 0
+    assert closing_line(capfd) == "3 passed, 0 failed, 1 skipped"
+
+
+def test_a_skipped_test_fails_the_run_in_ci(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (suite / "test_skip.py").write_text(MIXED.replace("assert False", "pass"))
+    monkeypatch.setenv("CI", "true")
+    assert run(monkeypatch) == 1
+
+
+def test_a_failed_check_fails_the_run_and_does_not_hide_the_tests(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (suite / "test_one.py").write_text("def test_one(): pass\n")
+    monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", "raise SystemExit(3)"]})
+    assert run(monkeypatch) == 1
+    assert closing_line(capfd) == "1 passed, 1 failed, 0 skipped"
