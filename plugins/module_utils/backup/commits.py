@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Commits: the points at which the backup is whole. Pure: bytes in, values out (docs/format.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from ..model.errors import Damaged, NotABackup
+
+FORMAT: Final = 1
+FORMAT_FILE: Final = "format.json"
+DIRECTORY: Final = "commits"
+_NAME = re.compile(r"(\d{20})\.json")
+
+
+class PackInfo(NamedTuple):
+    """A pack that a commit names."""
+
+    name: str
+    """SHA-256 of the file, hexadecimal."""
+    kind: str
+    """packs.BLOBS or packs.METADATA."""
+    size: int
+    """Bytes of the file."""
+
+
+class Head(NamedTuple):
+    """The newest segment of one journal."""
+
+    segment: str
+    """Digest of the segment."""
+    number: int
+    """1 for the first segment of its journal."""
+    last: int
+    """Sequence number of its last transaction."""
+
+
+class Commit(NamedTuple):
+    """One commit. A full one (a checkpoint) names all packs, heads and tokens, any other those that are new."""
+
+    seq: int
+    at: int
+    hash: str
+    """SHA-256 of its file."""
+    previous: str
+    """Hash of the commit before; empty for the first."""
+    nonce: str
+    """Random, of its writer: two commits are never the same by chance."""
+    repository: str
+    server: str
+    packs: tuple[PackInfo, ...]
+    heads: Mapping[str, Head]
+    tokens: Mapping[str, str]
+    last: int
+    """Sequence number of the last transaction of the backup."""
+    checkpoint: int
+    """Number of the newest full commit, itself included."""
+    removed: tuple[str, ...]
+    """Packs that are not part of the backup any more."""
+    full: bool
+
+
+class FormatInfo(NamedTuple):
+    """What format.json says."""
+
+    repository: str
+    server: str
+    created: int
+
+
+def name(seq: int) -> str:
+    """Return the relative file name of a commit."""
+    return f"{DIRECTORY}/{seq:020d}.json"
+
+
+def number(file_name: str) -> int | None:
+    """Return the number of the commit that a file name (without folders) stands for, None if for none."""
+    match = _NAME.fullmatch(file_name)
+    return int(match.group(1)) if match else None
+
+
+def encode(commit: Commit) -> bytes:
+    """Return the bytes of a commit's file; its hash field is ignored."""
+    record: dict[str, Any] = commit._asdict()
+    del record["hash"]
+    record["format"] = FORMAT
+    record["packs"] = [pack._asdict() for pack in commit.packs]
+    record["heads"] = {scope: head._asdict() for scope, head in sorted(commit.heads.items())}
+    record["tokens"] = dict(sorted(commit.tokens.items()))
+    return json.dumps(record, indent=None, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+
+
+def parse(data: bytes, file_name: str) -> Commit:
+    """Read a commit.
+
+    :param file_name: for messages.
+    :raises Damaged: it is cut short or altered. :raises NotABackup: it is of a newer format.
+    """
+    try:
+        record = json.loads(data)
+        if record["format"] > FORMAT:
+            raise NotABackup(f"{file_name} has format {record['format']}; upgrade restante.carbonio to read it.")
+        return Commit(
+            seq=int(record["seq"]), at=int(record["at"]), hash=hashlib.sha256(data).hexdigest(),
+            previous=str(record["previous"]), nonce=str(record["nonce"]), repository=str(record["repository"]),
+            server=str(record["server"]),
+            packs=tuple(PackInfo(str(p["name"]), str(p["kind"]), int(p["size"])) for p in record["packs"]),
+            heads={scope: Head(h["segment"], int(h["number"]), int(h["last"])) for scope, h in record["heads"].items()},
+            tokens=dict(record["tokens"]), last=int(record["last"]), checkpoint=int(record["checkpoint"]),
+            removed=tuple(record["removed"]), full=bool(record["full"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{file_name} is cut short or altered; it is no commit that can be read.") from error
+
+
+def encode_format(info: FormatInfo) -> bytes:
+    """Return the bytes of format.json."""
+    record = {"format": FORMAT, "features": [], **info._asdict()}
+    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+
+
+def parse_format(data: bytes, where: str) -> FormatInfo:
+    """Read format.json.
+
+    :param where: the directory or archive, for messages.
+    :raises NotABackup: it is not that of a backup, or of one that this version cannot read.
+    """
+    try:
+        record = json.loads(data)
+        version, features = record["format"], record["features"]
+        info = FormatInfo(str(record["repository"]), str(record["server"]), int(record["created"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotABackup(f"The format.json of {where} cannot be read; this is no backup, or a damaged one.") from error
+    if version != FORMAT or features:
+        raise NotABackup(
+            f"The backup in {where} was written by a newer version (format {version}, features {features}); "
+            "upgrade restante.carbonio to read it."
+        )
+    return info

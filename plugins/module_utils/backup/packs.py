@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packs: immutable files of many frames, with an index at the end (docs/format.md)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from ..model.errors import Damaged
+from . import frames
+
+BLOBS: Final = "blobs"
+METADATA: Final = "metadata"
+
+MAGIC: Final = b"RSTPACK1"
+END_MAGIC: Final = b"RSTPEND1"
+
+_ENTRY = struct.Struct(">B32sQQQ")
+_FOOTER = struct.Struct(">QQI8s")
+FOOTER_SIZE: Final = _FOOTER.size
+
+
+class IndexEntry(NamedTuple):
+    """Where one frame lies in its pack."""
+
+    kind: int
+    digest: bytes
+    offset: int
+    length: int
+    """Bytes of the whole frame."""
+    size: int
+    """Plain bytes."""
+
+
+def file_name(pack: str) -> str:
+    """Return the relative file name of a pack, from its SHA-256 in hexadecimal."""
+    return f"packs/{pack[:2]}/{pack}"
+
+
+def encode_index(pack_or_empty: str, entries: Iterable[IndexEntry]) -> bytes:
+    """Return the content of an index frame.
+
+    :param pack_or_empty: the name of the pack it describes, for a copy in a metadata pack; empty at a pack's own end,
+        where its name is not known yet.
+    """
+    return bytes.fromhex(pack_or_empty or "00" * 32) + b"".join(_ENTRY.pack(*entry) for entry in entries)
+
+
+def decode_index(content: bytes) -> tuple[str, Iterator[tuple[int, bytes, int, int, int]]]:
+    """Return the pack that an index describes and the fields of its entries.
+
+    :raises Damaged: the length is not that of an index.
+    """
+    if len(content) < 32 or (len(content) - 32) % _ENTRY.size:
+        raise Damaged("A pack's index has a length that no index has.")
+    return content[:32].hex(), _ENTRY.iter_unpack(memoryview(content)[32:])
+
+
+def tail(index: bytes, offset: int) -> bytes:
+    """Return what ends a pack: the index frame and the footer that points to it.
+
+    :param index: what encode_index gave. :param offset: where the index frame will begin.
+    """
+    frame = frames.encode(frames.INDEX, index)
+    place = struct.pack(">QQ", offset, len(frame))
+    return frame + _FOOTER.pack(offset, len(frame), zlib.crc32(place), END_MAGIC)
+
+
+def footer(data: bytes) -> tuple[int, int]:
+    """Return (offset, length) of the index frame from the last FOOTER_SIZE bytes of a pack.
+
+    :raises Damaged: the pack is cut short or altered.
+    """
+    if len(data) != FOOTER_SIZE:
+        raise Damaged("The pack is cut short.")
+    offset, length, crc, magic = _FOOTER.unpack(data)
+    if magic != END_MAGIC or crc != zlib.crc32(data[:16]):
+        raise Damaged("The end of the pack is cut off or altered.")
+    return offset, length
