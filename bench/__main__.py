@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scale", choices=measures.SCALES, default="full", help="how large the data are")
     parser.add_argument("--corpus", type=Path, default=CORPUS if CORPUS.is_dir() else None,
                         help="a folder of mail to take the messages from (default: ../shared/corpus, else generated)")
+    parser.add_argument("--server", choices=("radosgw", "moto"), default="radosgw", help="the S3 server")
     parser.add_argument("--work", type=Path, default=CHECKOUT / "build" / "bench", help="emptied, used and removed")
     parser.add_argument("--document", type=Path, help="whose table to renew (at full scale: docs/benchmarks.md)")
     parser.add_argument("--only", nargs="*", default=[], choices=measures.MEASURES, metavar="measure",
@@ -38,9 +39,8 @@ def main() -> int:
     options.work.mkdir(parents=True)
     rows = []
     try:
-        with peers.serve(options.work / "s3") as server:
+        with peers.serve(options.server) as server:
             bench = measures.Bench(options.work, measures.SCALES[options.scale], server, options.corpus)
-            bench.prepare()
             for row in bench.measures(options.only):
                 rows.append(row)
                 print(report.line(row), flush=True)

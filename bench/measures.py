@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,17 +73,12 @@ class Bench:
         self._tree = work / "mail"
         self._store = work / "store"
         self._backup = work / "backup"
-
-    def prepare(self) -> None:
-        """Make the mail, a store that holds it, and the bucket."""
-        self._tree.mkdir(parents=True)
-        self._facts = step("data", "mail", self._corpus or "", self.scale.messages, self._tree).facts
-        step("data", "store_of_mail", self._tree, self._store)
+        self._mail: Mapping[str, Any] = {}
         self._bucket("create_bucket", "")
 
     def mail(self) -> str:
-        """Say what mail it is."""
-        facts = self._facts
+        """Say what mail the comparisons are made on."""
+        facts = self._made_mail()
         origin = "a corpus of real mail" if self._corpus else "the generated mailbox"
         return (
             f"{facts['messages']:,} messages, {megabytes(facts['bytes'])}: the {facts['originals']:,} of {origin}, "
@@ -97,6 +92,8 @@ class Bench:
                 yield from getattr(self, name)()
 
     def first_scan(self) -> Iterator[Row]:
+        self._made_mail()
+
         def ours() -> Usage:
             shutil.rmtree(self._backup, ignore_errors=True)
             return step("local", "scan", self._store, self._backup)
@@ -119,6 +116,7 @@ class Bench:
 
     def bucket_to_mail(self) -> Iterator[Row]:
         """The same mail out of the same bucket: ours, rclone and a plain copy, restic."""
+        self._made_mail()
         if not self._backup.exists():
             step("local", "scan", self._store, self._backup)
         self._bucket("upload", "mail", self._backup)
@@ -153,7 +151,7 @@ class Bench:
 
     def unchanged_scan(self) -> Iterator[Row]:
         store, backup = self._work / "accounts", self._work / "accounts-backup"
-        step("data", "store_of_accounts", self.scale.accounts, store)
+        step("mail", "store_of_accounts", self.scale.accounts, store)
         step("local", "scan", store, backup)
         usage = median(self.scale.runs, lambda: expect(step("local", "scan", store, backup), "new_items", 0))
         yield Row(
@@ -164,9 +162,9 @@ class Bench:
         """Ours fetches all there is; the peer's JSON files are a part, since making a million objects takes an hour."""
         scale = self.scale
         backup, files = self._work / "history-small", self._work / "json"
-        step("data", "history", backup, scale.retrieved, 100)
+        step("histories", "history", backup, scale.retrieved, 100)
         self._bucket("upload", "history", backup)
-        step("data", "json_files", scale.json_files, files)
+        step("histories", "json_files", scale.json_files, files)
         self._rclone.copy(files, f"s3:{peers.BUCKET}/json")
 
         def ours() -> Usage:
@@ -188,11 +186,12 @@ class Bench:
 
     def past(self) -> Iterator[Row]:
         backup = self._work / "history"
-        step("data", "history", backup, self.scale.history, 1_000)
-        built = step("local", "state_at", backup)  # makes the catalogue
+        step("histories", "history", backup, self.scale.history, 1_000)
+        (backup / "catalog.sqlite").unlink()
+        built = step("past", "state_at", backup)  # makes it anew
         for name, question in (("state of one item at T", "state_at"), ("deleted within a day", "deleted_between")):
             def ask(question: str = question) -> Usage:
-                return step("local", question, backup)
+                return step("past", question, backup)
 
             usage = median(self.scale.runs, ask)
             yield Row(
@@ -206,7 +205,7 @@ class Bench:
         def restored(items: int) -> Usage:
             with self._scratch("large-source") as source, self._scratch("large-target") as target:
                 target.mkdir()
-                step("data", "large_account", source, items)
+                step("histories", "large_account", source, items)
                 return expect(step("bucket", "restore", "", "", "", source, target / "store"), "messages", items)
 
         tenth, usage = restored(self.scale.large_account // 10), restored(self.scale.large_account)
@@ -215,6 +214,14 @@ class Bench:
             usage.peak < min(300 * MB, 1.25 * tenth.peak),
             note=f"an account of a tenth of that: {seconds(tenth.seconds)}, {megabytes(tenth.peak)}.",
         )
+
+    def _made_mail(self) -> Mapping[str, Any]:
+        """Make the tree of mail and a store that holds it, once; return what is to be known of it."""
+        if not self._mail:
+            self._tree.mkdir()
+            self._mail = step("mail", "mail", self._corpus or "", self.scale.messages, self._tree).facts
+            step("mail", "store_of_mail", self._tree, self._store)
+        return self._mail
 
     def _bucket(self, name: str, prefix: str, *paths: Path) -> Usage:
         """Run a step of bench/steps/bucket.py on a prefix of the bucket and some paths of this machine."""

@@ -34,9 +34,12 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serve(work: Path) -> Iterator[Server]:
-    """Start the S3 server as a process of its own (ours has to stay small: see measure.run), and end it."""
-    command = [sys.executable, "-m", "bench.server", str(work)]
+def serve(kind: str) -> Iterator[Server]:
+    """Start the S3 server as a process of its own (ours has to stay small: see measure.run), and end it.
+
+    :param kind: "radosgw" or "moto".
+    """
+    command = [sys.executable, "-m", "bench.server", kind]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
         assert process.stdin is not None and process.stdout is not None
         first = process.stdout.readline()

@@ -14,6 +14,7 @@ that it keeps is under build/sanity/home.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -52,11 +53,13 @@ def copy_checkout() -> None:
 
 def put_get_pip() -> None:
     """Put the pip installer where ansible-test looks for the one that it would download."""
-    from ansible_test._internal import python_requirements  # of this environment's ansible-core
-
+    package = importlib.util.find_spec("ansible_test")
+    if package is None or package.origin is None:
+        raise SystemExit(f"ansible-test is not installed for {sys.executable}")
+    source = Path(package.origin).parent / "_internal" / "python_requirements.py"
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    for version in re.findall(r"pip='([\d.]+)'", Path(python_requirements.__file__).read_text(encoding="utf-8")):
+    for version in re.findall(r"pip='([\d.]+)'", source.read_text(encoding="utf-8")):
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
 
 

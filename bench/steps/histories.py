@@ -2,22 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Data for the benchmarks. Nothing here is measured."""
+"""Data that needs no mail server: histories in a Backup Path, and the peer's JSON files. Nothing here is measured."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository, Writer
-from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.writer import Writer
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import (
     ACCOUNT_ITEM,
@@ -29,11 +26,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from . import main
 
 DOMAIN = "bench.example"
-MAILBOXES = 20
 INBOX = "2"
 YEAR_START = 1_735_689_600_000
-YEAR = 365 * 86_400_000
-BATCH = 256
+DAY = 86_400_000
+YEAR = 365 * DAY
 COMMIT_EVERY = 250_000
 """Transactions to a commit while a history is written."""
 
@@ -47,70 +43,6 @@ def identifier(text: str) -> str:
 def account(number: int) -> Entry:
     name = f"user{number}@{DOMAIN}"
     return Entry(identifier(name), kinds.ACCOUNT, name, {"displayName": (f"User {number}",)})
-
-
-def messages_of(store: EmbeddedStore) -> Iterator[bytes]:
-    """Yield the content of every message of a store."""
-    for entry in store.entries(kinds.ACCOUNT):
-        for state in store.changes(entry.entry_id).items:
-            if state.kind == kinds.MESSAGE:
-                yield store.read_blob(entry.entry_id, state.item_id)
-
-
-def mail(corpus: str, count: str, target: str) -> Mapping[str, Any]:
-    """Write a tree <account>/<number>.eml of messages, no two alike: those of a corpus over and over, changed.
-
-    :param corpus: a folder of mail; empty: what the project generates.
-    """
-    wanted = int(count)
-    with tempfile.TemporaryDirectory(dir=Path(target).parent) as scratch:
-        store = EmbeddedStore.create(f"{scratch}/store")
-        if corpus:
-            sample.fill_from_folder(store, corpus, seed=1)
-        else:
-            sample.fill(store, seed=1, messages=min(wanted, 2000))
-        originals = list(messages_of(store))
-        store.close()
-    size = 0
-    for number in range(wanted):
-        header = f"X-Copy: {number}\r\nX-Copied-On: {identifier(str(number))}\r\n".encode()
-        content = header + originals[number % len(originals)]
-        folder = Path(target) / account(number * MAILBOXES // wanted).name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:06}.eml").write_bytes(content)
-        size += len(content)
-    return {"messages": wanted, "bytes": size, "originals": len(originals)}
-
-
-def store_of_mail(tree: str, path: str) -> Mapping[str, Any]:
-    """Fill an embedded store with the messages of such a tree."""
-    store = EmbeddedStore.create(path)
-    store.create_entry(Entry(identifier(DOMAIN), kinds.DOMAIN, DOMAIN))
-    for number in range(MAILBOXES):
-        entry = store.create_entry(account(number))
-        files = sorted((Path(tree) / entry.name).glob("*.eml"))
-        for start in range(0, len(files), BATCH):
-            batch = []
-            for file in files[start:start + BATCH]:
-                date = YEAR_START + int(file.stem) * 1000
-                batch.append(NewItem(file.stem, ItemState("", kinds.MESSAGE, INBOX, date=date), file.read_bytes()))
-            store.write_items(entry.entry_id, batch)
-    store.close()
-    return {}
-
-
-def store_of_accounts(count: str, path: str) -> Mapping[str, Any]:
-    """Make an embedded store of many accounts with ten messages each."""
-    store = EmbeddedStore.create(path)
-    store.create_entry(Entry(identifier(DOMAIN), kinds.DOMAIN, DOMAIN))
-    for number in range(int(count)):
-        entry = store.create_entry(account(number))
-        store.write_items(entry.entry_id, [
-            NewItem(str(index), ItemState("", kinds.MESSAGE, INBOX, date=YEAR_START + index), message(number, index))
-            for index in range(10)
-        ])
-    store.close()
-    return {}
 
 
 def message(owner: int, index: int) -> bytes:
@@ -200,4 +132,4 @@ def json_files(count: str, target: str) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    main(mail, store_of_mail, store_of_accounts, history, large_account, json_files)
+    main(history, large_account, json_files)
