@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One mailbox of a scan: what changed in it since a token, its contents, and what is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.errors import Damaged, NotFound, RestanteError
+from ..model.state import ItemState
+from ..operations.progress import Progress
+from .recorder import Recorder, fingerprint
+from .report import ScanReport
+
+
+class _Unreadable(Exception):
+    """The mail server did not give something. Apart from the Backup Path's errors, which end the scan."""
+
+
+class _Vanished(Exception):
+    """It was deleted while the scan was looking; the next scan will be told so."""
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    """Tell the errors of the mail server from all others."""
+    try:
+        yield
+    except NotFound as error:
+        raise _Vanished from error
+    except (RestanteError, OSError) as error:
+        raise _Unreadable(str(error)) from error
+
+
+class MailboxScan:
+    """Scans mailboxes, one after the other, into a Recorder. An item that cannot be read never costs the others."""
+
+    def __init__(
+        self,
+        store: MailStore,
+        recorder: Recorder,
+        report: ScanReport,
+        progress: Progress,
+        ended: Callable[[], bool],
+        deep: bool = False,
+    ) -> None:
+        """
+        :param ended: asked before each item; True leaves the mailbox there, so that the next scan goes on with it.
+        :param deep: list everything and read every content.
+        """
+        self._store = store
+        self._recorder = recorder
+        self._repository = recorder.repository
+        self._report = report
+        self._progress = progress
+        self._ended = ended
+        self._deep = deep
+
+    def scan(self, account_id: str, address: str) -> None:
+        """Record what changed in a mailbox, and its new token if all of it could be read."""
+        failed = self._report.read_errors
+        try:
+            with _asking():
+                changes = self._store.changes(account_id, "" if self._deep else self._repository.token(account_id))
+            # All that is known is needed only where the mail server cannot say what is gone.
+            known = self._known(account_id) if changes.full else None
+            for state in _listed(changes.items):
+                if self._ended():
+                    return
+                self._item(account_id, address, state, known)
+                self._recorder.tick()
+        except _Vanished:
+            return
+        except _Unreadable as error:
+            self._report.fail(address, "", str(error))
+            return
+        for item_id in changes.deleted if known is None else known:
+            self._deletion(account_id, item_id)
+            self._recorder.tick()
+        if self._report.read_errors == failed:
+            self._recorder.reached(account_id, changes.token)
+
+    def _known(self, account_id: str) -> dict[str, int]:
+        return {
+            transaction.item_id: fingerprint(transaction.state)
+            for transaction in self._repository.states(account_id)
+            if transaction.state is not None
+        }
+
+    def _item(self, account_id: str, address: str, state: ItemState, known: dict[str, int] | None) -> None:
+        self._report.checked_items += 1
+        self._progress.advance(1, state.size)
+        before = self._before(account_id, state.item_id) if known is None else known.pop(state.item_id, None)
+        if before is not None and not self._deep and before == fingerprint(state):
+            self._report.skipped_items += 1
+            return
+        try:
+            present = self._with_content(account_id, state)
+        except _Vanished:
+            self._report.skipped_items += 1
+            return
+        except _Unreadable as error:
+            self._report.skipped_items += 1
+            self._report.fail(address, state.item_id, str(error))
+            return
+        if before is None:
+            self._report.new_items += 1
+        elif before != fingerprint(present):
+            self._report.updated_items += 1
+        else:
+            self._report.skipped_items += 1
+            return
+        self._recorder.record(account_id, present.item_id, present)
+
+    def _before(self, account_id: str, item_id: str) -> int | None:
+        last = self._repository.state(account_id, item_id)
+        return None if last is None or last.state is None else fingerprint(last.state)
+
+    def _deletion(self, account_id: str, item_id: str) -> None:
+        last = self._repository.state(account_id, item_id)
+        if last is not None and last.state is not None:
+            self._recorder.delete(account_id, item_id, last.kind)
+            self._report.deleted_items += 1
+
+    def _with_content(self, account_id: str, state: ItemState) -> ItemState:
+        """Bring an item's content into the backup if it is not there; return the state with its digest and size."""
+        if state.kind not in kinds.WITH_CONTENT:
+            return state
+        if state.digest and not self._deep and self._recorder.has_blob(state.digest):
+            return state
+        with _asking():
+            data = self._store.read_blob(account_id, state.item_id)
+        digest = self._recorder.put_blob(data)
+        if state.digest not in ("", digest):
+            # Either it was changed since it was listed, or the mail server holds something else than it says.
+            with _asking():
+                state = self._again(account_id, state.item_id, digest)
+        return state._replace(digest=digest, size=len(data))
+
+    def _again(self, account_id: str, item_id: str, digest: str) -> ItemState:
+        present = self._store.item(account_id, item_id)
+        if present is None:
+            raise NotFound(item_id)
+        if present.digest not in ("", digest):
+            raise Damaged(f"The content has the SHA-256 {digest}, and not {present.digest} as the mail server says.")
+        return present
+
+
+def _listed(items: Iterable[ItemState]) -> Iterator[ItemState]:
+    with _asking():
+        yield from items

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a scan writes: only what is new, and a commit every so often, so that it can be uploaded while the scan runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ..backup.commits import Commit
+from ..backup.repository import Repository
+from ..backup.writer import Writer
+from ..model.state import State
+
+MIB: Final = 1024 * 1024
+
+
+class Cadence(NamedTuple):
+    """When a scan commits; whichever comes first."""
+
+    seconds: float = 5.0
+    """Since the last commit."""
+    pending: int = 512 * MIB
+    """What the Writer has in hand (Writer.pending)."""
+
+
+EVERY_FEW_SECONDS: Final = Cadence()
+
+
+def fingerprint(state: State) -> int:
+    """Return a number that two states share only when they are the same (within one process)."""
+    return hash(json.dumps(state.to_json(), sort_keys=True, separators=(",", ":")))
+
+
+class Recorder:
+    """A Writer that commits by a cadence and remembers the tokens of the mailboxes that are wholly in it."""
+
+    def __init__(self, writer: Writer, cadence: Cadence, committed: Callable[[Commit], None]) -> None:
+        self.commits = 0
+        self.new_blobs = 0
+        self.new_bytes = 0
+        self._writer = writer
+        self._cadence = cadence
+        self._committed = committed
+        self._tokens: dict[str, str] = {}
+        self._last = time.monotonic()
+
+    @property
+    def repository(self) -> Repository:
+        """The backup that is written to, as of its last commit."""
+        return self._writer.repository
+
+    def has_blob(self, digest: str) -> bool:
+        """Return whether a content is in the backup, or on its way there."""
+        return self._writer.has_blob(digest)
+
+    def put_blob(self, data: bytes) -> str:
+        """Write a content, once, and return its digest."""
+        before = self._writer.pending()
+        digest = self._writer.put_blob(data)
+        if self._writer.pending() > before:
+            self.new_blobs += 1
+            self.new_bytes += len(data)
+        return digest
+
+    def record(self, scope: str, item_id: str, state: State) -> None:
+        """Write a new state."""
+        self._writer.append(scope, item_id, state.kind, state)
+
+    def delete(self, scope: str, item_id: str, kind: str) -> None:
+        """Write that an item is gone."""
+        self._writer.append(scope, item_id, kind, None)
+
+    def reached(self, scope: str, token: str) -> None:
+        """Remember that all of a mailbox up to this token has been written; the next commit carries it."""
+        self._tokens[scope] = token
+
+    def tick(self) -> None:
+        """Commit if it is time."""
+        if time.monotonic() - self._last >= self._cadence.seconds or self._writer.pending() >= self._cadence.pending:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit what is new, if anything is."""
+        commit = self._writer.commit(self._tokens)
+        self._tokens = {}
+        self._last = time.monotonic()
+        if commit is not None:
+            self.commits += 1
+            self._committed(commit)

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""SmartScan: brings the backup up to what the mail server holds (R-210 to R-231; reference, section 2.3).
+
+Domains, classes of service, distribution lists and accounts are compared entry by entry; a mailbox is looked into only
+when its change token is another than at the last scan, and then only what changed since is asked for. A token is
+recorded in the commit that holds the last of what it stands for, and only when all of it could be read: after a kill, a
+stop (R-227) or a read error the next scan asks again from the old token, and finds what is recorded already unchanged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from ..backup.commits import Commit
+from ..backup.writer import Writer
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.errors import NotFound
+from ..model.state import ACCOUNT_ITEM, SERVER, Entry
+from ..operations.progress import SILENT, Progress
+from .mailbox import MailboxScan
+from .recorder import EVERY_FEW_SECONDS, Cadence, Recorder, fingerprint
+from .report import ScanReport
+
+
+def smart_scan(
+    store: MailStore,
+    writer: Writer,
+    *,
+    deep: bool = False,
+    accounts: Collection[str] | None = None,
+    skip_lists: bool = False,
+    read_error_threshold: int = 0,
+    cadence: Cadence = EVERY_FEW_SECONDS,
+    committed: Callable[[Commit], None] = lambda commit: None,
+    progress: Progress = SILENT,
+) -> ScanReport:
+    """Scan a mail server into a Backup Path. Scanning again when nothing has changed writes nothing.
+
+    :param deep: look at every item of every mailbox, read every content, and write again what the backup lacks (R-218).
+    :param accounts: addresses or ids of the accounts to scan, and nothing else (R-219); None for the whole server.
+    :param skip_lists: leave distribution lists out (R-228).
+    :param read_error_threshold: give up after more than so many failed reads; 0 never gives up (R-230).
+    :param cadence: how often to commit.
+    :param committed: called after each commit, for the upload to follow.
+    :raises NotFound: an account that was named does not exist; nothing has been scanned.
+    :raises RestanteError: the Backup Path cannot be written.
+    """
+    scan = _Scan(store, Recorder(writer, cadence, committed), deep, read_error_threshold, progress)
+    began = time.monotonic()
+    scan.run(accounts, skip_lists)
+    scan.report.seconds = round(time.monotonic() - began, 3)
+    return scan.report
+
+
+class _Scan:
+    def __init__(self, store: MailStore, recorder: Recorder, deep: bool, threshold: int, progress: Progress) -> None:
+        self.report = ScanReport()
+        self._store = store
+        self._recorder = recorder
+        self._repository = recorder.repository
+        self._deep = deep
+        self._threshold = threshold
+        self._progress = progress
+
+    def run(self, accounts: Collection[str] | None, skip_lists: bool) -> None:
+        named = None if accounts is None else self._find(accounts)
+        self._progress.phase("directory")
+        # The tokens are read before the accounts: an account made in between has none, and is looked into.
+        tokens = dict(self._store.tokens())
+        if named is None:
+            for kind in (kinds.DOMAIN, kinds.COS, *(() if skip_lists else (kinds.DISTRIBUTION_LIST,))):
+                self._server_entries(kind)
+            addresses, updated = self._all_accounts()
+        else:
+            addresses, updated = self._named_accounts(named)
+        reached = self._repository.tokens()
+        changed = [account for account in addresses if self._deep or tokens.get(account) != reached.get(account)]
+        self._progress.phase("mailboxes")
+        mailbox = MailboxScan(self._store, self._recorder, self.report, self._progress, self._ended, self._deep)
+        for account in changed:
+            if self._ended():
+                break
+            updated.add(account)
+            mailbox.scan(account, addresses[account])
+        self._recorder.commit()
+        self.report.updated_accounts = len(updated) - self.report.new_accounts
+        self.report.unchanged_accounts = len(addresses) - len(updated)
+        self.report.commits = self._recorder.commits
+        self.report.new_blobs, self.report.new_bytes = self._recorder.new_blobs, self._recorder.new_bytes
+
+    def _find(self, accounts: Collection[str]) -> Sequence[Entry]:
+        found = []
+        for name in dict.fromkeys(accounts):
+            entry = self._store.find_entry(kinds.ACCOUNT, name)
+            if entry is None:
+                raise NotFound(f"The mail server has no account {name!r}; check the address. Nothing was scanned.")
+            found.append(entry)
+        return found
+
+    def _server_entries(self, kind: str) -> None:
+        known = {
+            transaction.item_id: fingerprint(transaction.state)
+            for transaction in self._repository.entries(kind)
+            if transaction.state is not None
+        }
+        for entry in self._store.entries(kind):
+            self._entry(SERVER, entry.entry_id, entry, known.pop(entry.entry_id, None))
+        for entry_id in known:
+            self._recorder.delete(SERVER, entry_id, kind)
+            self.report.deleted_items += 1
+
+    def _all_accounts(self) -> tuple[dict[str, str], set[str]]:
+        """Record the entries of all accounts; return the address of each by its id, and which of them were written."""
+        known = {
+            transaction.scope: fingerprint(transaction.state)
+            for transaction in self._repository.entries(kinds.ACCOUNT)
+            if transaction.state is not None
+        }
+        addresses: dict[str, str] = {}
+        updated = set()
+        for entry in self._store.entries(kinds.ACCOUNT):
+            addresses[entry.entry_id] = entry.name
+            if self._account(entry, known.pop(entry.entry_id, None)):
+                updated.add(entry.entry_id)
+        for account in known:
+            self._recorder.delete(account, ACCOUNT_ITEM, kinds.ACCOUNT)
+            # Should an account with this id come back, its mailbox is another one.
+            self._recorder.reached(account, "")
+            self.report.deleted_accounts += 1
+        return addresses, updated
+
+    def _named_accounts(self, named: Sequence[Entry]) -> tuple[dict[str, str], set[str]]:
+        updated = set()
+        for entry in named:
+            last = self._repository.entry(entry.entry_id, ACCOUNT_ITEM)
+            if self._account(entry, None if last is None else fingerprint(last)):
+                updated.add(entry.entry_id)
+        return {entry.entry_id: entry.name for entry in named}, updated
+
+    def _account(self, entry: Entry, before: int | None) -> bool:
+        if before is None:
+            self.report.new_accounts += 1
+        return self._entry(entry.entry_id, ACCOUNT_ITEM, entry, before)
+
+    def _entry(self, scope: str, item_id: str, entry: Entry, before: int | None) -> bool:
+        """Record an entry if it is another than before; True if it is."""
+        self.report.checked_items += 1
+        if before == fingerprint(entry):
+            self.report.skipped_items += 1
+            return False
+        if before is None:
+            self.report.new_items += 1
+        else:
+            self.report.updated_items += 1
+        self._recorder.record(scope, item_id, entry)
+        return True
+
+    def _ended(self) -> bool:
+        if self._progress.stopping():
+            self.report.stopped = True
+        if 0 < self._threshold < self.report.read_errors:
+            self.report.gave_up = True
+        return self.report.stopped or self.report.gave_up
