@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verification: is what the backup held at a moment really on the mail server, item by item, byte by byte?
+
+A drill's verdict rests on this, so it shares no code with the restore. It takes from the import records only which item
+is said to be whose copy; whether it is, it finds out by describing both without ids (see sides.py) and by hashing what
+the mail server hands out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
+
+from ..backup.repository import Repository
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.errors import RestanteError
+from ..model.state import Entry, ItemState
+from ..operations.progress import SILENT, Progress
+from .sides import BackupSide, Description, StoreSide
+
+MAX_DIFFERENCES: Final = 1000
+"""How many differences are named; all are counted."""
+
+
+class Difference(NamedTuple):
+    """One thing that is not as the backup says."""
+
+    account: str
+    """Address; empty for an entry that is no account."""
+    item_id: str
+    """Id in the backup; the name for an entry."""
+    kind: str
+    field: str
+    """"missing", "twice", "content", or the field that differs."""
+    expected: str
+    found: str
+
+
+@dataclasses.dataclass
+class VerifyReport:
+    """What was compared, by kind, and what differs."""
+
+    expected: Counter[str] = dataclasses.field(default_factory=Counter)
+    """What the backup holds."""
+    verified: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Equal in every field, and in content."""
+    missing: Counter[str] = dataclasses.field(default_factory=Counter)
+    different: Counter[str] = dataclasses.field(default_factory=Counter)
+    """There, but with at least one difference."""
+    foreign: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Items of the verified accounts that are no copy of anything in the backup: new mail, or something restored twice
+    outside of the import's records. On a fresh server there are none but the system's own folders."""
+    differences: list[Difference] = dataclasses.field(default_factory=list)
+    """The first MAX_DIFFERENCES of them."""
+    stopped: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was expected was verified."""
+        return not self.stopped and self.verified == self.expected
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as a JSON object."""
+        counts = ("expected", "verified", "missing", "different", "foreign")
+        return {
+            **{name: dict(sorted(getattr(self, name).items())) for name in counts},
+            "differences": [difference._asdict() for difference in self.differences],
+            "passed": self.passed,
+        }
+
+
+def verify(
+    source: Repository,
+    store: MailStore,
+    import_id: str,
+    *,
+    at: int | None = None,
+    accounts: Collection[str] | None = None,
+    progress: Progress = SILENT,
+) -> VerifyReport:
+    """Compare a mail server with what a backup held.
+
+    :param import_id: under which the restore wrote (MailStore.imported).
+    :param at: UTC milliseconds; None for the backup's last state.
+    :param accounts: addresses of the accounts to compare, and nothing else; None for all, and domains, the classes of
+        service in use, and distribution lists.
+    :raises RestanteError: the mail server does not answer at all; an item that it does not give is a difference.
+    """
+    return _Verification(source, store, import_id, at, progress).run(accounts)
+
+
+_Differing = tuple[str, Any, Any]
+"""A field, what it should be, and what it is."""
+
+
+class _Verification:
+    def __init__(
+        self, source: Repository, store: MailStore, import_id: str, at: int | None, progress: Progress
+    ) -> None:
+        self.report = VerifyReport()
+        self._source = source
+        self._store = store
+        self._import_id = import_id
+        self._at = at
+        self._progress = progress
+        self._backup = BackupSide(source, at)
+        self._server = StoreSide(store, self._backup)
+
+    def run(self, names: Collection[str] | None) -> VerifyReport:
+        self._progress.phase("verifying the directory")
+        accounts = [entry for entry in self._entries(kinds.ACCOUNT) if names is None or entry.name in names]
+        used = {value for account in accounts for value in account.attrs.get("zimbraCOSId", ())}
+        for kind in (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST) if names is None else ():
+            for entry in self._entries(kind):
+                if kind != kinds.COS or entry.entry_id in used:  # only those in use are restored (R-142)
+                    self._entry(entry)
+        self._progress.phase("verifying mailboxes")
+        for account in accounts:
+            copy = self._entry(account)
+            self._mailbox(account, copy)
+        return self.report
+
+    def _entries(self, kind: str) -> Iterator[Entry]:
+        for last in self._source.entries(kind, self._at):
+            if isinstance(last.state, Entry):
+                yield last.state
+
+    def _entry(self, entry: Entry) -> Entry | None:
+        self.report.expected[entry.kind] += 1
+        copy = self._store.find_entry(entry.kind, entry.name)
+        address = entry.name if entry.kind == kinds.ACCOUNT else ""
+        if copy is None:
+            self._missing(address, entry.name, entry.kind)
+            return None
+        expected, found = self._backup.describe_entry(entry), self._server.describe_entry(copy)
+        # An import takes nothing away: what the server has besides (a further alias, an attribute) is no difference.
+        fields = [key for key, value in expected.items() if not value <= found.get(key, set())]
+        self._compared(address, entry.name, entry.kind, [(key, expected[key], found.get(key)) for key in fields])
+        return copy
+
+    def _mailbox(self, account: Entry, copy: Entry | None) -> None:
+        address, account_id = account.name, account.entry_id
+        copies, twice = ({}, set()) if copy is None else self._copies(copy.entry_id)
+        claimed = set()
+        for last in self._source.states(account_id, self._at):
+            state = last.state
+            if not isinstance(state, ItemState):
+                continue
+            if self._progress.stopping():
+                self.report.stopped = True
+                return
+            self.report.expected[state.kind] += 1
+            self._progress.advance(1, state.size)
+            item_id = copies.get(state.item_id)
+            if item_id is None and copy is not None and state.kind == kinds.FOLDER:
+                # A folder that was there already need not be in the import's records: its path says which it is.
+                item_id = self._server.folder_at(copy.entry_id, self._backup.path(account_id, state.item_id))
+            found = None if copy is None or item_id is None else self._store.item(copy.entry_id, item_id)
+            if copy is None or found is None:
+                self._missing(address, state.item_id, state.kind)
+                continue
+            differences = list(_differing(
+                self._backup.describe(account_id, state), self._server.describe(copy.entry_id, found)
+            ))
+            if state.item_id in twice:
+                differences.append(("twice", "one copy", "several"))
+            if found.item_id in claimed:
+                differences.append(("copy", "one of its own", f"{found.item_id}, which is another item's copy too"))
+            claimed.add(found.item_id)
+            if state.digest:
+                content = self._content(copy.entry_id, found.item_id)
+                if content != state.digest:
+                    differences.append(("content", state.digest, content))
+            self._compared(address, state.item_id, state.kind, differences)
+        if copy is not None:
+            for present in self._store.changes(copy.entry_id).items:
+                if present.item_id not in claimed:
+                    self.report.foreign[present.kind] += 1
+
+    def _copies(self, account_id: str) -> tuple[dict[str, str], set[str]]:
+        """Return the item id of each copy by its origin, and the origins that have been written more than once."""
+        copies: dict[str, str] = {}
+        twice = set()
+        for origin, item_id in self._store.imported(account_id, self._import_id):
+            if copies.setdefault(origin, item_id) != item_id:
+                twice.add(origin)
+        return copies, twice
+
+    def _content(self, account_id: str, item_id: str) -> str:
+        try:
+            return hashlib.sha256(self._store.read_blob(account_id, item_id)).hexdigest()
+        except (RestanteError, OSError) as error:
+            return f"(unreadable: {error})"
+
+    def _missing(self, address: str, item_id: str, kind: str) -> None:
+        self.report.missing[kind] += 1
+        self._name(address, item_id, kind, ("missing", "", ""))
+
+    def _compared(self, address: str, item_id: str, kind: str, differences: Collection[_Differing]) -> None:
+        (self.report.different if differences else self.report.verified)[kind] += 1
+        for difference in differences:
+            self._name(address, item_id, kind, difference)
+
+    def _name(self, address: str, item_id: str, kind: str, difference: _Differing) -> None:
+        if len(self.report.differences) < MAX_DIFFERENCES:
+            field, expected, found = difference
+            self.report.differences.append(
+                Difference(address, item_id, kind, field, _short(expected), _short(found))
+            )
+
+
+def _differing(expected: Description, found: Description) -> Iterator[_Differing]:
+    for field in sorted({*expected, *found}):
+        if expected.get(field) != found.get(field):
+            yield field, expected.get(field), found.get(field)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else text[:200] + "..."
