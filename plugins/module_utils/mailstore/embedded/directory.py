@@ -100,7 +100,7 @@ class Directory:
             try:
                 self._database.execute("INSERT INTO addresses VALUES (?, ?)", (_key(address), entry.entry_id))
             except sqlite3.IntegrityError as error:
-                raise AlreadyExists(f"The address {address} of {entry.kind} {entry.name} is taken by another.") from error
+                raise AlreadyExists(f"The address {address} of {entry.name} is taken by another entry.") from error
 
 
 def _entry(data: str) -> Entry:

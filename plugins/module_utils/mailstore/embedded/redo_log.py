@@ -46,7 +46,7 @@ class RedoLog:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise Refused(f"The redo log {self._path} cannot be written ({error.strerror}); make room there.") from error
+            raise Refused(f"The redo log {self._path} cannot be written ({error.strerror}); make room.") from error
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield all operations, oldest first; a torn last line is left out."""
