@@ -19,8 +19,9 @@ from typing import NamedTuple
 from .measure import CHECKOUT, Failed, Usage, run
 
 PACKAGES = {"rclone": "rclone", "restic": "restic", "borg": "borgbackup"}
-CONNECTIONS = "16"
-"""Requests in flight for a peer: measured to be its best on 2 cores."""
+RCLONE_TRANSFERS = "64"
+RESTIC_CONNECTIONS = "16"
+"""Requests in flight: what was found best for each with a server on the same 2 cores."""
 BUCKET = "bench"
 
 
@@ -91,7 +92,7 @@ class Rclone:
 
     def copy(self, source: str | Path, target: str | Path) -> Usage:
         """Copy a tree, from or to `s3:<bucket>/<prefix>`."""
-        command = ["rclone", "copy", "--fast-list", "--transfers", CONNECTIONS, "--checkers", CONNECTIONS]
+        command = ["rclone", "copy", "--fast-list", "--transfers", RCLONE_TRANSFERS, "--checkers", RCLONE_TRANSFERS]
         return run([*command, str(source), str(target)], self.environment)
 
 
@@ -101,7 +102,7 @@ class Restic:
     def __init__(self, repository: str, work: Path, credentials: Mapping[str, str]) -> None:
         self._cache = work / "restic-cache"
         self._command = ["restic", "-q", "-r", repository, "--cache-dir", str(self._cache),
-                         "-o", f"s3.connections={CONNECTIONS}"]
+                         "-o", f"s3.connections={RESTIC_CONNECTIONS}"]
         # A benchmark on generated data keeps no secret: the password is there because restic asks for one.
         self._environment = {"RESTIC_PASSWORD": "bench", "RESTIC_PROGRESS_FPS": "0", **credentials}
 
