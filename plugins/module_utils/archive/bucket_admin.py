@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..model.errors import AlreadyExists, InvalidInput, NotFound, RestanteError
+from ..model.errors import AlreadyExists, InvalidInput, NotFound, Refused, RestanteError
 from .s3_client import S3Settings, connect, error_code, explained
 
 if TYPE_CHECKING:
@@ -164,6 +165,12 @@ class BucketAdmin:
                 kept = self._read(step.setting, read)
                 if (_UNSET[step.setting] if kept is None else kept) != step.after:
                     failed[step.setting] = f"{self._settings.where()} took {step.setting} and did not keep it."
+                elif step.setting == "public_access_blocked" and step.after and not self._takes_files():
+                    write(self._client, self._settings.bucket, False)
+                    failed[step.setting] = (
+                        f"{self._settings.where()} then refuses all files, public or not (radosgw 16 does); it was "
+                        "switched off again."
+                    )
             except RestanteError as error:
                 if not error_code(error.__cause__):
                     raise
@@ -178,6 +185,16 @@ class BucketAdmin:
                 if error_code(error) in _NOT_SET:
                     return None
                 raise
+
+    def _takes_files(self) -> bool:
+        name = f"{self._settings.prefix.strip('/')}/probe/{uuid.uuid4().hex}".lstrip("/")
+        try:
+            with explained(self._settings, "write", name):
+                self._client.put_object(Bucket=self._settings.bucket, Key=name, Body=b"probe")
+                self._client.delete_object(Bucket=self._settings.bucket, Key=name)
+            return True
+        except Refused:
+            return False
 
     def _create(self, object_lock: bool) -> None:
         arguments: dict[str, Any] = {"ObjectLockEnabledForBucket": True} if object_lock else {}

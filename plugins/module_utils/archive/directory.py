@@ -10,12 +10,12 @@ import errno
 import io
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import IO
 
 from ..model.errors import InvalidInput, NotFound, Refused
-from .files import explained, make_directories, reading, store
+from .files import Hashed, Readable, explained, make_directories, reading, store
 from .port import Archive, StoredFile
 
 _INCOMING = ".incoming"
@@ -49,9 +49,10 @@ class DirectoryArchive(Archive):
     def put(self, name: str, data: bytes) -> None:
         self._store(name, io.BytesIO(data), overwrite=True)
 
-    def put_file(self, name: str, path: str) -> None:
-        with reading(path) as source:
-            self._store(name, source, overwrite=True)
+    def put_file(self, name: str, path: str, sha256: str) -> None:
+        with reading(path) as file:
+            source = Hashed(file, path)
+            self._store(name, source, overwrite=True, complete=lambda: source.checked(sha256))
 
     def put_new(self, name: str, data: bytes) -> bool:
         return self._store(name, io.BytesIO(data), overwrite=False) or self.get(name) == data
@@ -108,13 +109,13 @@ class DirectoryArchive(Archive):
                 return []
         return sorted((folder + entry.name + ("/" if entry.is_dir() else ""), entry) for entry in found)
 
-    def _store(self, name: str, source: IO[bytes], overwrite: bool) -> bool:
+    def _store(self, name: str, source: Readable, overwrite: bool, complete: Callable[[], object] = bool) -> bool:
         path = self._path(name)
         self._check_base()
         with explained("write", path):
             self._make(os.path.dirname(path))
             try:
-                return store(source, path, self._incoming(), overwrite)
+                return store(source, path, self._incoming(), overwrite, complete)
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP) and not overwrite:
                     raise Refused(

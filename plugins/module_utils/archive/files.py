@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, Protocol
 
 from ..model.errors import Damaged, NotFound, Refused, RestanteError, Unavailable
 
@@ -25,6 +25,37 @@ def reading(path: str) -> Iterator[IO[bytes]]:
     """
     with explained("read", path), open(path, "rb") as file:
         yield file
+
+
+class Hashed:
+    """A file being read, and the SHA-256 of what was read."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._file = file
+        self._path = path
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """Read on."""
+        piece = self._file.read(size)
+        self._hash.update(piece)
+        return piece
+
+    def checked(self, sha256: str) -> bytes:
+        """Return the digest of what was read.
+
+        :raises Damaged: it is not the given one.
+        """
+        if self._hash.hexdigest() != sha256:
+            raise Damaged(f"{self._path} is altered or cut short: its bytes do not match its digest. Check the disk.")
+        return self._hash.digest()
+
+
+class Readable(Protocol):
+    """What has bytes to be read."""
+
+    def read(self, size: int) -> bytes:
+        """Read on; nothing at the end."""
 
 
 @contextmanager
@@ -50,20 +81,25 @@ def _meaning(error: OSError, doing: str, path: str) -> RestanteError:
     return Unavailable(f"{what}: {reason}.")
 
 
-def store(source: IO[bytes], target: str, incoming: str, overwrite: bool) -> bool:
+def store(
+    source: Readable, target: str, incoming: str, overwrite: bool, complete: Callable[[], object] = bool
+) -> bool:
     """Write a file so that it is there whole and for good when this returns, or not at all.
 
     :param source: where its bytes come from.
     :param target: its path; the directory is there.
     :param incoming: a directory of the same file system for the unfinished file.
     :param overwrite: whether it may replace a file; else an existing one is left alone.
+    :param complete: called when all is read, before anything shows; what it raises ends it.
     :returns: False when there is such a file and it was not to be replaced.
     :raises OSError: nothing was changed.
     """
     unfinished = os.path.join(incoming, uuid.uuid4().hex)
     try:
         with open(unfinished, "xb", opener=_private) as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+            for piece in iter(lambda: source.read(1 << 20), b""):
+                file.write(piece)
+            complete()
             file.flush()
             os.fsync(file.fileno())
         if overwrite:

@@ -17,26 +17,17 @@ def last_number(exists: Callable[[int], bool], hint: int = 1) -> int:
     :param exists: whether there is a file of this number.
     :param hint: where the end may be.
     """
-    present, absent = 0, 0
-    step = 1
-    if hint >= 1 and exists(hint):
-        present = hint
-        while not absent:
-            if exists(present + step):
-                present += step
-                step *= 2
-            else:
-                absent = present + step
-    elif hint > 1:
-        absent = hint
-        while absent - step > 0:
-            if exists(absent - step):
-                present = absent - step
-                break
-            absent -= step
+    step, hint = 1, max(hint, 1)
+    if exists(hint):
+        present, absent = hint, hint + 1
+        while exists(absent):
             step *= 2
+            present, absent = absent, absent + step
     else:
-        return 0
+        present, absent = hint - 1, hint
+        while present > 0 and not exists(present):
+            step *= 2
+            present, absent = max(present - step, 0), present
     while absent - present > 1:
         middle = (present + absent) // 2
         if exists(middle):

@@ -38,8 +38,12 @@ class Archive(abc.ABC):
         """Store bytes under a name, durable when this returns. Overwrites: use it for content-addressed names only."""
 
     @abc.abstractmethod
-    def put_file(self, name: str, path: str) -> None:
-        """Store a local file under a name, streaming it."""
+    def put_file(self, name: str, path: str, sha256: str) -> None:
+        """Store a local file under a name, streaming it; overwrites.
+
+        :param sha256: the SHA-256 that the file must have, in hexadecimal.
+        :raises Damaged: it has another one, or the disk cannot read it; nothing was stored.
+        """
 
     @abc.abstractmethod
     def put_new(self, name: str, data: bytes) -> bool:

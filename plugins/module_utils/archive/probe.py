@@ -18,7 +18,7 @@ _WRITERS = 8
 _ROUNDS = 4
 
 
-def test_connection(archive: Archive) -> None:
+def probe_connection(archive: Archive) -> None:
     """Write, read and delete a small file (R-309).
 
     :raises NotFound, Refused, Unavailable, Damaged: what fails, in a sentence.
@@ -65,7 +65,7 @@ def _probe(archive: Archive, *turns: Sequence[bytes]) -> None:
             raise Refused(
                 f"{archive.describe()} does not honour conditional writes (If-None-Match: *): {len(winners)} writers "
                 "of one new file were told that theirs is stored. Two servers could overwrite each other's backup. "
-                "Use a store that honours them, or upgrade this one."
+                "Use another store, or a bucket without versioning: radosgw 16 ignores the condition in versioned ones."
             )
     finally:
         archive.delete(name)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, Union
 
 from ..model.errors import NotFound, Refused, Unavailable
-from .files import reading
+from .files import Hashed, reading
 from .port import Archive, StoredFile
 from .s3_client import S3Settings, connect, error_code, explained
 
@@ -50,14 +50,14 @@ class S3Archive(Archive):
     def put(self, name: str, data: bytes) -> None:
         self._put(self._client, name, data, len(data), hashlib.sha256(data).digest())
 
-    def put_file(self, name: str, path: str) -> None:
+    def put_file(self, name: str, path: str, sha256: str) -> None:
         with reading(path) as file:
-            digest = hashlib.sha256()
-            for piece in iter(lambda: file.read(1 << 20), b""):
-                digest.update(piece)
-            size = file.seek(0, 1)
+            source = Hashed(file, path)
+            while source.read(1 << 20):
+                pass
+            size = file.tell()
             file.seek(0)
-            self._put(self._client, name, file, size, digest.digest())
+            self._put(self._client, name, file, size, source.checked(sha256))
 
     def put_new(self, name: str, data: bytes) -> bool:
         for pause in self._pauses():

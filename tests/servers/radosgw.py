@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""radosgw: a real S3 server from the distribution's packages, with one monitor and one object store in memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .endpoint import Endpoint, free_port
+
+PACKAGES = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
+PATIENCE = 120.0
+ACCESS_KEY, SECRET_KEY = "test-access", "test-secret-of-radosgw"
+
+CONFIGURATION = """
+[global]
+fsid = {fsid}
+mon initial members = a
+mon host = [v2:127.0.0.1:{mon_port}]
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 4
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon warn on pool no redundancy = false
+mon allow pool size one = true
+mon data avail crit = 1
+mon data avail warn = 2
+run dir = {directory}
+log file =
+admin socket = {directory}/$name.asok
+pid file =
+[mon]
+mon data = {directory}/mon
+[mgr]
+mgr data = {directory}/mgr
+[osd]
+osd data = {directory}/osd
+osd objectstore = memstore
+memstore device bytes = 4294967296
+[client.rgw]
+rgw data = {directory}/rgw
+rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw dns name = 127.0.0.1
+ms mon client mode = crc
+"""
+
+
+def missing() -> str:
+    """Return why radosgw cannot be run here, empty when it can; installs it first where that is allowed."""
+    absent = [name for name in PACKAGES if not shutil.which(name)]
+    if not absent:
+        return ""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return f"{', '.join(absent)} are not installed, and only root on Debian or Ubuntu can have them installed"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+        done = subprocess.run(
+            ["apt-get", "-q", *command], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if done.returncode:
+            return f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}"
+    return ""
+
+
+@contextmanager
+def radosgw() -> Iterator[Endpoint]:
+    """Serve S3 on a free port of 127.0.0.1 for as long as the with statement lasts. Up in some ten seconds."""
+    directory = Path(tempfile.mkdtemp(prefix="rgw-"))  # short: a socket's path has an end
+    daemons: list[subprocess.Popen[bytes]] = []
+    try:
+        port = free_port()
+        _start(directory, port, daemons)
+        yield Endpoint(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY)
+    finally:
+        for daemon in reversed(daemons):
+            daemon.kill()
+            daemon.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -> None:
+    mon_port, fsid = free_port(), str(uuid.uuid4())
+    configuration = directory / "ceph.conf"
+    configuration.write_text(
+        CONFIGURATION.format(directory=directory, fsid=fsid, mon_port=mon_port, port=port), encoding="utf-8"
+    )
+    for part in ("mon", "mgr", "osd", "rgw"):
+        (directory / part).mkdir()
+    log = (directory / "log").open("wb")
+    environment = {**os.environ, "CEPH_CONF": str(configuration)}
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+
+    def start(*command: str) -> None:
+        daemons.append(subprocess.Popen(
+            [*command, "-f", "-c", str(configuration)],
+            env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        ))
+
+    with log:
+        monitors = str(directory / "monmap")
+        run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v2:127.0.0.1:{mon_port}]", monitors)
+        run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors)
+        start("ceph-mon", "-i", "a")
+        osd = str(uuid.uuid4())
+        run("ceph", "--connect-timeout", "60", "osd", "new", osd)
+        start("ceph-mgr", "-i", "x")
+        run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", osd)
+        start("ceph-osd", "-i", "0")
+        start("radosgw", "-n", "client.rgw", "--debug-rgw", "0")
+        run(
+            "radosgw-admin", "--ms-mon-client-mode", "crc", "user", "create", "--uid", "tester",
+            "--display-name", "tester", "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY,
+        )
+        _await(port, daemons, directory / "log")
+
+
+def _await(port: int, daemons: list[subprocess.Popen[bytes]], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if any(daemon.poll() is not None for daemon in daemons):
+            break
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"radosgw did not start: {log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
