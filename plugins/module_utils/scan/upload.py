@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way of a Backup Path into the archive: the same files, and never a commit before its packs."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from ..archive.numbered import last_number
+from ..archive.port import Archive
+from ..backup import commits, packs
+from ..backup.commits import Commit, PackInfo
+from ..backup.files import Files
+from ..backup.repository import Repository
+from ..model.errors import Damaged, Refused, Unavailable
+from ..operations.progress import SILENT, Progress
+
+EVERY: Final = 5.0
+"""Seconds between two looks for new commits: what a burning node may lose."""
+
+_WORTH_ASKING: Final = 1024 * 1024
+"""From this size on, asking whether a pack is there already costs less than sending it."""
+
+_COMMITS_AHEAD: Final = 32
+"""Commits whose packs are on their way at the same time."""
+
+
+class UploadReport(NamedTuple):
+    """What a synchronisation came to."""
+
+    commits: int
+    packs: int
+    bytes: int
+    """Of packs that were sent."""
+    newest: int
+    """Number of the newest commit in the archive, 0 for none."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was sent."""
+        return self.commits > 0
+
+
+class Uploader:
+    """Sends what is new in a Backup Path to an archive. It reads files only: a writer may be at work meanwhile.
+
+    :param repository: the backup; its catalogue is not used, so its own thread may go on using it.
+    :param archive: where to; its prefix belongs to this backup alone.
+    :param threads: packs on their way at once.
+    """
+
+    def __init__(self, repository: Repository, archive: Archive, threads: int = 8) -> None:
+        self._files: Files = repository.files
+        self._repository_id = repository.repository_id
+        head = repository.head()
+        self._newest_here = head.seq if head else 0
+        self._archive = archive
+        self._threads = threads
+        self._newest_there = -1
+        self._sent: set[str] = set()
+        """Names of the packs of the commits that are in the archive."""
+
+    def sync(self, progress: Progress = SILENT) -> UploadReport:
+        """Send the commits that the archive does not have, and their packs before them.
+
+        May be ended at any moment, by a kill too, and run again.
+
+        :raises Refused: another server or another copy of this backup writes to the prefix; or no permission.
+        :raises NotFound: no bucket; or a file of the backup is gone. :raises Damaged: a pack here is altered.
+        :raises Unavailable: the archive does not answer. What was sent before stays valid in every case.
+        """
+        if self._newest_there < 0:
+            self._meet()
+        self._newest_here = last_number(self._is_here, max(self._newest_here, 1))
+        first = self._newest_there + 1
+        report = UploadReport(0, 0, 0, self._newest_there)
+        if self._newest_here < first:
+            return report
+        progress.phase("upload", items=self._newest_here - self._newest_there)
+        begun: set[str] = set()
+        under_way: deque[_UnderWay] = deque()
+        with ThreadPoolExecutor(self._threads) as pool:
+            try:
+                for seq in range(first, self._newest_here + 1):
+                    if progress.stopping():
+                        break
+                    under_way.append(self._begin(pool, seq, begun))
+                    if len(under_way) >= _COMMITS_AHEAD:
+                        report = self._finish(under_way.popleft(), report, progress)
+                while under_way:
+                    report = self._finish(under_way.popleft(), report, progress)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return report
+
+    def follow(
+        self,
+        stop: threading.Event,
+        every: float = EVERY,
+        report: Callable[[UploadReport | Unavailable], None] = lambda _: None,
+    ) -> None:
+        """Go on sending until told to stop, and send what there is then.
+
+        An archive that does not answer is tried again and again; nothing is lost meanwhile, it only comes later.
+
+        :param report: is told of every synchronisation that sent something, or got no answer.
+        :raises RestanteError: as sync, but for Unavailable.
+        """
+        stopping = False
+        while not stopping:
+            stopping = stop.wait(every)
+            try:
+                done = self.sync()
+            except Unavailable as error:
+                report(error)
+            else:
+                if done.changed:
+                    report(done)
+
+    # -- meeting the archive ---------------------------------------------------------------------------------------
+
+    def _meet(self) -> None:
+        """Make sure that the prefix is ours, and find what it holds."""
+        claim = self._files.read(commits.FORMAT_FILE)
+        if not self._archive.put_new(commits.FORMAT_FILE, claim):
+            other = commits.parse_format(self._archive.get(commits.FORMAT_FILE), self._archive.describe())
+            raise Refused(
+                f"{self._archive.describe()} belongs to backup {other.repository} of server {other.server}, and not to "
+                f"this one ({self._repository_id}). Give each server a prefix of its own."
+            )
+        newest = last_number(self._is_there, max(self._newest_here, 1))
+        self._newest_here = last_number(self._is_here, max(self._newest_here, 1))
+        if newest > self._newest_here:
+            raise Refused(
+                f"{self._archive.describe()} holds commit {newest}, {self._files.root} only {self._newest_here}: "
+                "it is an older copy of this backup, or another server writes to the prefix. Retrieve the newer one, "
+                "or use another prefix."
+            )
+        if newest:
+            name = commits.name(newest)
+            if self._archive.get(name) != self._files.read(name):
+                raise self._collision(newest)
+            self._sent = set(self._packs_until(newest))
+        self._newest_there = newest
+
+    def _packs_until(self, seq: int) -> Iterator[str]:
+        """Yield the names of the packs of a commit and of those before it, back to one that names all."""
+        for number in range(self._read(seq)[0].checkpoint, seq + 1):
+            for pack in self._read(number)[0].packs:
+                yield pack.name
+
+    def _collision(self, seq: int) -> Refused:
+        return Refused(
+            f"Commit {seq} in {self._archive.describe()} is not the one in {self._files.root}: another writer uses "
+            "this prefix. Stop one of the two, and give each a prefix of its own."
+        )
+
+    def _is_here(self, seq: int) -> bool:
+        return self._files.size(commits.name(seq)) is not None
+
+    def _is_there(self, seq: int) -> bool:
+        return self._archive.size(commits.name(seq)) is not None
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def _read(self, seq: int) -> tuple[Commit, bytes]:
+        name = commits.name(seq)
+        data = self._files.read(name)
+        return commits.parse(data, self._files.path(name)), data
+
+    def _begin(self, pool: ThreadPoolExecutor, seq: int, begun: set[str]) -> _UnderWay:
+        commit, data = self._read(seq)
+        new = [pack for pack in commit.packs if pack.name not in self._sent and pack.name not in begun]
+        begun.update(pack.name for pack in new)
+        return _UnderWay(seq, data, {pack.name: pool.submit(self._send, pack) for pack in new})
+
+    def _send(self, pack: PackInfo) -> int:
+        """Send a pack unless it is there; return the bytes sent."""
+        name = packs.file_name(pack.name)
+        is_here = self._files.size(name) is not None
+        if (pack.size >= _WORTH_ASKING or not is_here) and self._archive.size(name) == pack.size:
+            return 0
+        if not is_here:
+            raise Damaged(f"{self._files.path(name)} is missing.")
+        self._archive.put_file(name, self._files.path(name), pack.name)
+        return pack.size
+
+    def _finish(self, under_way: _UnderWay, report: UploadReport, progress: Progress) -> UploadReport:
+        """Wait for the packs of a commit, then send it."""
+        try:
+            sent = [future.result() for future in under_way.packs.values()]
+        except Damaged as error:
+            raise Damaged(
+                f"Commit {under_way.seq} of {self._files.root} and those after it cannot be uploaded: {error} Put the "
+                "pack back from a copy, or let a deep scan record its content again."
+            ) from error
+        if not self._archive.put_new(commits.name(under_way.seq), under_way.data):
+            raise self._collision(under_way.seq)
+        self._sent.update(under_way.packs)
+        self._newest_there = under_way.seq
+        progress.advance(1, sum(sent))
+        return UploadReport(
+            report.commits + 1, report.packs + sum(1 for size in sent if size), report.bytes + sum(sent), under_way.seq
+        )
+
+
+class _UnderWay(NamedTuple):
+    """A commit whose packs are being sent."""
+
+    seq: int
+    data: bytes
+    packs: dict[str, Future[int]]
