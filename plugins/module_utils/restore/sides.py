@@ -11,7 +11,8 @@ and paths they can be compared without a word from the restore about what became
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 from ..backup.repository import Repository
@@ -25,10 +26,17 @@ Description = Mapping[str, Any]
 Path = tuple[str, ...]
 """Names from the root down; that of the root is empty. A name may hold slashes."""
 
-NOT_RESTORED: Final = frozenset((
+_OF_THE_SERVER = frozenset((
     "zimbraId", "zimbraCreateTimestamp", "zimbraMailHost", "zimbraMailTransport", "zimbraSignatureId",
+    "zimbraSharedItem",
 ))
-"""Attributes of an entry that belong to the server it is on."""
+"""Attributes that an entry has from the server it is on, and that no restore takes elsewhere (R-022)."""
+
+_DEFAULT_CALENDAR = "zimbraPrefDefaultCalendarId"
+"""The one attribute that names a folder of the account's own mailbox."""
+
+_WORD = re.compile(r"[^ :]+")
+"""What may be the id of an entry in the value of an attribute: "<id>", "<id>:<number>", "<id> usr <right>"."""
 
 
 _ACCOUNTS_HELD = 500
@@ -87,13 +95,13 @@ class Side(abc.ABC):
         return self._accounts[account_id]
 
     def describe(self, account_id: str, state: ItemState) -> Description:
-        """Return a description of an item."""
-        described = {
+        """Return a description of an item; sets for what has no order."""
+        described: dict[str, Any] = {
             "kind": state.kind,
             "folder": self.path(account_id, state.folder),
             "name": state.name,
             "flags": state.flags,
-            "tags": sorted(self.tag(account_id, tag) for tag in state.tags),
+            "tags": tuple(sorted(self.tag(account_id, tag) for tag in state.tags)),
             "date": state.date,
             "size": state.size,
             "digest": state.digest,
@@ -103,13 +111,21 @@ class Side(abc.ABC):
             described[key] = value if translate is None else translate(self, account_id, state.attrs)
         return {key: value for key, value in described.items() if value}
 
-    def describe_entry(self, entry: Entry) -> Description:
-        """Return a description of an entry of the directory; sets for what has no order."""
-        described: dict[str, Any] = {
-            key: {self.name(value) for value in values}
-            for key, values in entry.attrs.items()
-            if key not in NOT_RESTORED
-        }
+    def describe_entry(self, entry: Entry, absent: Container[str] = ()) -> Description:
+        """Return a description of an entry of the directory; all its fields are sets.
+
+        :param absent: ids of entries that the other side does not have: what refers to them is left out.
+        """
+        described: dict[str, Any] = {}
+        for key, values in entry.attrs.items():
+            if key == _DEFAULT_CALENDAR:
+                described[key] = {self.path(entry.entry_id, value) for value in values}
+            elif key not in _OF_THE_SERVER:
+                described[key] = {
+                    _WORD.sub(lambda word: self.name(word[0]), value)
+                    for value in values
+                    if not any(word in absent for word in _WORD.findall(value))
+                }
         described["aliases"] = set(entry.aliases)
         described["members"] = set(entry.members)
         described["signatures"] = {
@@ -199,14 +215,14 @@ _Attrs = Mapping[str, Any]
 
 def _grants(side: Side, account_id: str, attrs: _Attrs) -> Any:
     """Who may do what; the name of a grantee that is no entry (a guest) is all there is of it."""
-    return sorted(
+    return {
         (
             grant.get("grantee_type", ""),
             side.name(grant.get("grantee_id", "")) or grant.get("grantee_name", ""),
             grant.get("rights", ""),
         )
         for grant in attrs["grants"]
-    )
+    }
 
 
 def _owner(side: Side, account_id: str, attrs: _Attrs) -> Any:
@@ -223,17 +239,17 @@ def _folder(side: Side, account_id: str, attrs: _Attrs) -> Any:
 
 
 def _members(side: Side, account_id: str, attrs: _Attrs) -> Any:
-    return [_member(side, account_id, member) for member in attrs["members"]]
-
-
-def _member(side: Side, account_id: str, member: Mapping[str, str]) -> Any:
-    """A contact of a group: by its content and its account's name, or as it is written where it is not there."""
-    value = member.get("value", "")
-    if member.get("type") != "contact":
-        return dict(member)
-    owner, _, item_id = value.rpartition(":")
-    contact = side.item(owner or account_id, item_id)
-    return value if contact is None else (side.name(owner or account_id), contact.digest)
+    """Contacts by their account and content; one that is not there is a member no more."""
+    members: list[Any] = []
+    for member in attrs["members"]:
+        if member.get("type") != "contact":
+            members.append(dict(member))
+            continue
+        owner, _, item_id = member.get("value", "").rpartition(":")
+        contact = side.item(owner or account_id, item_id)
+        if contact is not None:
+            members.append((side.name(owner or account_id), contact.digest))
+    return members
 
 
 _REFERENCES: Final[Mapping[tuple[str, str], Callable[[Side, str, _Attrs], Any]]] = {

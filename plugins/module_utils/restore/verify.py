@@ -83,17 +83,18 @@ def verify(
     *,
     at: int | None = None,
     accounts: Collection[str] | None = None,
+    directory: bool = True,
     progress: Progress = SILENT,
 ) -> VerifyReport:
     """Compare a mail server with what a backup held.
 
     :param import_id: under which the restore wrote (MailStore.imported).
     :param at: UTC milliseconds; None for the backup's last state.
-    :param accounts: addresses of the accounts to compare, and nothing else; None for all, and domains, the classes of
-        service in use, and distribution lists.
+    :param accounts: addresses or ids (in the backup) of the accounts that were to be restored; None for all.
+    :param directory: compare domains, the classes of service that these accounts use, and distribution lists too.
     :raises RestanteError: the mail server does not answer at all; an item that it does not give is a difference.
     """
-    return _Verification(source, store, import_id, at, progress).run(accounts)
+    return _Verification(source, store, import_id, at, progress).run(accounts, directory)
 
 
 _Differing = tuple[str, Any, Any]
@@ -112,12 +113,16 @@ class _Verification:
         self._progress = progress
         self._backup = BackupSide(source, at)
         self._server = StoreSide(store, self._backup)
+        self._absent_ids: set[str] | None = None
 
-    def run(self, names: Collection[str] | None) -> VerifyReport:
+    def run(self, named: Collection[str] | None, directory: bool) -> VerifyReport:
         self._progress.phase("verifying the directory")
-        accounts = [entry for entry in self._entries(kinds.ACCOUNT) if names is None or entry.name in names]
+        accounts = [
+            entry for entry in self._entries(kinds.ACCOUNT)
+            if named is None or entry.name in named or entry.entry_id in named
+        ]
         used = {value for account in accounts for value in account.attrs.get("zimbraCOSId", ())}
-        for kind in (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST) if names is None else ():
+        for kind in (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST) if directory else ():
             for entry in self._entries(kind):
                 if kind != kinds.COS or entry.entry_id in used:  # only those in use are restored (R-142)
                     self._entry(entry)
@@ -139,11 +144,16 @@ class _Verification:
         if copy is None:
             self._missing(address, entry.name, entry.kind)
             return None
-        expected, found = self._backup.describe_entry(entry), self._server.describe_entry(copy)
-        # An import takes nothing away: what the server has besides (a further alias, an attribute) is no difference.
-        fields = [key for key, value in expected.items() if not value <= found.get(key, set())]
-        self._compared(address, entry.name, entry.kind, [(key, expected[key], found.get(key)) for key in fields])
+        expected, found = self._backup.describe_entry(entry, self._absent()), self._server.describe_entry(copy)
+        self._compared(address, entry.name, entry.kind, list(_differing(expected, found, joined=True)))
         return copy
+
+    def _absent(self) -> Collection[str]:
+        """Return the ids of the backup's entries that the mail server does not have."""
+        if self._absent_ids is None:
+            here = set(self._server.names().values())
+            self._absent_ids = {entry_id for entry_id, name in self._backup.names().items() if name not in here}
+        return self._absent_ids
 
     def _mailbox(self, account: Entry, copy: Entry | None) -> None:
         address, account_id = account.name, account.entry_id
@@ -158,16 +168,13 @@ class _Verification:
                 return
             self.report.expected[state.kind] += 1
             self._progress.advance(1, state.size)
-            item_id = copies.get(state.item_id)
-            if item_id is None and copy is not None and state.kind == kinds.FOLDER:
-                # A folder that was there already need not be in the import's records: its path says which it is.
-                item_id = self._server.folder_at(copy.entry_id, self._backup.path(account_id, state.item_id))
-            found = None if copy is None or item_id is None else self._store.item(copy.entry_id, item_id)
+            found = None if copy is None else self._copy_of(account_id, state, copy.entry_id, copies)
             if copy is None or found is None:
                 self._missing(address, state.item_id, state.kind)
                 continue
             differences = list(_differing(
-                self._backup.describe(account_id, state), self._server.describe(copy.entry_id, found)
+                self._backup.describe(account_id, state), self._server.describe(copy.entry_id, found),
+                joined=state.kind == kinds.FOLDER,
             ))
             if state.item_id in twice:
                 differences.append(("twice", "one copy", "several"))
@@ -193,6 +200,17 @@ class _Verification:
                 twice.add(origin)
         return copies, twice
 
+    def _copy_of(
+        self, account_id: str, state: ItemState, copy_id: str, copies: dict[str, str]
+    ) -> ItemState | None:
+        recorded = copies.get(state.item_id)
+        found = None if recorded is None else self._store.item(copy_id, recorded)
+        if found is None and state.kind == kinds.FOLDER:
+            # A folder that was there already need not be in the import's records: its path says which it is.
+            folder_id = self._server.folder_at(copy_id, self._backup.path(account_id, state.item_id))
+            found = None if folder_id is None else self._store.item(copy_id, folder_id)
+        return found
+
     def _content(self, account_id: str, item_id: str) -> str:
         try:
             return hashlib.sha256(self._store.read_blob(account_id, item_id)).hexdigest()
@@ -216,10 +234,16 @@ class _Verification:
             )
 
 
-def _differing(expected: Description, found: Description) -> Iterator[_Differing]:
-    for field in sorted({*expected, *found}):
-        if expected.get(field) != found.get(field):
-            yield field, expected.get(field), found.get(field)
+def _differing(expected: Description, found: Description, joined: bool) -> Iterator[_Differing]:
+    """Yield what differs.
+
+    :param joined: the copy may be something that the server had before, which was joined with what was restored. An
+        import takes nothing away: a field that only the server has, or further values in a set, are no difference.
+    """
+    for field in sorted(expected if joined else {*expected, *found}):
+        one, other = expected.get(field), found.get(field)
+        if one != other and not (joined and isinstance(one, set) and one <= (other or set())):
+            yield field, one, other
 
 
 def _short(value: object) -> str:

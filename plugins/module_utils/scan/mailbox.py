@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..mailstore.port import MailStore
 from ..model import kinds
-from ..model.errors import Damaged, NotFound, RestanteError
+from ..model.errors import NotFound, RestanteError
 from ..model.state import ItemState
 from ..operations.progress import Progress
 from .recorder import Recorder, fingerprint
@@ -32,7 +32,7 @@ def _asking() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        raise _Vanished from error
+        raise _Vanished(str(error)) from error
     except (RestanteError, OSError) as error:
         raise _Unreadable(str(error)) from error
 
@@ -133,21 +133,27 @@ class MailboxScan:
             return state
         if state.digest and not self._deep and self._recorder.has_blob(state.digest):
             return state
-        with _asking():
-            data = self._store.read_blob(account_id, state.item_id)
+        try:
+            with _asking():
+                data = self._store.read_blob(account_id, state.item_id)
+        except _Vanished as vanished:
+            present = self._present(account_id, state.item_id)
+            if present.digest or present.size:
+                raise _Unreadable(f"The mail server does not find its content ({vanished}).") from vanished
+            return present  # there is such an item, and it has no content
         digest = self._recorder.put_blob(data)
         if state.digest not in ("", digest):
             # Either it was changed since it was listed, or the mail server holds something else than it says.
-            with _asking():
-                state = self._again(account_id, state.item_id, digest)
+            state = self._present(account_id, state.item_id)
+            if state.digest not in ("", digest):
+                raise _Unreadable(f"Its content has the SHA-256 {digest}; the mail server says {state.digest}.")
         return state._replace(digest=digest, size=len(data))
 
-    def _again(self, account_id: str, item_id: str, digest: str) -> ItemState:
-        present = self._store.item(account_id, item_id)
+    def _present(self, account_id: str, item_id: str) -> ItemState:
+        with _asking():
+            present = self._store.item(account_id, item_id)
         if present is None:
-            raise NotFound(item_id)
-        if present.digest not in ("", digest):
-            raise Damaged(f"The content has the SHA-256 {digest}, and not {present.digest} as the mail server says.")
+            raise _Vanished
         return present
 
 
