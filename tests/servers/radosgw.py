@@ -56,7 +56,7 @@ osd objectstore = memstore
 memstore device bytes = 4294967296
 [client.rgw]
 rgw data = {directory}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw dns name = 127.0.0.1
 ms mon client mode = crc
 """
