@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -32,11 +32,11 @@ def fetch(
     use: Callable[[Piece, bytes], Used],
     threads: int,
     bytes_in_flight: int,
-) -> Iterator[tuple[Piece, Used | RestanteError]]:
+) -> Generator[tuple[Piece, Used | RestanteError], None, None]:
     """Read pieces, use each in the thread that read it, and yield what came of it, as they come in.
 
     A piece that cannot be read or used yields its error, and the others go on. The order of pieces is that in which
-    they are begun. Ending the iteration early ends the work.
+    they are begun. Closing the generator ends the work.
 
     :param read: what reads name, offset, length: an archive's get_range.
     :param use: makes of a piece's bytes what is wanted of them.

@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Metadata retrieval: what a restore must know is fetched from an archive into a directory (R-181).
+
+Fetched are format.json, the newest full commit with those after it, and the metadata packs that they name. Mail stays
+where it is; blobs.py reads it from there when it is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import Final, NamedTuple
+
+from ..archive.fetch import Piece, fetch
+from ..archive.numbered import last_number
+from ..archive.port import Archive
+from ..backup import commits, packs
+from ..backup.catalogue import Damage
+from ..backup.commits import Commit, PackInfo
+from ..backup.files import Files, full_or_refused
+from ..model.errors import (
+    AlreadyExists,
+    Damaged,
+    InvalidInput,
+    NotABackup,
+    NotFound,
+    RestanteError,
+    Unavailable,
+)
+from ..operations.progress import SILENT, Progress
+from .assembly import Assembly
+
+THREADS: Final = 10
+BYTES_IN_FLIGHT: Final = 96 * 1024 * 1024
+_COMMIT_COST: Final = 256 * 1024
+"""Bytes that a commit is taken to have: its size is not known before it is read."""
+
+
+class RetrieveReport(NamedTuple):
+    """What a retrieval came to."""
+
+    repository: str
+    server: str
+    newest: int
+    """Number of the newest commit that can be read."""
+    at: int
+    """When that was made, UTC milliseconds: what changed later is not in the archive."""
+    commits: int
+    """Fetched now, as the two below."""
+    packs: int
+    bytes: int
+    damages: Sequence[Damage]
+    """What could not be fetched. The rest is there and usable."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was fetched."""
+        return self.commits + self.packs > 0
+
+
+def find_servers(archive: Archive) -> Mapping[str, str]:
+    """Return the server ids of the backups directly under an archive's prefix, by folder.
+
+    :param archive: one whose prefix is the part that servers share.
+    """
+    found = {}
+    for folder in archive.folders():
+        try:
+            found[folder] = commits.parse_format(archive.get(f"{folder}/{commits.FORMAT_FILE}"), folder).server
+        except (NotFound, NotABackup):  # something else, which is none of our business
+            continue
+    return found
+
+
+def retrieve(
+    archive: Archive, destination: str, threads: int = THREADS, progress: Progress = SILENT
+) -> RetrieveReport:
+    """Fetch the metadata of a backup into a directory, or what is new of it. May be killed and run again.
+
+    :param archive: where the backup is; its prefix includes the server id.
+    :param destination: a directory, made where it is missing: an empty one, or one retrieved into before.
+    :param threads: requests in flight.
+    :raises NotABackup: there is none under the prefix. :raises InvalidInput: the destination holds another backup.
+    :raises NotFound, Refused, Unavailable: the archive cannot be read, or the destination cannot be written.
+    """
+    try:
+        return _Retrieval(archive, destination, threads, progress).run()
+    except OSError as error:
+        raise full_or_refused(destination, error) from error
+
+
+class _Retrieval:
+    def __init__(self, archive: Archive, destination: str, threads: int, progress: Progress) -> None:
+        self._archive = archive
+        self._files = Files(os.path.abspath(destination))
+        self._threads = threads
+        self._progress = progress
+        self._damages: list[Damage] = []
+
+    def run(self) -> RetrieveReport:
+        info = self._claim()
+        self._progress.phase("commits")
+        here = self._newest_here()
+        newest = self._newest_there(here)
+        chain = self._chain(here, newest)
+        if not chain:
+            raise NotABackup(
+                f"The backup in {self._archive.describe()} has no commit that can be read: its first scan was not "
+                "uploaded, or all commits are damaged."
+            )
+        count, size = self._fetch_packs(chain)
+        # The commits come last: what they name is there, so a retrieval that is cut short promises nothing.
+        new = 0 if self._progress.stopping() else self._write_commits(chain)
+        last = chain[-1][0]
+        return RetrieveReport(info.repository, info.server, last.seq, last.at, new, count, size, self._damages)
+
+    # -- which backup ----------------------------------------------------------------------------------------------
+
+    def _claim(self) -> commits.FormatInfo:
+        where = self._archive.describe()
+        try:
+            data = self._archive.get(commits.FORMAT_FILE)
+        except NotFound as error:
+            self._archive.size(commits.FORMAT_FILE)  # says so where the bucket itself is missing
+            raise NotABackup(
+                f"There is no backup in {where}. Check the prefix and the server id, or whether it was ever uploaded."
+            ) from error
+        info = commits.parse_format(data, where)
+        os.makedirs(self._files.root, mode=0o700, exist_ok=True)
+        try:
+            self._files.write_new(commits.FORMAT_FILE, data)
+        except AlreadyExists:
+            if self._files.read(commits.FORMAT_FILE) != data:
+                raise InvalidInput(
+                    f"{self._files.root} holds another backup than {where}. Choose an empty directory."
+                ) from None
+        return info
+
+    # -- which commits ---------------------------------------------------------------------------------------------
+
+    def _newest_here(self) -> int:
+        numbers = map(commits.number, self._files.names(commits.DIRECTORY))
+        return max((number for number in numbers if number), default=0)
+
+    def _newest_there(self, hint: int) -> int:
+        newest = last_number(functools.partial(self._is_there, 0), max(hint, 1))
+        # One request makes sure that it did not stop at a gap that a damage has left in the row.
+        while True:
+            later = next(self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(newest)), None)
+            number = commits.number(later.name.rpartition("/")[2]) if later else None
+            if number is None:
+                return newest
+            newest = last_number(functools.partial(self._is_there, number), number)
+
+    def _is_there(self, known: int, seq: int) -> bool:
+        return seq <= known or self._archive.size(commits.name(seq)) is not None
+
+    def _chain(self, here: int, newest: int) -> list[tuple[Commit, bytes]]:
+        """Return the commits from the newest full one on, in order, without those that cannot be read."""
+        if here > newest:
+            raise InvalidInput(
+                f"{self._files.root} holds commit {here}, {self._archive.describe()} only {newest}. It was not "
+                "retrieved from there; choose an empty directory."
+            )
+        found = self._read_commits(range(max(newest, 1), newest + 1), here)
+        first = newest
+        while first > 1 and not any(commit.full for commit, _ in found.values()):
+            # Once, usually: the newest commit tells where the full one is. Where that is damaged, back to another.
+            start = found[first][0].checkpoint if first in found else first - 1
+            found.update(self._read_commits(range(start, first), here))
+            first = start
+        if here in found and self._files.read(commits.name(here)) != found[here][1]:
+            raise InvalidInput(
+                f"Commit {here} in {self._files.root} is not the one in {self._archive.describe()}: they are two "
+                "backups that went apart. Choose an empty directory."
+            )
+        return [found[seq] for seq in sorted(found)]
+
+    def _read_commits(self, numbers: Iterable[int], here: int) -> dict[int, tuple[Commit, bytes]]:
+        """Return commits by number. What the destination has is taken from there, but for its newest."""
+        found = {}
+        wanted = []
+        for seq in numbers:
+            local = self._local_commit(seq) if seq < here else None
+            if local is not None:
+                found[seq] = local
+            else:
+                wanted.append(Piece(commits.name(seq), 0, 0, _COMMIT_COST))
+
+        def read(name: str, _offset: int, _length: int) -> bytes:
+            return self._archive.get(name)
+
+        def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
+            return commits.parse(data, piece.name), data
+
+        for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
+            if isinstance(result, RestanteError):
+                self._damaged(piece.name, result, "What only this commit names cannot be restored.")
+            else:
+                found[result[0].seq] = result
+        return found
+
+    def _local_commit(self, seq: int) -> tuple[Commit, bytes] | None:
+        name = commits.name(seq)
+        try:
+            data = self._files.read(name)
+            return commits.parse(data, name), data
+        except NotFound:
+            return None
+        except Damaged:
+            self._files.remove(name)
+            return None
+
+    def _write_commits(self, chain: Iterable[tuple[Commit, bytes]]) -> int:
+        """Write the commits that are not at the destination; return how many."""
+        written = 0
+        for commit, data in chain:
+            if self._files.size(commits.name(commit.seq)) is None:
+                self._files.write_new(commits.name(commit.seq), data)
+                written += 1
+        return written
+
+    # -- packs -----------------------------------------------------------------------------------------------------
+
+    def _fetch_packs(self, chain: Iterable[tuple[Commit, bytes]]) -> tuple[int, int]:
+        """Fetch the metadata packs that are not at the destination; return how many, and their bytes."""
+        wanted: dict[str, PackInfo] = {}
+        for commit, _ in chain:
+            wanted.update((pack.name, pack) for pack in commit.packs if pack.kind == packs.METADATA)
+            for name in commit.removed:
+                wanted.pop(name, None)
+        missing = [pack for pack in wanted.values() if not self._is_here(pack)]
+        self._progress.phase("metadata", items=len(missing), bytes_=sum(pack.size for pack in missing))
+        failed = self._assemble(missing)
+        altered = [pack for pack in missing if isinstance(failed.get(pack.name), Damaged)]
+        for pack in altered:
+            del failed[pack.name]
+        failed.update(self._assemble(altered))  # it may have happened on the way
+        for name, error in failed.items():
+            self._damaged(packs.file_name(name), error, "The changes recorded in it cannot be restored.")
+        fetched = [pack.size for pack in missing if self._is_here(pack)]
+        return len(fetched), sum(fetched)
+
+    def _is_here(self, pack: PackInfo) -> bool:
+        return self._files.size(packs.file_name(pack.name)) == pack.size
+
+    def _assemble(self, wanted: Sequence[PackInfo]) -> dict[str, RestanteError]:
+        """Fetch packs; return the errors of those that could not be had."""
+        under_way = {packs.file_name(pack.name): (pack, Assembly(self._files, pack)) for pack in wanted}
+        pieces = (piece for _, assembly in under_way.values() for piece in assembly.pieces())
+        failed = {}
+
+        def use(piece: Piece, data: bytes) -> None:
+            under_way[piece.name][1].add(piece, data)
+
+        try:
+            with closing(fetch(self._archive.get_range, pieces, use, self._threads, BYTES_IN_FLIGHT)) as results:
+                for piece, error in results:
+                    if isinstance(error, Unavailable):
+                        raise error
+                    if error is not None:
+                        failed[under_way[piece.name][0].name] = error
+                    self._progress.advance(int(piece.offset == 0), piece.length)
+                    if self._progress.stopping():
+                        break
+        finally:
+            for _, assembly in under_way.values():
+                assembly.close()
+        return failed
+
+    def _damaged(self, name: str, error: RestanteError, consequence: str) -> None:
+        if isinstance(error, Unavailable):
+            raise error
+        self._damages.append(Damage(name, str(error), consequence))
