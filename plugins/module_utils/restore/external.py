@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""External Restore: a backup made elsewhere is brought to this mail server (R-100 to R-169; reference, section 4.5).
+
+Phase 1 makes the directory, phase 2 restores the items of one account after the other, phase 3 what leads from one
+mailbox to another. A restore may be killed at any moment and run again: what is there is skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from ..backup.repository import Repository
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.errors import InvalidInput, NotFound, RestanteError
+from ..model.state import Entry
+from ..operations.notifications import ERROR, INFORMATION, WARNING
+from ..operations.progress import SILENT, Progress
+from ..operations.report import INVALID_ITEM, RestoreReport
+from . import plan, workers
+from .apply import PATIENT, DirectoryApplier, Patience
+from .attributes import empty, mapped
+from .idmap import ImportMap, Row
+from .late import LateItems
+from .options import ExternalOptions, check, named_accounts
+from .quota import Quota
+from .references import References
+from .selection import Directory, Selection, domain_of, select
+from .session import Account, Import, Session, Sides
+
+Notify = Callable[[str, str, str], object]
+"""Tells people something: type (one of operations.notifications.LEVELS), subject, text."""
+
+PHASES: Final = ("phase 1: provisioning", "phase 2: items", "phase 3: mountpoints and data sources")
+
+logger = logging.getLogger(__name__)
+
+
+def external_restore(
+    sides: Sides,
+    options: ExternalOptions,
+    *,
+    progress: Progress = SILENT,
+    notify: Notify = lambda type_, subject, text: None,
+    patience: Patience = PATIENT,
+) -> RestoreReport:
+    """Restore a backup to a mail server, from phase 1 to phase 3.
+
+    The caller has neither side open meanwhile (see workers.py). Work that progress asks to stop ends early; run again,
+    it goes on.
+
+    :raises NotABackup, InvalidInput, NotFound: the source or the options cannot be used; nothing has been written.
+    :raises RestanteError: the restore cannot go on. What was restored until then is there, and is skipped next time.
+    """
+    return _ExternalRestore(sides, options, progress, notify, patience).run()
+
+
+def read_directory(source: Repository, deleted: bool = False) -> Directory:
+    """Return the directory that a backup holds.
+
+    :param deleted: also what is deleted at the source, unless something else has its name now.
+    """
+    directory: dict[str, Sequence[Entry]] = {}
+    for kind in kinds.ENTRY_KINDS:
+        by_name: dict[str, Entry] = {}
+        # The newest of those of one name is the last, and what is not deleted comes after all that is.
+        found = sorted(source.entries(kind, deleted=deleted), key=lambda last: last.seq)
+        present = {last.seq for last in source.entries(kind)}
+        for last in sorted(found, key=lambda last: last.seq in present):
+            if isinstance(last.state, Entry):
+                by_name[last.state.name.lower()] = last.state
+        directory[kind] = sorted(by_name.values(), key=lambda entry: entry.name)
+    return directory
+
+
+class _ExternalRestore:
+    def __init__(
+        self, sides: Sides, options: ExternalOptions, progress: Progress, notify: Notify, patience: Patience
+    ) -> None:
+        self.report = RestoreReport()
+        self._sides = sides
+        self._options = options
+        self._progress = progress
+        self._notify = notify
+        self._patience = patience
+
+    def run(self) -> RestoreReport:
+        check(self._options)
+        named = named_accounts(self._options)
+        with contextlib.closing(self._sides.source()) as source, contextlib.closing(self._sides.store()) as store:
+            _check_source(source, store, self._sides.backup_path, self._options)
+            selection = select(read_directory(source, not self._options.filter_deleted), self._options, named)
+            if self._options.skip_domain_provisioning:
+                _check_domains(store, selection)
+            server_id = source.server_id
+        with contextlib.closing(ImportMap(self._sides.backup_path, server_id)) as import_map:
+            self._notify(INFORMATION, _subject("Operation Started"), _started(selection))
+            try:
+                self._phases(selection, import_map)
+            except RestanteError as error:
+                self._notify(ERROR, _subject("Operation Ended"), f"It failed: {error}\n\n{self.report.text()}")
+                raise
+        level = WARNING if self.report.unrestored else INFORMATION
+        self._notify(level, _subject("Operation Ended"), self.report.text())
+        return self.report
+
+    def _phases(self, selection: Selection, import_map: ImportMap) -> None:
+        self._progress.phase(PHASES[0])
+        with contextlib.closing(self._sides.source()) as source, contextlib.closing(self._sides.store()) as store:
+            for damage in source.damages():
+                self.report.warn(f"The backup is damaged: {damage.file}: {damage.reason} {damage.consequence}")
+            if selection.left_out:
+                self.report.warn(f"System accounts were left out: {', '.join(selection.left_out)}.")
+            accounts = self._provision(selection, import_map, source, store)
+            total = source.counts()
+        self._notify(INFORMATION, _subject("PHASE 1 Feedback"), self.report.text())
+        if self._options.provisioning_only or self._progress.stopping():
+            return
+        task = Import(self._sides, self._options, self._patience, import_map.import_id, import_map.ids())
+        self._progress.phase(PHASES[1], sum(total.get(kind, 0) for kind in kinds.ITEM_KINDS), total["blob_bytes"])
+        late = self._items(task, accounts)
+        if not self._progress.stopping():
+            self._progress.phase(PHASES[2])
+            self._late(task, late)
+
+    # -- phase 1 ---------------------------------------------------------------------------------------------------
+
+    def _provision(
+        self, selection: Selection, import_map: ImportMap, source: Repository, store: MailStore
+    ) -> list[Account]:
+        """Carry out the plan of phase 1; return the accounts whose items can be restored."""
+        applier = DirectoryApplier(store, self.report, self._patience)
+        references = References(source, store, import_map.ids(), import_map.import_id)
+        present: dict[str, str] = {}
+        rows: list[Row] = []
+        for step in plan.provisioning(selection, self._options):
+            if self._progress.stopping():
+                break
+            entry, unresolved = mapped(step.entry, references.entry, self._options.skip_aliases)
+            if step.action == plan.CREATE:
+                created = applier.create(empty(entry))
+                if created is not None:
+                    rows.append(Row(entry.kind, entry.name, entry.entry_id, created.entry_id))
+                    present[entry.entry_id] = created.entry_id
+                continue
+            import_map.record(rows)
+            rows.clear()
+            if entry.entry_id in present:
+                self._attributes(applier, entry._replace(entry_id=present[entry.entry_id]))
+                for name, value in unresolved:
+                    self.report.warn(f"{entry.name}: {name} names {value}, which is not at the destination; left out.")
+        accounts = selection.accounts
+        if self._options.skip_account_provisioning:
+            rows += self._existing(accounts, store)
+            present.update((row.source_id, row.destination_id) for row in rows)
+        import_map.record(rows)
+        return [Account(entry, present[entry.entry_id]) for entry in accounts if entry.entry_id in present]
+
+    def _attributes(self, applier: DirectoryApplier, entry: Entry) -> None:
+        if entry.kind == kinds.ACCOUNT:
+            Quota(self._sides.backup_path, applier, entry.entry_id).put_back()
+        changed = applier.attributes(entry)
+        if changed and entry.kind == kinds.COS and not applier.made(entry):
+            self.report.warn(f"The class of service {entry.name} was there and has been given the backup's attributes.")
+
+    def _existing(self, accounts: Sequence[Entry], store: MailStore) -> Iterator[Row]:
+        for entry in accounts:
+            there = store.find_entry(kinds.ACCOUNT, entry.name)
+            if there is not None:
+                yield Row(entry.kind, entry.name, entry.entry_id, there.entry_id)
+            else:
+                self.report.add_unrestored(
+                    "", entry.name, entry.kind, INVALID_ITEM,
+                    "It is not at the destination, and skip_account_provisioning forbids to create it.",
+                )
+
+    # -- phase 2 ---------------------------------------------------------------------------------------------------
+
+    def _items(self, task: Import, accounts: Sequence[Account]) -> list[Account]:
+        """Restore the items of all accounts; return the accounts that phase 3 has something for."""
+        @contextlib.contextmanager
+        def session(progress: Progress) -> Iterator[workers.Work]:
+            with contextlib.closing(Session(task, progress)) as opened:
+                yield lambda number: opened.restore_items(accounts[number])
+
+        late = set()
+        for number, result in workers.run(session, len(accounts), self._options.concurrent_accounts, self._progress):
+            account = accounts[number]
+            if result is None:
+                self.report.add_unrestored(
+                    "", account.entry.name, kinds.ACCOUNT, INVALID_ITEM,
+                    "The process that restored its items was killed; run the restore again to complete them.",
+                )
+                continue
+            self._merge(result["report"])
+            if result["late"]:
+                late.add(number)
+            logger.info("account restored: %s", account.entry.name)
+        return [accounts[number] for number in sorted(late)]
+
+    def _merge(self, part: dict[str, Any]) -> None:
+        for kind, count in part["restored"].items():
+            self.report.add_restored(kind, count)
+        for kind, count in part["skipped"].items():
+            self.report.add_skipped(kind, count)
+        for item in part["unrestored_items"]:
+            self.report.add_unrestored(**item)
+        for sentence in part["warnings"]:
+            self.report.warn(sentence)
+
+    # -- phase 3 ---------------------------------------------------------------------------------------------------
+
+    def _late(self, task: Import, accounts: Sequence[Account]) -> None:
+        with contextlib.closing(Session(task, self._progress)) as session:
+            LateItems(session, self._options.restore_datasource, self.report, self._progress).restore(accounts)
+
+
+def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:
+    """Refuse a source that is the destination itself (R-125, R-122)."""
+    if os.path.realpath(source.path) == os.path.realpath(backup_path):
+        raise InvalidInput(
+            f"{source.path} is this server's own Backup Path. An External Restore reads the backup of another server; "
+            "for a copy of this one's, name the copy and set force_as_external_restore."
+        )
+    if source.server_id == store.server_id() and not options.force_as_external_restore:
+        raise InvalidInput(
+            f"The backup in {source.path} is one of this very server ({source.server_id}). Restore single accounts "
+            "with the other strategies; or set force_as_external_restore to add what is missing here."
+        )
+
+
+def _check_domains(store: MailStore, selection: Selection) -> None:
+    """Without domain provisioning the domains have to be there (R-126)."""
+    wanted = sorted({domain_of(account.name) for account in selection.accounts})
+    missing = [name for name in wanted if store.find_entry(kinds.DOMAIN, name) is None]
+    if missing:
+        raise NotFound(
+            f"The destination has no domain {', '.join(missing)}, and skip_domain_provisioning forbids to create it. "
+            "Create it, or leave that option out. Nothing was restored."
+        )
+
+
+def _subject(what: str) -> str:
+    return f"External Restore: {what}"
+
+
+def _started(selection: Selection) -> str:
+    return (
+        f"To be restored: {len(selection.accounts)} accounts, {len(selection.domains)} domains, "
+        f"{len(selection.coses)} classes of service, {len(selection.lists)} distribution lists.\n"
+    )

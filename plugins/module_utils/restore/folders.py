@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Folder restore: the folders of a backup joined to those that a mailbox has already (R-152 to R-154)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..mailstore.port import NewItem
+from ..model import kinds
+from ..model.state import ItemState
+from . import plan, shares
+from .apply import MailboxApplier
+from .attributes import EntryIds
+
+
+class Folders:
+    """What each folder of the backup is in one mailbox of the destination. Folders that are missing are made."""
+
+    def __init__(self, applier: MailboxApplier, entry_ids: EntryIds, imported: Mapping[str, str]) -> None:
+        """
+        :param imported: folder in the backup to folder of the mailbox, as earlier runs of this import left it.
+        """
+        self._applier = applier
+        self._entry_ids = entry_ids
+        self._imported = imported
+        self.root = ""
+        self.present: dict[str, ItemState] = {}
+        """The folders and mountpoints of the mailbox by id."""
+        self._children: dict[tuple[str, str], str] = {}
+        for folder in applier.store.folders(applier.account_id):
+            self.add(folder)
+            if plan.is_root(folder):
+                self.root = folder.item_id
+        self._ids = {origin: item_id for origin, item_id in imported.items() if item_id in self.present}
+
+    def restore(self, folders: Iterable[ItemState]) -> None:
+        """Find or make the folders of the backup."""
+        for level in plan.levels(folders):
+            new: dict[tuple[str, str], ItemState] = {}
+            for state in level:
+                wanted = state._replace(folder=self._parent(state))
+                if not self._join(state.item_id, wanted):
+                    if new.setdefault((wanted.folder, wanted.name), wanted) is not wanted:
+                        self._make(new.values())  # two of one path: the second joins the first
+                        new.clear()
+                        self._join(state.item_id, wanted)
+            self._make(new.values())
+
+    def id_of(self, folder_id: str) -> str:
+        """Return what a folder of the backup is in the mailbox.
+
+        What lay in a folder that the backup does not have, or that the mail server refused, goes into a folder
+        unknown_<its id> made for it.
+        """
+        if not folder_id:
+            return ""
+        known = self._ids.get(folder_id) or self._ids.get(substitute_origin(folder_id))
+        return self._substitute(folder_id) if known is None else known
+
+    def known(self, folder_id: str) -> str | None:
+        """Return what a folder of the backup is in the mailbox, None where it is not known."""
+        return self._ids.get(folder_id)
+
+    def child(self, parent: str, name: str) -> ItemState | None:
+        """Return the folder or mountpoint of this name in a folder of the mailbox."""
+        return self.present.get(self._children.get((parent, name), ""))
+
+    def add(self, folder: ItemState) -> None:
+        """Take in a folder or mountpoint that the mailbox has now."""
+        self.present[folder.item_id] = folder
+        self._children[folder.folder, folder.name] = folder.item_id
+
+    def remove(self, folder: ItemState) -> None:
+        """Forget a folder that the mailbox has no more, or not under this name."""
+        del self.present[folder.item_id], self._children[folder.folder, folder.name]
+
+    def free_name(self, parent: str, name: str, purpose: str) -> str:
+        """Return a name that nothing in a folder of the mailbox has: the name, or one that says what it is for."""
+        candidate, number = name, 1
+        while (parent, candidate) in self._children:
+            candidate = f"{name} ({purpose})" if number == 1 else f"{name} ({purpose} {number})"
+            number += 1
+        return candidate
+
+    def _parent(self, state: ItemState) -> str:
+        return "" if plan.is_root(state) else self.id_of(state.folder) or self.root
+
+    def _join(self, folder_id: str, wanted: ItemState) -> bool:
+        """Map a folder of the backup to the one of the mailbox that it is already; False where there is none."""
+        imported = self.present.get(self._imported.get(folder_id, ""))
+        if imported is not None:
+            self._ids[folder_id] = imported.item_id
+            self._settle(wanted, imported)
+            return True
+        present = self.child(wanted.folder, wanted.name)
+        if present is None or present.kind != kinds.FOLDER:
+            return False
+        self._ids[folder_id] = present.item_id
+        joined = self._merged(wanted, present)
+        if joined == present:
+            self._applier.adopt([(wanted, present.item_id)])
+        elif self._applier.change(wanted, joined):
+            self.present[present.item_id] = joined
+        return True
+
+    def _merged(self, wanted: ItemState, present: ItemState) -> ItemState:
+        """Return a folder of the mailbox with the backup's colour, flags and shares, and its own shares besides."""
+        attrs = {**present.attrs, **self._attrs(wanted)}
+        if "grants" in present.attrs and "grants" in wanted.attrs:
+            attrs["grants"] = shares.merged_grants(present.attrs["grants"], attrs["grants"])
+        return present._replace(flags=wanted.flags, date=wanted.date or present.date, attrs=attrs)
+
+    def _settle(self, wanted: ItemState, present: ItemState) -> None:
+        """Correct shares with whom was not at the destination when an earlier run restored them, and is now."""
+        settled = present._replace(attrs=shares.grants(present, self._entry_ids).attrs)
+        if settled == present or not self._applier.change(wanted, settled):
+            self._applier.skip_one(kinds.FOLDER)
+
+    def _make(self, wanted: Iterable[ItemState]) -> None:
+        batch = [self._new(state) for state in wanted]
+        for item, written in zip(batch, self._applier.write(batch)):
+            if not written.error:
+                self._ids[item.state.item_id] = written.item_id
+                self.add(item.state._replace(item_id=written.item_id))
+
+    def _new(self, state: ItemState) -> NewItem:
+        name = self.free_name(state.folder, state.name, "restored")
+        origin = state.item_id
+        if origin in self._imported:  # an earlier run made it, and somebody has removed it since
+            origin = f"{origin}/{self._imported[origin]}"
+        return NewItem(origin, state._replace(name=name, attrs=self._attrs(state)))
+
+    def _attrs(self, state: ItemState) -> Mapping[str, object]:
+        resolved = shares.grants(state, self._entry_ids)
+        self._applier.warn_all(resolved.problems)
+        return resolved.attrs
+
+    def _substitute(self, folder_id: str) -> str:
+        state = plan.lost_folder(folder_id)._replace(folder=self.root)
+        present = self.child(self.root, state.name)
+        if present is None:
+            written = self._applier.write([NewItem(substitute_origin(folder_id), state)])[0]
+            present = state._replace(item_id=written.item_id or self.root)
+            if written.item_id:
+                self.add(present)
+        self._applier.warn(
+            f"The folder {folder_id} cannot be restored; what the backup has in it is put into {state.name!r}."
+        )
+        self._ids[folder_id] = present.item_id
+        return present.item_id
+
+
+def substitute_origin(folder_id: str) -> str:
+    """Return under what the folder made in the place of one that cannot be had is recorded in the import."""
+    return f"{folder_id}/lost"

@@ -1,0 +1,301 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of what: the records of an External Restore in the destination's Backup Path (R-136).
+
+map_<source server id> has the import's id and, for each directory entry, its id in the backup and at the destination.
+accounts/<destination account id>/id_mapper.log has the same for the items of a mailbox. Both are JSON lines, only ever
+appended to; a line that a crash cut short is dropped.
+
+Which items are there already, the mail server knows by the import's id; the item log is completed from its answer.
+Without the map there is no import id, so a later run starts from scratch (R-137).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from ..backup.files import Files, full_or_refused
+from ..model import moment
+from ..model.errors import Busy, Damaged, NotFound
+
+FORMAT: Final = 1
+
+_BITMAP: Final = 1 << 27
+_LOCK_SECONDS: Final = 10.0
+
+
+class Row(NamedTuple):
+    """What became of one directory entry."""
+
+    kind: str
+    name: str
+    source_id: str
+    destination_id: str
+
+
+class ImportMap:
+    """The map file of one source server, open for one restore. Holds a lock until it is closed."""
+
+    def __init__(self, backup_path: str, server_id: str) -> None:
+        """Open the map of a source server; it is made, with a new import id, where there is none.
+
+        :param backup_path: the destination's; it need hold no backup yet (R-127).
+        :raises Busy: another restore from this server is running here.
+        :raises Damaged: it is there, but is no map. :raises Refused: it cannot be written.
+        """
+        self._file = _AppendOnly(backup_path, map_name(server_id))
+        try:
+            self._file.lock()
+            header, rows, end = _parse(self._file.path, self._file.read())
+            self._file.cut(end)
+            if header is None:
+                header = {"format": FORMAT, "import": str(uuid.uuid4()), "created": moment.iso(moment.now())}
+                self._file.append([header])
+                self._file.sync()
+        except BaseException:
+            self._file.close()
+            raise
+        self.import_id: str = header["import"]
+        self._ids = {row.source_id: row.destination_id for row in rows}
+
+    def get(self, source_id: str) -> str | None:
+        """Return what an entry of the backup is at the destination, None where it is not known."""
+        return self._ids.get(source_id)
+
+    def record(self, rows: Iterable[Row]) -> None:
+        """Remember what became of entries, durably."""
+        new = [row for row in rows if self._ids.get(row.source_id) != row.destination_id]
+        if new:
+            self._file.append(row._asdict() for row in new)
+            self._file.sync()
+            self._ids.update((row.source_id, row.destination_id) for row in new)
+
+    def ids(self) -> Mapping[str, str]:
+        """Return all that is known."""
+        return self._ids
+
+    def close(self) -> None:
+        """Close the file and give up the lock."""
+        self._file.close()
+
+
+def map_name(server_id: str) -> str:
+    """Return the name of the map of a source server, below the destination's Backup Path."""
+    return f"map_{_safe(server_id)}"
+
+
+def account_directory(account_id: str) -> str:
+    """Return where the records of a destination account are, below the Backup Path."""
+    return f"accounts/{_safe(account_id)}"
+
+
+def import_id_of(backup_path: str, server_id: str) -> str | None:
+    """Return the id of the import from a source server, None where there was none. Reads only.
+
+    :raises Damaged: the map is there, but is no map.
+    """
+    path = os.path.join(backup_path, map_name(server_id))
+    try:
+        with open(path, "rb") as file:
+            header, _, _ = _parse(path, file.read())
+    except FileNotFoundError:
+        return None
+    return None if header is None else str(header["import"])
+
+
+def read_map(path: str) -> list[Row]:
+    """Return what a map file says, for people (R-260).
+
+    :raises NotFound: there is no such file. :raises Damaged: it is no map.
+    """
+    try:
+        with open(path, "rb") as file:
+            header, rows, _ = _parse(path, file.read())
+    except OSError as error:
+        raise NotFound(f"The map {path} cannot be read ({error.strerror}); name a file map_<server id>.") from error
+    if header is None:
+        raise Damaged(f"{path} is no map of an External Restore; name a file map_<server id> of a Backup Path.")
+    return rows
+
+
+class ItemLog:
+    """The id_mapper.log of one destination account, open for one import."""
+
+    def __init__(self, backup_path: str, account_id: str, import_id: str, source_account: str) -> None:
+        """The file is made, and the import announced in it, with the first pair that is added."""
+        self._where = (backup_path, f"{account_directory(account_id)}/id_mapper.log")
+        self._header = {"import": import_id, "account": source_account}
+        self._file: _AppendOnly | None = None
+        self._announced = False
+        self._end = 0
+
+    def origins(self) -> OriginSet:
+        """Return the items that the log has of this import. To be read before anything is added."""
+        found = OriginSet()
+        for origin, _ in self._pairs():
+            found.add(origin)
+        return found
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        try:
+            file = open(os.path.join(*self._where), "rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for line in file:
+                if not line.endswith(b"\n"):  # cut short by a crash
+                    break
+                self._end += len(line)
+                try:
+                    record = json.loads(line)
+                    if isinstance(record, dict):
+                        self._announced = record["import"] == self._header["import"]
+                    elif self._announced:
+                        yield record[0], record[1]
+                except (ValueError, LookupError, TypeError):  # damaged: the mail server knows what was in it
+                    continue
+
+    def add(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Append pairs (item in the backup, item at the destination)."""
+        records: list[Any] = list(pairs)
+        if not records:
+            return
+        if self._file is None:
+            self._file = _AppendOnly(*self._where)
+            self._file.cut(self._end)
+        if not self._announced:
+            records.insert(0, self._header)
+            self._announced = True
+        self._file.append(records)
+
+    def close(self) -> None:
+        """Make durable what was added."""
+        if self._file is not None:
+            self._file.sync()
+            self._file.close()
+            self._file = None
+
+
+class OriginSet(Container[str]):
+    """A set of item ids that takes a bit for each: ids are counted, and a mailbox may have millions of them."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self._others: set[str] = set()
+
+    def add(self, origin: str) -> None:
+        """Put an id into the set."""
+        number = _number(origin)
+        if number < 0:
+            self._others.add(origin)
+            return
+        byte = number >> 3
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(max(byte + 1 - len(self._bits), len(self._bits), 64)))
+        self._bits[byte] |= 1 << (number & 7)
+
+    def __contains__(self, origin: object) -> bool:
+        if not isinstance(origin, str):
+            return False
+        number = _number(origin)
+        if number < 0:
+            return origin in self._others
+        byte = number >> 3
+        return byte < len(self._bits) and bool(self._bits[byte] >> (number & 7) & 1)
+
+
+def _number(origin: str) -> int:
+    """Return the number that an id is the usual way of writing, -1 where it is none or a very large one."""
+    if len(origin) < 10 and origin.isdigit() and origin.isascii() and (origin[0] != "0" or origin == "0"):
+        number = int(origin)
+        if number < _BITMAP:
+            return number
+    return -1
+
+
+class _AppendOnly:
+    """A file of JSON lines below a Backup Path, open for appending."""
+
+    def __init__(self, backup_path: str, name: str) -> None:
+        self._files = Files(backup_path)
+        self.path = self._files.path(name)
+        try:
+            os.makedirs(backup_path, mode=0o700, exist_ok=True)
+            self._descriptor = self._files.create(name)
+            self._files.sync_directory(os.path.dirname(name))
+        except OSError as error:
+            raise full_or_refused(self.path, error) from error
+
+    def lock(self) -> None:
+        """Keep others away. The workers of a killed restore may live a moment longer than it: they are waited for."""
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise Busy(
+                        f"Another restore holds {self.path}; wait until it has ended, and run this again."
+                    ) from error
+            time.sleep(0.05)
+
+    def read(self) -> bytes:
+        """Return the whole file."""
+        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+
+    def cut(self, size: int) -> None:
+        """Drop what is behind the last whole line."""
+        self._files.truncate(self._descriptor, size)
+
+    def append(self, records: Iterable[Any]) -> None:
+        """Add records, each a line. :raises Refused: they cannot be written."""
+        lines = [_line(record) for record in records]
+        try:
+            self._files.append(self._descriptor, ("\n".join(lines) + "\n").encode("ascii"))
+        except OSError as error:
+            raise full_or_refused(self.path, error) from error
+
+    def sync(self) -> None:
+        """Make durable what was added. :raises Refused: the disk does not take it."""
+        try:
+            self._files.sync(self._descriptor)
+        except OSError as error:
+            raise full_or_refused(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file, and give up the lock."""
+        os.close(self._descriptor)
+
+
+_line = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _safe(name: str) -> str:
+    """Return an id as one component of a path: whatever it is, it does not climb out."""
+    return quote(name, safe="") if name.strip(".") else "%2E" * len(name)
+
+
+def _parse(path: str, data: bytes) -> tuple[dict[str, Any] | None, list[Row], int]:
+    """Return the header (None for a map that was never finished), the rows, and the length of what is whole."""
+    end = data.rfind(b"\n") + 1
+    try:
+        records = [json.loads(line) for line in data[:end].splitlines()]
+        header = records[0] if records else None
+        if header is not None and (header["format"] != FORMAT or not isinstance(header["import"], str)):
+            raise ValueError("another format")
+        rows = [Row(**record) for record in records[1:]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Damaged(
+            f"The map {path} cannot be read ({error}). Put a copy of it back, or remove it: then the restore starts "
+            "from scratch, and what is there already is restored a second time."
+        ) from error
+    return header, rows, end
