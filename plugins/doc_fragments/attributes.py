@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the documentation of every module has in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The attributes of the modules, and the argument that all of them have."""
+
+    DOCUMENTATION = r"""
+options:
+  config_file:
+    description:
+      - The settings of the node, as M(restante.carbonio.backup_config) writes them.
+      - The bucket configurations lie in the same directory.
+    type: path
+    default: /etc/restante/restante.json
+requirements:
+  - python >= 3.9
+  - zstandard
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return the changed status prediction without modifying the target.
+  platform:
+    platforms: posix
+    support: full
+    description: Target OS and families that can be operated against.
+author:
+  - The restante.carbonio contributors (@restante)
+"""
+
+    INFO = r"""
+attributes:
+  diff_mode:
+    support: N/A
+    description: The module changes nothing, there is no difference to show.
+"""
+
+    DIFF = r"""
+attributes:
+  diff_mode:
+    support: full
+    description: Will return details on what has changed, or would change, when in diff mode.
+"""
+
+    PLAN = r"""
+attributes:
+  diff_mode:
+    support: partial
+    description: Will return details on what has changed, or would change, when in diff mode.
+    details: In check mode the plan is shown; after a run, the counts by kind.
+"""
+
+    S3 = r"""
+requirements:
+  - boto3
+"""

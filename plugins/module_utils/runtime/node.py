@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node's engine, opened from its settings."""
+
+from __future__ import annotations
+
+import os
+
+from ..archive.buckets import BucketRecord, BucketRegistry
+from ..archive.directory import DirectoryArchive
+from ..archive.port import Archive
+from ..archive.s3 import S3Archive
+from ..backup.repository import Repository
+from ..mailstore.embedded import EmbeddedStore
+from ..model.errors import InvalidInput, NotABackup
+from ..operations.notifications import MailSettings, Notifications
+from ..operations.operation import Operations
+from . import settings as settings_file
+from .settings import Settings
+
+
+class Node:
+    """What a settings file stands for. Each call opens anew; the caller closes."""
+
+    def __init__(self, config_file: str, settings: Settings) -> None:
+        self.config_file = config_file
+        self.settings = settings
+        self.buckets = BucketRegistry(os.path.join(os.path.dirname(config_file), settings_file.BUCKETS_FILE))
+        self.operations = Operations(settings.state_path)
+
+    @classmethod
+    def load(cls, config_file: str) -> Node:
+        """Read the settings of a node. :raises NotFound, InvalidInput, Refused: they cannot be used."""
+        return cls(config_file, settings_file.load(config_file))
+
+    def store(self) -> EmbeddedStore:
+        """Open the mail store. :raises NotFound: there is none."""
+        return EmbeddedStore.open(self.settings.mailstore_path)
+
+    def repository(self, path: str = "") -> Repository:
+        """Open a backup for reading: the node's own, or the one in a directory. :raises NotABackup: there is none."""
+        return Repository.open(path or self.settings.backup_path)
+
+    def initialised(self, server_id: str) -> Repository:
+        """Open the node's own backup, which is made where there is none.
+
+        :raises InvalidInput: the Backup Path belongs to another server (R-203).
+        """
+        path = self.settings.backup_path
+        try:
+            repository = Repository.open(path)
+        except NotABackup:
+            if os.path.exists(os.path.join(path, "format.json")):
+                raise
+            return Repository.create(path, server_id)
+        if repository.server_id != server_id:
+            repository.close()
+            raise InvalidInput(
+                f"{path} is the Backup Path of the server {repository.server_id}, this one is {server_id}; choose a "
+                "directory of its own for this node."
+            )
+        return repository
+
+    def archive(self, server_id: str) -> Archive | None:
+        """Return where the node's backup is archived; None where it is not."""
+        volume = self.settings.backup_volume
+        if volume.type == "local":
+            return DirectoryArchive(volume.path, server_id)
+        if volume.type == "s3":
+            record = self.buckets.get(volume.bucket_configuration_id)
+            return S3Archive(record.settings(volume.volume_prefix, server_id))
+        return None
+
+    def bucket_archive(self, bucket_id: str, *folders: str) -> Archive:
+        """Return the archive in a configured bucket. :raises NotFound: no configuration has this id."""
+        record: BucketRecord = self.buckets.get(bucket_id)
+        return S3Archive(record.settings(*folders))
+
+    def notifications(self) -> Notifications:
+        """Return the node's notifications, mailed where an SMTP server is set."""
+        own = self.settings
+        if not own.smtp_host:
+            return Notifications(own.state_path)
+        return Notifications(
+            own.state_path,
+            MailSettings(
+                host=own.smtp_host,
+                sender=own.smtp_sender or own.administrator,
+                recipients=(own.administrator,) if own.administrator else (),
+                port=own.smtp_port,
+                security=own.smtp_security,
+                username=own.smtp_username,
+                password=own.smtp_password,
+            ),
+        )

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node's settings: one JSON file that modules, roles and the command line share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+from typing import Any, Final
+
+from ..model import moment
+from ..model.errors import InvalidInput, NotFound, Refused
+
+DEFAULT_FILE: Final = "/etc/restante/restante.json"
+BUCKETS_FILE: Final = "buckets.json"
+ADAPTERS: Final = ("embedded",)
+VOLUME_TYPES: Final = ("default", "local", "s3")
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupVolume:
+    """Where the backup's files are archived, beside the Backup Path (reference, section 2.2)."""
+
+    type: str = "default"
+    """"default" (nowhere else), "local" (another directory) or "s3" (a bucket)."""
+    path: str = ""
+    """The directory, for local."""
+    bucket_configuration_id: str = ""
+    """Id of the bucket configuration, for s3."""
+    volume_prefix: str = ""
+    """Put before the server id in the bucket."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of one node, each with the vendor's default where the vendor has one."""
+
+    backup_path: str = "/opt/zextras/backup/zextras"
+    cache_path: str = "/opt/zextras/cache"
+    state_path: str = "/var/lib/restante"
+    mailstore_adapter: str = "embedded"
+    mailstore_path: str = "/var/lib/restante/mailstore"
+    backup_volume: BackupVolume = BackupVolume()
+    realtime_scanner: bool = True
+    time_zone: str = ""
+    """IANA name; empty for the node's own."""
+    administrator: str = ""
+    """Address that every notification goes to."""
+    smtp_host: str = ""
+    """Empty: notifications are kept on the node and not mailed."""
+    smtp_port: int = 25
+    smtp_security: str = "none"
+    smtp_username: str = ""
+    smtp_password: str = dataclasses.field(default="", repr=False)
+    smtp_sender: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON object, secrets included."""
+        return dataclasses.asdict(self)
+
+    def public(self) -> dict[str, Any]:
+        """Return the settings as a JSON object without secrets."""
+        return {key: value for key, value in self.to_json().items() if key != "smtp_password"}
+
+
+def from_json(record: Any, where: str) -> Settings:
+    """Return checked settings. :param where: the file, for messages. :raises InvalidInput: which setting is wrong."""
+    if not isinstance(record, dict):
+        raise InvalidInput(f"{where} is not a JSON object; write it with the backup_config module.")
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    unknown = sorted(set(record) - set(fields))
+    if unknown:
+        raise InvalidInput(f"{where} has unknown settings: {', '.join(unknown)}; known are {', '.join(fields)}.")
+    volume = record.get("backup_volume", {})
+    if not isinstance(volume, dict) or set(volume) - {field.name for field in dataclasses.fields(BackupVolume)}:
+        raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
+    for name, value in record.items():
+        if name != "backup_volume" and type(value) is not type(getattr(Settings, name)):
+            wanted = type(getattr(Settings, name)).__name__
+            raise InvalidInput(f"{name} in {where} is {value!r}; it must be of the type {wanted}.")
+    settings = Settings(**{**record, "backup_volume": BackupVolume(**volume)})
+    check(settings)
+    return settings
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that cannot work. :raises InvalidInput: which one, and what it may be."""
+    for name in ("backup_path", "cache_path", "state_path", "mailstore_path"):
+        if not os.path.isabs(getattr(settings, name)):
+            raise InvalidInput(f"{name} is {getattr(settings, name)!r}; give an absolute path.")
+    if settings.mailstore_adapter not in ADAPTERS:
+        raise InvalidInput(f"mailstore_adapter is {settings.mailstore_adapter!r}; it may be {', '.join(ADAPTERS)}.")
+    volume = settings.backup_volume
+    if volume.type not in VOLUME_TYPES:
+        raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")
+    if volume.type == "local" and not os.path.isabs(volume.path):
+        raise InvalidInput("A local backup volume needs an absolute path.")
+    if volume.type == "s3" and not volume.bucket_configuration_id:
+        raise InvalidInput("A backup volume in a bucket needs a bucket_configuration_id; listBuckets shows those.")
+    moment.zone(settings.time_zone)
+
+
+def load(path: str) -> Settings:
+    """Read a settings file.
+
+    :raises NotFound: there is none. :raises InvalidInput: it is no settings file. :raises Refused: no permission.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} does not exist; write it with the backup_config module or name another.") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not JSON ({error}); write it with the backup_config module.") from error
+    except OSError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror}); run this as the user that owns it.") from error
+    return from_json(record, path)
+
+
+def save(path: str, settings: Settings) -> None:
+    """Write a settings file, whole or not at all, readable by its owner only."""
+    temporary = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(settings.to_json(), file, indent=2, sort_keys=True)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written ({error.strerror}); check the directory's owner.") from error
