@@ -17,6 +17,8 @@ from .measure import Failed, Usage, median, step
 from .report import Row, megabytes, seconds
 
 MB = 1_000_000
+WORKERS = "2"
+"""Accounts that are restored at the same time when a whole server is."""
 
 
 class Scale(NamedTuple):
@@ -127,7 +129,7 @@ class Bench:
             with self._scratch("retrieved") as directory, self._scratch("recovered") as place:
                 place.mkdir()
                 retrieved = self._bucket("fetch_metadata", "mail", directory)
-                restored = self._bucket("restore", "mail", directory, place / "store", group="recovery")
+                restored = self._bucket("restore", "mail", directory, place, WORKERS, group="recovery")
                 return retrieved.then(expect(restored, "messages", messages))
 
         def copied() -> Usage:
@@ -206,7 +208,7 @@ class Bench:
             with self._scratch("large-source") as source, self._scratch("large-target") as target:
                 target.mkdir()
                 step("histories", "large_account", source, items)
-                return expect(step("recovery", "restore", "", "", "", source, target / "store"), "messages", items)
+                return expect(step("recovery", "restore", "", "", "", source, target, 1), "messages", items)
 
         tenth, usage = restored(self.scale.large_account // 10), restored(self.scale.large_account)
         yield Row(
@@ -223,10 +225,10 @@ class Bench:
             step("mail", "store_of_mail", self._tree, self._store)
         return self._mail
 
-    def _bucket(self, name: str, prefix: str, *paths: Path, group: str = "bucket") -> Usage:
-        """Run a step on a prefix of the bucket and some paths of this machine."""
+    def _bucket(self, name: str, prefix: str, *more: str | Path, group: str = "bucket") -> Usage:
+        """Run a step on a prefix of the bucket and what else it takes."""
         place = (self._server.endpoint, peers.BUCKET, prefix)
-        return step(group, name, *place, *paths, environment=self._server.credentials)
+        return step(group, name, *place, *more, environment=self._server.credentials)
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:

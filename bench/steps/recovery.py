@@ -7,32 +7,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs, LocalBlobs
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import (
-    ExternalOptions,
-    external_restore,
-)
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs, Blobs, LocalBlobs
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 
 from . import main
 from .bucket import archive
 
 
-def restore(endpoint: str, bucket: str, prefix: str, directory: str, store_path: str) -> Mapping[str, Any]:
-    """Run an External Restore into a new, empty mail server.
+def restore(
+    endpoint: str, bucket: str, prefix: str, directory: str, target: str, concurrent_accounts: str
+) -> Mapping[str, Any]:
+    """Run an External Restore into a new, empty mail server, its redo log off as the recovery playbook has it.
 
     :param bucket: where the contents are; empty: in the directory itself.
+    :param target: a directory for the mail server, the Backup Path and the cache.
     """
-    source = Repository.open(directory)
+    store_path = str(Path(target) / "store")
     store = EmbeddedStore.create(store_path)
-    blobs = (
-        ArchiveBlobs(source, archive(endpoint, bucket, prefix), f"{store_path}.cache") if bucket else LocalBlobs(source)
+    store.set_redo_log(False)
+    store.close()
+
+    def blobs(source: Repository) -> Blobs:
+        if not bucket:
+            return LocalBlobs(source)
+        return ArchiveBlobs(source, archive(endpoint, bucket, prefix), str(Path(target) / "cache"))
+
+    sides = Sides(
+        source=lambda: Repository.open(directory), store=lambda: EmbeddedStore.open(store_path), blobs=blobs,
+        backup_path=str(Path(target) / "backup"),
     )
-    report = external_restore(source, store, ExternalOptions(), blobs)
-    return {"restored": sum(report.restored.values())}
+    report = external_restore(sides, ExternalOptions(concurrent_accounts=int(concurrent_accounts)))
+    return {"messages": report.restored["message"], "unrestored": len(report.unrestored)}
 
 
 if __name__ == "__main__":
