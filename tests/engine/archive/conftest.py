@@ -21,6 +21,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from archive_kit import Backup
 from servers.endpoint import Endpoint
 from servers.moto_server import moto_server
 from servers.radosgw import missing, radosgw
@@ -83,3 +84,10 @@ def make_archive(request: pytest.FixtureRequest, tmp_path: Path) -> MakeArchive:
 @pytest.fixture
 def archive(make_archive: MakeArchive) -> Archive:
     return make_archive("backups/server-1")
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Iterator[Backup]:
+    backup = Backup(tmp_path / "backup")
+    yield backup
+    backup.repository.close()
