@@ -17,6 +17,7 @@ from ..model.errors import RestanteError, Unavailable
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.smartscan import smart_scan as scan
 from ..scan.upload import Uploader
+from .module import Call
 from .node import Node
 
 OPERATION: Final = "SmartScan"
@@ -50,6 +51,25 @@ def smart_scan(
     if report.changed or troubled:
         node.notifications().notify(WARNING if troubled else INFORMATION, f"{OPERATION}: ended", text, notifications)
     return {**result, "changed": report.changed or upload.totals["commits"] > 0, "operation_id": operation.id}
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module smartscan."""
+    if call.check_mode:
+        return preview(call.node())
+    report = smart_scan(
+        call.node(), deep=call["deep"], accounts=call["accounts"], read_error_threshold=call["read_error_threshold"],
+        notifications=call["notifications"], initiator=call.initiator,
+    )
+    for warning in report["warnings"]:
+        call.warn(warning)
+    return {"changed": report.pop("changed"), "operation_id": report.pop("operation_id"), "report": report}
+
+
+def info(node: Node, backup_path: str) -> dict[str, Any]:
+    """Return what a backup holds, the node's own where no path is given."""
+    with contextlib.closing(node.repository(backup_path)) as repository:
+        return describe(repository)
 
 
 class _Upload:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..archive.bucket_admin import BucketAdmin, BucketState, plan
+from ..archive.bucket_admin import BucketAdmin, BucketState, Encryption, LifecycleRule, ObjectLock, plan
 from ..archive.buckets import BucketRecord, checked
 from ..archive.probe import probe_conditional_writes, probe_connection
 from ..archive.s3 import S3Archive
-from ..model.errors import InvalidInput
+from ..model.errors import InvalidInput, NotFound, Refused
+from .module import Call
 from .node import Node
 
 
@@ -42,6 +43,7 @@ def ensure(
     steps = plan(desired, there)
     new = present is None
     changes = {} if present is None else _changes(present, wanted)
+    before = present.public() if present else {}
     unsupported = dict(there.unsupported) if there else {}
     if not dry_run:
         unsupported.update(admin.apply(steps))
@@ -60,13 +62,62 @@ def ensure(
         "bucket": (shown if not dry_run else dataclasses.replace(wanted, id=shown.id)).public(),
         "steps": [f"{step.setting}: {step.before} -> {step.after}" for step in steps],
         "unsupported": unsupported,
-        "before": {} if new or present is None else _shown(present, changes),
+        "diff": {"before": before, "after": (present if present and not dry_run else wanted).public()},
     }
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module bucket."""
+    node = call.node()
+    label = call["label"] or call["bucket_name"] or ""
+    bucket_id = call["bucket_configuration_id"] or ""
+    if call["state"] == "absent":
+        return forget(node, bucket_id, label, call.check_mode)
+    record = BucketRecord(
+        bucket=call["bucket_name"], label=label, provider=call["provider"], endpoint=call["url"],
+        region=call["region"], prefix=call["prefix"], access_key=call["access_key"], secret_key=call["secret"],
+        profile=call["profile"], storage_class=call["storage_class"], ca_file=call["ca_file"] or "",
+        notes=call["notes"], id=bucket_id,
+    )
+    lock = call["object_lock_mode"]
+    desired = BucketState(
+        versioning=call["versioning"],
+        encryption=Encryption(call["encryption"], call["kms_key"]) if call["encryption"] else None,
+        public_access_blocked=call["public_access_blocked"],
+        lifecycle=None if call["lifecycle"] is None else tuple(LifecycleRule(**rule) for rule in call["lifecycle"]),
+        object_lock=ObjectLock(lock, call["object_lock_days"]) if lock else None,
+    )
+    return ensure(node, record, desired, create=call["create"], dry_run=call.check_mode)
+
+
+def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, Any]:
+    """Forget a configuration; the bucket itself is not touched. :raises Refused: the node's backup uses it."""
+    try:
+        record = find(node, bucket_id, label)
+    except NotFound:
+        record = None
+    if record is None:
+        return {"changed": False}
+    volume = node.settings.backup_volume
+    if volume.type == "s3" and volume.bucket_configuration_id == record.id:
+        raise Refused(
+            f"The bucket configuration {record.id} is this node's backup volume; choose another with backup_volume first."
+        )
+    if not dry_run:
+        node.buckets.remove(record.id)
+    return {"changed": True, "diff": {"before": record.public(), "after": {}}}
 
 
 def test(node: Node, bucket_id: str) -> None:
     """Write, read and delete a file in a configured bucket (R-309). :raises RestanteError: it cannot be done."""
     probe_connection(S3Archive(node.buckets.get(bucket_id).settings()))
+
+
+def info(node: Node, provider: str, tested: str) -> dict[str, Any]:
+    """Answer the module bucket_info."""
+    if tested:
+        test(node, tested)
+    return {"buckets": listed(node, provider), **({"connection": "connection ok"} if tested else {})}
 
 
 def listed(node: Node, provider: str = "all", show_secrets: bool = False) -> list[dict[str, str]]:
@@ -94,6 +145,3 @@ def _changes(present: BucketRecord, wanted: BucketRecord) -> dict[str, str]:
         if field.name != "id" and getattr(wanted, field.name) != getattr(present, field.name)
     }
 
-
-def _shown(present: BucketRecord, changes: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in present.public().items() if key in changes}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..archive.s3 import S3Archive
 from ..backup.repository import Repository
-from ..model import kinds
+from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.progress import SILENT, Progress
 from ..restore import plan
@@ -24,6 +24,7 @@ from ..restore.options import ExternalOptions, check, named_accounts
 from ..restore.selection import select
 from ..restore.session import Sides
 from ..restore.verify import VerifyReport, verify
+from .module import Call
 from .node import Node
 
 OPERATION: Final = "External Restore"
@@ -115,6 +116,41 @@ def prove(
                 "of it. Run the External Restore first."
             )
         return verify(source, store, import_id, at=at, accounts=accounts, progress=progress)
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module external_restore. :raises Refused: items are unrestored and the caller wants that to fail."""
+    node = call.node()
+    given = {name: call[name] for name in ExternalOptions._fields if call[name] is not None}
+    options = ExternalOptions(**given)
+    if call.check_mode:
+        planned = preview(node, call["source_path"], options)
+        return {**planned, "diff": {"prepared": "\n".join(planned["plan"]) + "\n"}}
+    result = restore(
+        node, call["source_path"], options, blobs_archive=call["blobs_archive"], volume_prefix=call["volume_prefix"],
+        notifications=call["notifications"], initiator=call.initiator,
+    )
+    warnings = result.pop("warnings")
+    for warning in warnings:
+        call.warn(warning)
+    if call["fail_on_unrestored"] and result["unrestored_items"]:
+        raise Refused(f"The restore has ended, but not everything could be restored.\n{result['stats']}")
+    return {**result, "warnings_of_restore": warnings, "diff": {"prepared": result["stats"]}}
+
+
+def proof(call: Call) -> dict[str, Any]:
+    """Answer the module restore_verify_info. :raises Refused: something differs and the caller wants that to fail."""
+    node = call.node()
+    at = moment.parse(call["at"], node.settings.time_zone)
+    if at == moment.FIRST:
+        raise InvalidInput("A restore cannot be compared with the first moment of a backup; give a date, or last.")
+    report = prove(
+        node, call["source_path"], at=at if isinstance(at, int) else None, accounts=call["accounts"] or None
+    )
+    if call["fail_on_difference"] and not report.passed:
+        found = "; ".join(str(difference) for difference in report.differences[:10])
+        raise Refused(f"The restore is not complete. The first differences: {found}")
+    return {"verification": report.to_json()}
 
 
 def _blobs(node: Node, source: Repository, blobs_archive: str, volume_prefix: str) -> Blobs:

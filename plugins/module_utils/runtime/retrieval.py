@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -15,10 +16,13 @@ from ..archive.buckets import BucketRecord, checked
 from ..archive.directory import DirectoryArchive
 from ..archive.port import Archive
 from ..archive.s3 import S3Archive
+from ..backup import commits
 from ..backup.repository import Repository
+from ..model import moment
 from ..model.errors import InvalidInput, NotABackup
 from ..operations.notifications import INFORMATION
 from ..restore.retrieve import THREADS, RetrieveReport, find_servers, retrieve
+from .module import Call
 from .node import Node
 
 OPERATION: Final = "Retrieve Metadata From Archive"
@@ -113,8 +117,46 @@ def to_json(report: RetrieveReport) -> dict[str, Any]:
     return {**report._asdict(), "damages": [damage._asdict() for damage in report.damages]}
 
 
-def copy_backup_path(source: str, destination: str) -> int:
-    """Copy a Backup Path that is still there (the decommissioned node); return how many files were copied.
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module metadata_retrieve."""
+    node, destination = call.node(), call["destination"]
+    if call["source_type"] == "backup_path":
+        copied = copy_backup_path(call["source"], destination, call.check_mode)
+        return {"changed": copied > 0, **_newest(destination), "report": {"files": copied}}
+    archive_at = (
+        in_bucket(bucket_of(node, call.arguments), call["volume_prefix"])
+        if call["source_type"] == "s3"
+        else in_directory(call["source"])
+    )
+    if call.check_mode:
+        archive = archive_at(server_folder(archive_at, call["server_id"]))
+        here = _newest(destination).get("newest_commit", 0)
+        return {"changed": archive.size(commits.name(here + 1)) is not None}
+    report, operation_id = retrieve_metadata(
+        node, archive_at, destination, server_id=call["server_id"], threads=call["threads"],
+        notifications=tuple(call["notifications"]), initiator=call.initiator,
+    )
+    for damage in report.damages:
+        call.warn(f"{damage.file}: {damage.reason} {damage.consequence}")
+    return {
+        "changed": report.changed,
+        "newest_commit": report.newest,
+        "recovery_point": moment.iso(report.at),
+        "report": to_json(report),
+        "operation_id": operation_id,
+    }
+
+
+def _newest(destination: str) -> dict[str, Any]:
+    if not os.path.exists(os.path.join(destination, commits.FORMAT_FILE)):
+        return {}
+    with contextlib.closing(Repository.open(destination)) as repository:
+        head = repository.head()
+    return {"newest_commit": head.seq, "recovery_point": moment.iso(head.at)} if head else {}
+
+
+def copy_backup_path(source: str, destination: str, dry_run: bool = False) -> int:
+    """Copy a Backup Path that is still there (the decommissioned node); return how many files had to be copied.
 
     Files are immutable and named by what they hold, so one that is there with its size need not be copied again. The
     commits go last: what was copied so far is whole at every moment (R-207).
@@ -134,12 +176,14 @@ def copy_backup_path(source: str, destination: str) -> int:
         wanted, target = os.path.join(source, name), os.path.join(destination, name)
         if os.path.exists(target) and os.path.getsize(target) == os.path.getsize(wanted):
             continue
+        copied += 1
+        if dry_run:
+            continue
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         temporary = f"{target}.part"
         shutil.copyfile(wanted, temporary)
         os.chmod(temporary, 0o600)
         os.replace(temporary, target)
-        copied += 1
     return copied
 
 

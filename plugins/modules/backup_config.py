@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_config
+short_description: Write the backup settings of a node
+description:
+  - Keeps the settings of a node in O(config_file), which every other module and the command line read.
+  - Settings that are not given are left as they are; a new file gets the vendor's defaults.
+  - The file is readable by its owner only.
+version_added: 0.1.0
+extends_documentation_fragment:
+  - restante.carbonio.attributes
+  - restante.carbonio.attributes.diff
+options:
+  backup_path:
+    description: Where the backup of this node is kept, an absolute path. Defaults to V(/opt/zextras/backup/zextras).
+    type: path
+  cache_path:
+    description: Where a restore keeps what it fetched from a bucket. Defaults to V(/opt/zextras/cache).
+    type: path
+  state_path:
+    description: Where operations and notifications are recorded. Defaults to V(/var/lib/restante).
+    type: path
+  mailstore_adapter:
+    description: Which kind of mail server this node runs.
+    type: str
+    choices: [embedded]
+  mailstore_path:
+    description: The directory of an embedded mail store. Defaults to V(/var/lib/restante/mailstore).
+    type: path
+  mailstore_create:
+    description: Make an empty embedded mail store where there is none.
+    type: bool
+    default: false
+  realtime_scanner:
+    description: Whether changes are recorded as they happen, as the vendor's C(ZxBackup_RealTimeScanner).
+    type: bool
+  time_zone:
+    description: The zone in which dates without an offset are meant, by its IANA name; empty for the node's own.
+    type: str
+  administrator:
+    description: The address that every notification is sent to.
+    type: str
+  smtp_host:
+    description: The server that notifications are sent through; empty to keep them on the node only.
+    type: str
+  smtp_port:
+    description: The port of O(smtp_host). Defaults to V(25).
+    type: int
+  smtp_security:
+    description: How the connection to O(smtp_host) is protected. Defaults to V(none).
+    type: str
+    choices: [none, starttls, tls]
+  smtp_username:
+    description: The name to log in with; empty for no login.
+    type: str
+  smtp_password:
+    description: The password to log in with.
+    type: str
+  smtp_sender:
+    description: The address that notifications come from; O(administrator) where it is empty.
+    type: str
+seealso:
+  - module: restante.carbonio.backup_config_info
+  - module: restante.carbonio.backup_volume
+"""
+
+EXAMPLES = r"""
+- name: Keep the backup on a disk of its own
+  restante.carbonio.backup_config:
+    backup_path: /srv/backup/zextras
+    administrator: postmaster@example.com
+
+- name: Switch the Realtime Scanner off for an import
+  restante.carbonio.backup_config:
+    realtime_scanner: false
+"""
+
+RETURN = r"""
+settings:
+  description: The settings as they are now, without secrets.
+  returned: success
+  type: dict
+  sample: {"backup_path": "/opt/zextras/backup/zextras", "realtime_scanner": true}
+"""
+
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import configuration
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
+
+ARGUMENTS = {
+    "backup_path": {"type": "path"},
+    "cache_path": {"type": "path"},
+    "state_path": {"type": "path"},
+    "mailstore_adapter": {"type": "str", "choices": ["embedded"]},
+    "mailstore_path": {"type": "path"},
+    "mailstore_create": {"type": "bool", "default": False},
+    "realtime_scanner": {"type": "bool"},
+    "time_zone": {"type": "str"},
+    "administrator": {"type": "str"},
+    "smtp_host": {"type": "str"},
+    "smtp_port": {"type": "int"},
+    "smtp_security": {"type": "str", "choices": ["none", "starttls", "tls"]},
+    "smtp_username": {"type": "str"},
+    "smtp_password": {"type": "str", "no_log": True},
+    "smtp_sender": {"type": "str"},
+}
+
+
+def main() -> None:
+    run(lambda call: configuration.change(call.config_file, call.arguments, call.check_mode), ARGUMENTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: metadata_retrieve
+short_description: Bring the metadata of a lost node's backup from its archive
+description:
+  - Fetches commits and metadata of a backup from a bucket or a directory into O(destination), and verifies them.
+  - The mail itself stays in the archive, where M(restante.carbonio.external_restore) reads it.
+  - Running it again fetches only what is new.
+version_added: 0.1.0
+extends_documentation_fragment:
+  - restante.carbonio.attributes
+  - restante.carbonio.attributes.plan
+  - restante.carbonio.attributes.s3
+options:
+  source_type:
+    description:
+      - V(s3) fetches from a bucket and V(local) from a directory that is an archive.
+      - V(backup_path) copies a whole Backup Path, mail included, from a node that is decommissioned but still readable.
+    type: str
+    choices: [s3, local, backup_path]
+    default: s3
+  destination:
+    description: The restore directory.
+    type: path
+    required: true
+  source:
+    description: The directory, for O(source_type=local) and O(source_type=backup_path).
+    type: path
+  bucket_configuration_id:
+    description: The id of the bucket configuration, for O(source_type=s3).
+    type: str
+  bucket_name:
+    description: The bucket, where it has no configuration on this node.
+    type: str
+  access_key:
+    description: The access key for O(bucket_name).
+    type: str
+  secret:
+    description: The secret of O(access_key).
+    type: str
+  region:
+    description: The region of O(bucket_name).
+    type: str
+  url:
+    description: The endpoint of O(bucket_name).
+    type: str
+  prefix:
+    description: The folder of O(bucket_name) that the files of the backup lie in.
+    type: str
+  volume_prefix:
+    description: The folder before the server id that the lost node used.
+    type: str
+    default: ""
+  server_id:
+    description: The id of the lost server; needed only where the archive holds the backups of several.
+    type: str
+    default: ""
+  threads:
+    description: Requests in flight.
+    type: int
+    default: 10
+  notifications:
+    description: Further addresses to notify.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: The node is lost, its bucket is not
+  restante.carbonio.metadata_retrieve:
+    destination: /opt/zextras/restore
+    bucket_configuration_id: "{{ bucket.bucket_configuration_id }}"
+
+- name: The node is decommissioned and its Backup Path is mounted here
+  restante.carbonio.metadata_retrieve:
+    source_type: backup_path
+    source: /mnt/node-a/backup
+    destination: /opt/zextras/restore
+"""
+
+RETURN = r"""
+newest_commit:
+  description: The number of the newest commit that is now in the restore directory.
+  returned: when known
+  type: int
+  sample: 42
+recovery_point:
+  description: When that commit was made. What changed later on the lost node is not in the archive.
+  returned: when known
+  type: str
+  sample: "2026-03-28T08:29:49.000Z"
+report:
+  description: What was fetched, and what could not be.
+  returned: when not in check mode
+  type: dict
+  sample: {"commits": 42, "packs": 42, "bytes": 1200000, "damages": []}
+"""
+
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import retrieval
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
+
+ARGUMENTS = {
+    "source_type": {"type": "str", "choices": ["s3", "local", "backup_path"], "default": "s3"},
+    "destination": {"type": "path", "required": True},
+    "source": {"type": "path"},
+    "bucket_configuration_id": {"type": "str"},
+    "bucket_name": {"type": "str"},
+    "access_key": {"type": "str", "no_log": False},
+    "secret": {"type": "str", "no_log": True},
+    "region": {"type": "str"},
+    "url": {"type": "str"},
+    "prefix": {"type": "str"},
+    "volume_prefix": {"type": "str", "default": ""},
+    "server_id": {"type": "str", "default": ""},
+    "threads": {"type": "int", "default": 10},
+    "notifications": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    run(
+        retrieval.answer,
+        ARGUMENTS,
+        required_if=[("source_type", "local", ["source"]), ("source_type", "backup_path", ["source"])],
+        mutually_exclusive=[("bucket_configuration_id", "bucket_name")],
+        required_together=[("access_key", "secret")],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: smartscan
+short_description: Run a SmartScan
+description:
+  - Brings the Backup Path up to date with the mail server, and uploads what is new to the backup volume.
+  - The first run initialises the backup. Later runs look only at accounts that changed since.
+  - In check mode, the accounts that have changed are listed and nothing is written.
+version_added: 0.1.0
+extends_documentation_fragment:
+  - restante.carbonio.attributes
+  - restante.carbonio.attributes.plan
+options:
+  deep:
+    description: Look at every item and read every content again, and write again what the backup lacks.
+    type: bool
+    default: false
+  accounts:
+    description: Scan only these accounts, by address or id.
+    type: list
+    elements: str
+    default: []
+  read_error_threshold:
+    description: Give up after more than so many failed reads; V(0) never gives up.
+    type: int
+    default: 0
+  notifications:
+    description: Further addresses to notify.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: restante.carbonio.backup_info
+"""
+
+EXAMPLES = r"""
+- name: Initialise the backup, or bring it up to date
+  restante.carbonio.smartscan:
+"""
+
+RETURN = r"""
+report:
+  description: What the scan found and wrote.
+  returned: when not in check mode
+  type: dict
+  sample: {"new_items": 12, "checked_items": 15, "commits": 1}
+changed_accounts:
+  description: The accounts that have changed since the last scan.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: ["ann@example.com"]
+operation_id:
+  description: The id of the operation.
+  returned: when not in check mode
+  type: str
+  sample: 0c6b4d58-6f0e-4a9e-8c0f-6e2a1a2f7a55
+"""
+
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
+
+ARGUMENTS = {
+    "deep": {"type": "bool", "default": False},
+    "accounts": {"type": "list", "elements": "str", "default": []},
+    "read_error_threshold": {"type": "int", "default": 0},
+    "notifications": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    run(backups.answer, ARGUMENTS)
+
+
+if __name__ == "__main__":
+    main()
