@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,9 +72,9 @@ class Bench:
         self._server = server
         self._corpus = corpus
         self._rclone = peers.Rclone(server)
-        self._tree = work / "mail"
-        self._store = work / "store"
-        self._backup = work / "backup"
+        self._count = itertools.count(1)
+        self._tree = self._new("mail")
+        self._store = self._new("store")
         self._mail: Mapping[str, Any] = {}
         self._bucket("create_bucket", "")
 
@@ -96,21 +96,15 @@ class Bench:
     def first_scan(self) -> Iterator[Row]:
         self._made_mail()
 
-        def ours() -> Usage:
-            shutil.rmtree(self._backup, ignore_errors=True)
-            return step("local", "scan", self._store, self._backup)
-
         def restic() -> Usage:
-            with self._scratch("restic-local") as repository:
-                peer = peers.Restic(str(repository), self._work, {})
-                peer.init()
-                return peer.backup(self._tree)
+            peer = peers.Restic(str(self._new("restic-local")), self._work, {})
+            peer.init()
+            return peer.backup(self._tree)
 
         def borg() -> Usage:
-            with self._scratch("borg") as repository:
-                return peers.borg_create(repository, self._work, self._tree)
+            return peers.borg_create(self._new("borg"), self._work, self._tree)
 
-        usage, theirs, others = (median(self.scale.runs, once) for once in (ours, restic, borg))
+        usage, theirs, others = (median(self.scale.runs, once) for once in (self._scanned, restic, borg))
         yield Row(
             "first SmartScan", usage, "not slower", at_most(1, usage, theirs), "restic backup", theirs,
             f"borg create of the same files: {seconds(others.seconds)}, {megabytes(others.peak)}.",
@@ -119,30 +113,26 @@ class Bench:
     def bucket_to_mail(self) -> Iterator[Row]:
         """The same mail out of the same bucket: ours, rclone and a plain copy, restic."""
         self._made_mail()
-        if not self._backup.exists():
-            step("local", "scan", self._store, self._backup)
+        self._scanned()
         self._bucket("upload", "mail", self._backup)
-        messages = self.scale.messages
-        remote = f"s3:{peers.BUCKET}/mail"
 
         def ours() -> Usage:
-            with self._scratch("retrieved") as directory, self._scratch("recovered") as place:
-                place.mkdir()
-                retrieved = self._bucket("fetch_metadata", "mail", directory)
-                restored = self._bucket("restore", "mail", directory, place, WORKERS, group="recovery")
-                return retrieved.then(expect(restored, "messages", messages))
+            directory, place = self._new("retrieved"), self._new("recovered")
+            place.mkdir()
+            retrieved = self._bucket("fetch_metadata", "mail", directory)
+            restored = self._bucket("restore", "mail", directory, place, WORKERS, group="recovery")
+            return retrieved.then(expect(restored, "messages", self.scale.messages))
 
         def copied() -> Usage:
-            with self._scratch("copied") as packs, self._scratch("written") as written:
-                return self._rclone.copy(remote, packs).then(step("local", "write_files", self._tree, written))
+            copy = self._rclone.copy(f"s3:{peers.BUCKET}/mail", self._new("copied"))
+            return copy.then(step("local", "write_files", self._tree, self._new("written")))
 
         peer = peers.Restic(f"s3:{self._server.endpoint}/{peers.BUCKET}/restic", self._work, self._server.credentials)
         peer.init()
         peer.backup(self._tree)
 
         def restic() -> Usage:
-            with self._scratch("restored") as target:
-                return peer.restore(target)
+            return peer.restore(self._new("restored"))
 
         usage, rclone, theirs = (median(self.scale.runs, once) for once in (ours, copied, restic))
         name = "bucket to mail readable"
@@ -152,7 +142,7 @@ class Bench:
         yield Row(name, usage, "3x faster", at_most(1 / 3, usage, theirs), peer_name, theirs)
 
     def unchanged_scan(self) -> Iterator[Row]:
-        store, backup = self._work / "accounts", self._work / "accounts-backup"
+        store, backup = self._new("accounts"), self._new("accounts-backup")
         step("mail", "store_of_accounts", self.scale.accounts, store)
         step("local", "scan", store, backup)
         usage = median(self.scale.runs, lambda: expect(step("local", "scan", store, backup), "new_items", 0))
@@ -163,19 +153,17 @@ class Bench:
     def retrieval(self) -> Iterator[Row]:
         """Ours fetches all there is; the peer's JSON files are a part, since making a million objects takes an hour."""
         scale = self.scale
-        backup, files = self._work / "history-small", self._work / "json"
+        backup, files = self._new("history"), self._new("json")
         step("histories", "history", backup, scale.retrieved, 100)
         self._bucket("upload", "history", backup)
         step("histories", "json_files", scale.json_files, files)
         self._rclone.copy(files, f"s3:{peers.BUCKET}/json")
 
         def ours() -> Usage:
-            with self._scratch("retrieved") as directory:
-                return self._bucket("fetch_metadata", "history", directory)
+            return self._bucket("fetch_metadata", "history", self._new("retrieved"))
 
         def copied() -> Usage:
-            with self._scratch("copied") as target:
-                return self._rclone.copy(f"s3:{peers.BUCKET}/json", target)
+            return self._rclone.copy(f"s3:{peers.BUCKET}/json", self._new("copied"))
 
         usage, part = median(scale.runs, ours), median(scale.runs, copied)
         whole = Usage(part.seconds * scale.retrieved / scale.json_files, part.peak)
@@ -187,15 +175,12 @@ class Bench:
         )
 
     def past(self) -> Iterator[Row]:
-        backup = self._work / "history"
+        backup = self._new("past")
         step("histories", "history", backup, self.scale.history, 1_000)
         (backup / "catalog.sqlite").unlink()
         built = step("past", "state_at", backup)  # makes it anew
         for name, question in (("state of one item at T", "state_at"), ("deleted within a day", "deleted_between")):
-            def ask(question: str = question) -> Usage:
-                return step("past", question, backup)
-
-            usage = median(self.scale.runs, ask)
+            usage = median(self.scale.runs, partial(step, "past", question, backup))
             yield Row(
                 f"{name}, {self.scale.history:,} transactions", usage, "1 s, under 200 MB",
                 usage.seconds < 1 and usage.peak < 200 * MB,
@@ -205,10 +190,10 @@ class Bench:
 
     def large_account(self) -> Iterator[Row]:
         def restored(items: int) -> Usage:
-            with self._scratch("large-source") as source, self._scratch("large-target") as target:
-                target.mkdir()
-                step("histories", "large_account", source, items)
-                return expect(step("recovery", "restore", "", "", "", source, target, 1), "messages", items)
+            source, target = self._new("large-source"), self._new("large-target")
+            target.mkdir()
+            step("histories", "large_account", source, items)
+            return expect(step("recovery", "restore", "", "", "", source, target, 1), "messages", items)
 
         tenth, usage = restored(self.scale.large_account // 10), restored(self.scale.large_account)
         yield Row(
@@ -216,6 +201,11 @@ class Bench:
             usage.peak < min(300 * MB, 1.25 * tenth.peak),
             note=f"an account of a tenth of that: {seconds(tenth.seconds)}, {megabytes(tenth.peak)}.",
         )
+
+    def _scanned(self) -> Usage:
+        """Make a first SmartScan of the mail; the last one made is what is uploaded."""
+        self._backup = self._new("backup")
+        return step("local", "scan", self._store, self._backup)
 
     def _made_mail(self) -> Mapping[str, Any]:
         """Make the tree of mail and a store that holds it, once; return what is to be known of it."""
@@ -230,12 +220,10 @@ class Bench:
         place = (self._server.endpoint, peers.BUCKET, prefix)
         return step(group, name, *place, *more, environment=self._server.credentials)
 
-    @contextmanager
-    def _scratch(self, name: str) -> Iterator[Path]:
-        """Give a path under the work directory at which nothing is, and remove what is there in the end."""
-        path = self._work / name
-        shutil.rmtree(path, ignore_errors=True)
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+    def _new(self, name: str) -> Path:
+        """Return a path at which nothing is.
+
+        Nothing is removed before the end: ext4 avoids the inodes of files that were deleted in the last half minute,
+        and whoever writes many files then waits for that.
+        """
+        return self._work / f"{name}-{next(self._count)}"
