@@ -21,7 +21,7 @@ COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
 SCAN = """
 import os, signal, sys
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded.store import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.recorder import Cadence
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 
