@@ -12,7 +12,7 @@ import platform
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..model import moment
@@ -115,11 +115,13 @@ class Operation:
 class Operations:
     """The operations of one node, present and past."""
 
-    def __init__(self, state_path: str) -> None:
+    def __init__(self, state_path: str, announce: Callable[[str], object] = lambda operation_id: None) -> None:
         """
         :param state_path: the node's directory for its own state; operations/ is made in it when the first one starts.
+        :param announce: told the id of each operation that is started, before it waits for its turn.
         """
         self._records = Records(os.path.join(state_path, "operations"))
+        self._announce = announce
 
     @contextlib.contextmanager
     def start(
@@ -142,6 +144,7 @@ class Operations:
         )
         with self._records.alive(record) as predecessors:
             operation = Operation(self._records, record)
+            self._announce(record.id)
             try:
                 self._await_turn(operation, predecessors)
                 record.state, record.started = RUNNING, moment.now()
