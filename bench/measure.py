@@ -55,7 +55,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     ) as process:
         assert process.stdout is not None
         output = process.stdout.read()
-        _, status, resources = os.wait4(process.pid, 0)
+        status, resources = os.wait4(process.pid, 0)[1:]
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - started
     if process.returncode:
@@ -79,7 +79,7 @@ def step(group: str, *arguments: str | int | Path, environment: Mapping[str, str
 
 def median(runs: int, once: Callable[[], Usage]) -> Usage:
     """Do something several times; return the median of the times and the largest peak."""
-    usages = [once() for _ in range(runs)]
+    usages = [once() for _run in range(runs)]
     return Usage(
         statistics.median(usage.seconds for usage in usages), max(usage.peak for usage in usages), usages[-1].facts
     )

@@ -96,9 +96,8 @@ def section(rows: Sequence[Row], data: str, server: str, versions: Mapping[str, 
 
 def write(document: Path, text: str) -> None:
     """Replace what lies between the markers of a document."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    document.write_text(before + text + after, encoding="utf-8")
+    before, rest = document.read_text(encoding="utf-8").split(BEGIN)
+    document.write_text(before + text + rest.split(END)[1], encoding="utf-8")
 
 
 def as_json(rows: Sequence[Row]) -> str:
