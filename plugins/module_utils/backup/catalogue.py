@@ -5,41 +5,43 @@
 """The catalogue: an index over commits and metadata packs, in SQLite. Derived: it may be deleted at any time.
 
 Transactions are clustered by journal, item and sequence, so that an item's history lies together and the states of a
-whole account at any moment are one walk along the table.
+whole account at any moment are one walk along the table. Item ids are kept as journals.key writes them.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..model.errors import Damaged
-from ..model.state import Transaction, state_from_json
+from ..model.errors import Damaged, Refused
 from . import journals, packs
-from .commits import Commit, Head
+from .commits import Commit, Head, PackInfo
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE packs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT NULL);
+CREATE TABLE packs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT NULL,
+    indexed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE blobs (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
     size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE scopes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, segment TEXT NOT NULL DEFAULT '',
     number INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, token TEXT NOT NULL DEFAULT '');
-CREATE TABLE segments (digest TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE segments (digest TEXT PRIMARY KEY, first_at INTEGER, last_at INTEGER) WITHOUT ROWID;
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
-    kind TEXT NOT NULL, deleted INTEGER NOT NULL, date INTEGER NOT NULL, state TEXT,
-    PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
-CREATE INDEX deletions ON transactions (scope, at) WHERE deleted = 1;
-CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT NOT NULL, PRIMARY KEY (file, reason));
+    kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
+CREATE INDEX deletions ON transactions (scope, at) WHERE state IS NULL;
+CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT NOT NULL, version TEXT NOT NULL,
+    PRIMARY KEY (file, reason));
 PRAGMA user_version = {VERSION};
 """
 
-_COLUMNS = "item, seq, at, kind, state"
-_STATE_KEY = b',"state":'
+_CACHE_KIB = 32 * 1024
+_BUSY_SECONDS = 600.0
+"""How long to wait for another process that is taking commits in."""
 
 
 class Damage(NamedTuple):
@@ -63,52 +65,117 @@ class Location(NamedTuple):
 
 
 class Catalogue:
-    """The tables, and the questions that they answer. Used by one thread."""
+    """The tables: opening them, filling them, and what is asked of all but transactions. Used by one thread.
+
+    Several processes may have one file open and fill it at the same time; SQLite's locks keep them apart.
+    """
 
     def __init__(self, path: str) -> None:
-        """Open or make the catalogue in a file ("" for a temporary one); one of another version is made anew."""
-        self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("PRAGMA cache_size = -32768")
-        with self.changing():
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version != VERSION:
-                for statement in _SCHEMA.split(";"):
-                    self._database.execute(statement)
+        """Open or make the catalogue in a file ("" for a temporary one). What is no catalogue is made anew."""
+        self._path = path
+        self._place = path or "the temporary catalogue"
+        with self._telling():
+            try:
+                self._database = self._open()
+            except sqlite3.OperationalError:
+                raise  # locked, disk full, no permission: the file may be sound
+            except sqlite3.DatabaseError:
+                self._remove()
+                self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path:
+            # Before SQLite does, with the mode of files with mail in them; its other files take over the mode.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            database.execute("PRAGMA journal_mode = WAL")
+            # NORMAL can lose the last changes in a power failure, which are then made again; it cannot corrupt.
+            database.execute("PRAGMA synchronous = NORMAL")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, VERSION):
+                raise sqlite3.DatabaseError("of another version")
+            if version == 0:
+                database.execute("BEGIN IMMEDIATE")
+                if database.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody else was quicker
+                    _make_tables(database)
+                database.execute("COMMIT")
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def changing(self) -> _Changing:
-        """Return a context in which changes are made together or not at all."""
-        return _Changing(self._database)
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
 
-    # -- taking in -------------------------------------------------------------------------------------------------
+    # -- statements ------------------------------------------------------------------------------------------------
 
-    def meta(self, key: str, default: str = "") -> str:
-        """Return a remembered value."""
-        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else default
+    def rows(self, query: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query. :raises Damaged, Refused: the file is altered, or cannot be read."""
+        with self._telling():
+            yield from self._database.execute(query, values)
+
+    def row(self, query: str, values: Any = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, None for none. Errors as for rows."""
+        with self._telling():
+            found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+            return found
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Make changes together or not at all, while no other process makes any."""
+        with self._telling():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.") from error
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:
+                raise  # a mistake of ours
+            raise Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.") from error
+        except OSError as error:
+            raise Refused(f"{self._place} cannot be used ({error.strerror}); check its owner and the disk.") from error
+
+    # -- filling; inside changing() --------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for (table,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            self._database.execute(f"DROP TABLE {table}")
+        _make_tables(self._database)
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a value."""
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def add_damage(self, damage: Damage) -> None:
-        """Note a damage, once."""
-        self._database.execute("INSERT OR IGNORE INTO damages VALUES (?, ?, ?)", damage)
+    def add_damage(self, damage: Damage, version: str) -> None:
+        """Note a damage, once.
 
-    def damages(self) -> list[Damage]:
-        """Return the damages noted so far."""
-        return [Damage(*row) for row in self._database.execute("SELECT * FROM damages ORDER BY file, reason")]
+        :param version: of the file, see Files.version.
+        """
+        self._database.execute("INSERT OR IGNORE INTO damages VALUES (?, ?, ?, ?)", (*damage, version))
 
-    def add_pack(self, name: str, kind: str, size: int) -> bool:
+    def add_pack(self, pack: PackInfo) -> bool:
         """Take in the name of a pack; False when it was known."""
-        cursor = self._database.execute(
-            "INSERT OR IGNORE INTO packs (name, kind, size) VALUES (?, ?, ?)", (name, kind, size)
-        )
+        cursor = self._database.execute("INSERT OR IGNORE INTO packs (name, kind, size) VALUES (?, ?, ?)", pack)
         return cursor.rowcount == 1
 
     def remove_pack(self, name: str) -> None:
@@ -116,35 +183,37 @@ class Catalogue:
         self._database.execute("DELETE FROM blobs WHERE pack = (SELECT id FROM packs WHERE name = ?)", (name,))
         self._database.execute("DELETE FROM packs WHERE name = ?", (name,))
 
-    def add_index(self, content: bytes) -> None:
-        """Take in the index of a blob pack. :raises Damaged: it is no index."""
-        name, entries = packs.decode_index(content)
+    def add_index(self, name: str, entries: Iterable[packs.IndexEntry]) -> None:
+        """Take in the index of a blob pack; nothing where the pack is unknown."""
         row = self._database.execute("SELECT id FROM packs WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            return
-        self._database.executemany(
-            "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
-            ((digest, row[0], offset, length, size) for _kind, digest, offset, length, size in entries),
-        )
+        if row is not None:
+            self._database.execute("UPDATE packs SET indexed = 1 WHERE id = ?", row)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
+                sorted((entry.digest, row[0], entry.offset, entry.length, entry.size) for entry in entries),
+            )
 
     def scope_id(self, scope: str) -> int:
         """Return the number of a journal, which is given one the first time."""
-        row = self._database.execute("SELECT id FROM scopes WHERE name = ?", (scope,)).fetchone()
-        if row is None:
-            self._database.execute("INSERT INTO scopes (name) VALUES (?)", (scope,))
-            row = self._database.execute("SELECT id FROM scopes WHERE name = ?", (scope,)).fetchone()
-        number: int = row[0]
+        self._database.execute("INSERT OR IGNORE INTO scopes (name) VALUES (?)", (scope,))
+        number: int = self._database.execute("SELECT id FROM scopes WHERE name = ?", (scope,)).fetchone()[0]
         return number
 
-    def add_segment(self, content: bytes, digest: str) -> None:
-        """Take in a journal segment. :raises Damaged: it cannot be read."""
-        segment, offset = journals.read_head(content)
+    def add_segment(self, digest: str, segment: journals.Segment, rows: list[journals.Row]) -> None:
+        """Take in a journal segment."""
         scope = self.scope_id(segment.scope)
-        if not self._database.execute("INSERT OR IGNORE INTO segments VALUES (?)", (digest,)).rowcount:
-            return
-        rows = [_row(scope, line) for line in content[offset:].split(b"\n") if line]
-        rows.sort(key=_item_of)
-        self._database.executemany("INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        moments = [int(row[1]) for row in rows]
+        added = self._database.execute(
+            "INSERT OR IGNORE INTO segments VALUES (?, ?, ?)",
+            (digest, min(moments, default=None), max(moments, default=None)),
+        )
+        if added.rowcount:
+            rows.sort(key=_by_item)
+            # The columns' affinity makes numbers of the texts.
+            self._database.executemany(
+                "INSERT OR REPLACE INTO transactions (scope, seq, at, item, kind, state, date) "
+                f"VALUES ({scope}, ?, ?, ?, ?, nullif(?, ''), coalesce(nullif(?, ''), 0))", rows,
+            )
 
     def set_heads(self, commit: Commit) -> None:
         """Take in the heads and tokens of a commit."""
@@ -156,102 +225,66 @@ class Catalogue:
         for scope, token in commit.tokens.items():
             self._database.execute("UPDATE scopes SET token = ? WHERE id = ?", (token, self.scope_id(scope)))
 
+    def forget_tokens(self) -> None:
+        """Let the next scan compare everything."""
+        self._database.execute("UPDATE scopes SET token = ''")
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def meta(self, key: str, default: str = "") -> str:
+        """Return a remembered value."""
+        row = self.row("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(row[0]) if row else default
+
+    def damages(self) -> list[tuple[Damage, str]]:
+        """Return the damages noted so far, with the versions of their files."""
+        rows = self.rows("SELECT file, reason, consequence, version FROM damages ORDER BY file, reason")
+        return [(Damage(file, reason, consequence), version) for file, reason, consequence, version in rows]
+
     def has_segment(self, digest: str) -> bool:
         """Return whether a segment was taken in."""
-        return self._database.execute("SELECT 1 FROM segments WHERE digest = ?", (digest,)).fetchone() is not None
-
-    # -- journals --------------------------------------------------------------------------------------------------
+        return self.row("SELECT 1 FROM segments WHERE digest = ?", (digest,)) is not None
 
     def heads(self) -> dict[str, Head]:
         """Return the newest segment of every journal."""
-        rows = self._database.execute("SELECT name, segment, number, last FROM scopes WHERE number > 0 ORDER BY name")
+        rows = self.rows("SELECT name, segment, number, last FROM scopes WHERE number > 0 ORDER BY name")
         return {name: Head(segment, number, last) for name, segment, number, last in rows}
 
     def tokens(self) -> dict[str, str]:
         """Return the change token of every journal that has one."""
-        return dict(self._database.execute("SELECT name, token FROM scopes WHERE token != '' ORDER BY name"))
+        return dict(self.rows("SELECT name, token FROM scopes WHERE token != '' ORDER BY name"))
+
+    def token(self, scope: str) -> str:
+        """Return the change token of a journal, empty for none."""
+        row = self.row("SELECT token FROM scopes WHERE name = ?", (scope,))
+        return str(row[0]) if row else ""
 
     def scopes(self) -> list[str]:
         """Return the names of all journals."""
-        return [row[0] for row in self._database.execute("SELECT name FROM scopes ORDER BY name")]
+        return [row[0] for row in self.rows("SELECT name FROM scopes ORDER BY name")]
 
-    def packs(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (name, kind, size) of all packs."""
-        yield from self._database.execute("SELECT name, kind, size FROM packs ORDER BY id")
+    def packs(self) -> Iterator[PackInfo]:
+        """Yield all packs."""
+        return (PackInfo(*row) for row in self.rows("SELECT name, kind, size FROM packs ORDER BY id"))
 
-    # -- states ----------------------------------------------------------------------------------------------------
+    def is_indexed(self, name: str) -> bool:
+        """Return whether the index of a blob pack was taken in."""
+        return self.row("SELECT 1 FROM packs WHERE name = ? AND indexed = 1", (name,)) is not None
 
-    def last(self, scope: str, item: str, at: int | None) -> Transaction | None:
-        """Return the transaction of an item that holds at a moment."""
-        row = self._database.execute(
-            f"SELECT {_COLUMNS} FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) AND item = ? "
-            "AND at <= ? ORDER BY seq DESC LIMIT 1",
-            (scope, item, _until(at)),
-        ).fetchone()
-        return None if row is None else _transaction(scope, row)
-
-    def last_state(self, scope: str, item: str, at: int | None) -> Transaction | None:
-        """Return the newest transaction of an item, at or before a moment, that is no deletion."""
-        row = self._database.execute(
-            f"SELECT {_COLUMNS} FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) AND item = ? "
-            "AND at <= ? AND deleted = 0 ORDER BY seq DESC LIMIT 1",
-            (scope, item, _until(at)),
-        ).fetchone()
-        return None if row is None else _transaction(scope, row)
-
-    def history(self, scope: str, item: str) -> Iterator[Transaction]:
-        """Yield all transactions of an item in order."""
-        for row in self._database.execute(
-            f"SELECT {_COLUMNS} FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) AND item = ? "
-            "ORDER BY seq", (scope, item),
-        ):
-            yield _transaction(scope, row)
-
-    def states(self, scope: str, at: int | None, newest_first: bool, deleted: bool) -> Iterator[Transaction]:
-        """Yield what holds for each item at a moment; deletions too when asked, as they are."""
-        # With one max() in the list, SQLite takes the other columns from the row that has the maximum.
-        query = (
-            f"SELECT {_COLUMNS} FROM (SELECT item, max(seq) AS seq, at, kind, date, deleted, state FROM transactions "
-            "WHERE scope = (SELECT id FROM scopes WHERE name = ?) AND at <= ? GROUP BY item)"
-        )
-        if not deleted:
-            query += " WHERE deleted = 0"
-        if newest_first:
-            query += " ORDER BY date DESC"
-        for row in self._database.execute(query, (scope, _until(at))):
-            yield _transaction(scope, row)
-
-    def deleted_between(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
-        """Yield the deletions recorded in an interval, both ends included."""
-        for row in self._database.execute(
-            f"SELECT {_COLUMNS} FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) "
-            "AND deleted = 1 AND at BETWEEN ? AND ? ORDER BY at, seq", (scope, start, end),
-        ):
-            yield _transaction(scope, row)
+    def has_pack(self, name: str) -> bool:
+        """Return whether a pack was taken in."""
+        return self.row("SELECT 1 FROM packs WHERE name = ?", (name,)) is not None
 
     def span(self) -> tuple[int, int] | None:
         """Return the first and last recorded moment."""
-        row = self._database.execute("SELECT min(at), max(at) FROM transactions").fetchone()
-        return None if row[0] is None else (row[0], row[1])
+        row = self.row("SELECT min(first_at), max(last_at) FROM segments")
+        return None if row is None or row[0] is None else (row[0], row[1])
 
     def counts(self) -> Mapping[str, int]:
-        """Return how much there is."""
-        one = self._database.execute
-        blobs, blob_bytes = one("SELECT count(*), coalesce(sum(size), 0) FROM blobs").fetchone()
-        number, size = one("SELECT count(*), coalesce(sum(size), 0) FROM packs").fetchone()
-        kinds = dict(
-            one(
-                "SELECT kind, count(*) FROM (SELECT kind, deleted, max(seq) FROM transactions GROUP BY scope, item) "
-                "WHERE deleted = 0 GROUP BY kind ORDER BY kind"
-            )
-        )
-        return {
-            **kinds,
-            "transactions": one("SELECT count(*) FROM transactions").fetchone()[0],
-            "blobs": blobs, "blob_bytes": blob_bytes, "packs": number, "pack_bytes": size,
-        }
-
-    # -- blobs -----------------------------------------------------------------------------------------------------
+        """Return how much is stored."""
+        blobs = self.row("SELECT count(*), coalesce(sum(size), 0) FROM blobs") or (0, 0)
+        files = self.row("SELECT count(*), coalesce(sum(size), 0) FROM packs") or (0, 0)
+        return {"blobs": blobs[0], "blob_bytes": blobs[1], "packs": files[0], "pack_bytes": files[1]}
 
     def locate(self, digests: Iterable[str]) -> dict[str, Location]:
         """Return where blobs lie; unknown ones are absent."""
@@ -260,48 +293,16 @@ class Catalogue:
             "SELECT p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack WHERE b.digest = ?"
         )
         for digest in digests:
-            row = self._database.execute(query, (bytes.fromhex(digest),)).fetchone()
+            row = self.row(query, (bytes.fromhex(digest),))
             if row is not None:
                 found[digest] = Location(digest, *row)
         return found
 
 
-class _Changing:
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK" if kind else "COMMIT")
+def _make_tables(database: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";"):
+        database.execute(statement)
 
 
-def _until(at: int | None) -> int:
-    return 2**63 - 1 if at is None else at
-
-
-def _item_of(row: tuple[Any, ...]) -> str:
-    item: str = row[1]
-    return item
-
-
-def _row(scope: int, line: bytes) -> tuple[Any, ...]:
-    record = journals.read_line(line)
-    state = record.state
-    if state is None:
-        return scope, record.item_id, record.seq, record.at, record.kind, 1, 0, None
-    # The state is kept as it was written; the key cannot stand in a string before it, where quotes are escaped.
-    text = line[line.index(_STATE_KEY) + len(_STATE_KEY): -1].decode("ascii")
-    return scope, record.item_id, record.seq, record.at, record.kind, 0, state.get("date", 0), text
-
-
-def _transaction(scope: str, row: tuple[str, int, int, str, str | None]) -> Transaction:
-    item, seq, at, kind, text = row
-    if text is None:
-        return Transaction(seq, at, scope, item, kind, None)
-    try:
-        return Transaction(seq, at, scope, item, kind, state_from_json(item, json.loads(text)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(f"Transaction {seq} of {scope}, item {item}, has a state that cannot be read.") from error
+def _by_item(row: journals.Row) -> str:
+    return row[2]

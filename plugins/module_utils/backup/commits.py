@@ -106,7 +106,10 @@ def parse(data: bytes, file_name: str) -> Commit:
     try:
         record = json.loads(data)
         if record["format"] > FORMAT:
-            raise NotABackup(f"{file_name} has format {record['format']}; upgrade restante.carbonio to read it.")
+            raise NotABackup(
+                f"{file_name} was written by a newer version (format {record['format']}); upgrade restante.carbonio "
+                "to read it."
+            )
         return Commit(
             seq=int(record["seq"]), at=int(record["at"]), hash=hashlib.sha256(data).hexdigest(),
             previous=str(record["previous"]), nonce=str(record["nonce"]), repository=str(record["repository"]),

@@ -10,15 +10,20 @@ tried again, because the kernel may have dropped the data that it could not writ
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 
 from ..model.errors import AlreadyExists, NotFound, Refused
 
 
 class Files:
-    """Plain files below one directory, by relative names with slashes. Directories 0700, files 0600."""
+    """Plain files below one directory, by relative names with slashes. Directories 0700, files 0600.
+
+    What takes a descriptor, and create, raise OSError; everything else raises our errors.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -27,28 +32,27 @@ class Files:
         """Return where a name lies."""
         return os.path.join(self.root, name)
 
+    # -- reading ---------------------------------------------------------------------------------------------------
+
     def read(self, name: str) -> bytes:
         """Return a whole file.
 
         :raises NotFound: there is none. :raises Refused: it cannot be read.
         """
-        try:
-            with open(self.path(name), "rb") as file:
-                return file.read()
-        except FileNotFoundError as error:
-            raise NotFound(f"{self.path(name)} does not exist.") from error
-        except OSError as error:
-            raise Refused(f"{self.path(name)} cannot be read ({error.strerror}); check its owner and the disk.") from error
+        with reading(self.path(name)), open(self.path(name), "rb") as file:
+            return file.read()
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        """Return length bytes from offset, fewer where the file ends."""
-        try:
-            with open(self.path(name), "rb") as file:
-                return os.pread(file.fileno(), length, offset)
-        except FileNotFoundError as error:
-            raise NotFound(f"{self.path(name)} does not exist.") from error
-        except OSError as error:
-            raise Refused(f"{self.path(name)} cannot be read ({error.strerror}); check its owner and the disk.") from error
+        """Return length bytes from offset, fewer where the file ends. Errors as for read."""
+        with reading(self.path(name)), open(self.path(name), "rb", buffering=0) as file:
+            file.seek(offset)
+            data = file.read(length)
+            while data and len(data) < length:  # one call gives at most 2 GiB
+                more = file.read(length - len(data))
+                if not more:
+                    break
+                data += more
+            return data
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, None where there is none."""
@@ -57,16 +61,45 @@ class Files:
         except OSError:
             return None
 
+    def version(self, name: str) -> str:
+        """Return what changes when a file is put back, replaced or altered; empty where there is none."""
+        try:
+            status = os.stat(self.path(name))
+        except OSError:
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+    def scan(self, directory: str) -> Iterator[str]:
+        """Yield the names in a directory in no order, and none where it does not exist."""
+        try:
+            with reading(self.path(directory)), os.scandir(self.path(directory)) as entries:
+                for entry in entries:
+                    yield entry.name
+        except NotFound:
+            return
+
+    def names(self, directory: str) -> list[str]:
+        """Return the sorted names in a directory, none where it does not exist."""
+        return sorted(self.scan(directory))
+
+    def writable(self, name: str) -> bool:
+        """Return whether a file in an existing directory can be made, or changed where there is one."""
+        path = self.path(name)
+        return os.access(os.path.dirname(path), os.W_OK) and (not os.path.exists(path) or os.access(path, os.W_OK))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
     def make_directory(self, name: str) -> None:
-        """Make a directory and its parents below the root, durably."""
+        """Make a directory and its parents below the root, durably. :raises Refused: it cannot be made."""
         if name and not os.path.isdir(self.path(name)):
             parent = os.path.dirname(name)
             self.make_directory(parent)
-            try:
-                os.mkdir(self.path(name), 0o700)
-            except FileExistsError:
-                return
-            self.sync_directory(parent)
+            with writing(self.path(name)):
+                try:
+                    os.mkdir(self.path(name), 0o700)
+                except FileExistsError:
+                    return
+                self.sync_directory(parent)
 
     def create(self, name: str) -> int:
         """Create a file for appending and reading and return its descriptor; one that is there is opened."""
@@ -83,66 +116,76 @@ class Files:
         """Make an open file durable."""
         os.fsync(descriptor)
 
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut an open file back to a size."""
+        os.ftruncate(descriptor, size)
+
     def sync_directory(self, name: str) -> None:
-        """Make the names in a directory durable."""
-        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Make the names in a directory durable. :raises Refused: the disk does not take it."""
+        with writing(self.path(name)):
+            descriptor = os.open(self.path(name), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def publish(self, source: str, name: str) -> None:
         """Give a complete and synced file its final name, durably; the old name goes.
 
-        :raises AlreadyExists: the final name is taken.
+        :raises AlreadyExists: the final name is taken. :raises Refused: the disk does not take it.
         """
         self.make_directory(os.path.dirname(name))
-        try:
-            os.link(self.path(source), self.path(name))
-        except FileExistsError as error:
-            raise AlreadyExists(f"{self.path(name)} exists already.") from error
+        with writing(self.path(name)):
+            try:
+                os.link(self.path(source), self.path(name))
+            except FileExistsError as error:
+                raise AlreadyExists(f"{self.path(name)} exists already.") from error
         self.sync_directory(os.path.dirname(name))
         self.remove(source)
 
     def write_new(self, name: str, data: bytes) -> None:
         """Write a whole new file, durably and all or nothing.
 
-        :raises AlreadyExists: there is a file of that name.
+        :raises AlreadyExists: there is a file of that name. :raises Refused: the disk does not take it.
         """
-        self.make_directory(os.path.dirname(name))
         temporary = f"{name}.{secrets.token_hex(4)}.part"
-        descriptor = self.create(temporary)
         try:
-            self.append(descriptor, data)
-            self.sync(descriptor)
-        except OSError as error:
-            self.remove(temporary)
-            raise full_or_refused(self.path(name), error) from error
-        finally:
-            os.close(descriptor)
-        try:
+            with writing(self.path(name)):
+                descriptor = self.create(temporary)
+                try:
+                    self.append(descriptor, data)
+                    self.sync(descriptor)
+                finally:
+                    os.close(descriptor)
             self.publish(temporary, name)
-        except AlreadyExists:
+        except (AlreadyExists, Refused):
             self.remove(temporary)
             raise
 
-    def truncate(self, descriptor: int, size: int) -> None:
-        """Cut an open file back to a size."""
-        os.ftruncate(descriptor, size)
-
     def remove(self, name: str) -> None:
-        """Remove a file; none is no error."""
-        try:
+        """Remove a file; none is no error. :raises Refused: the disk does not take it."""
+        with writing(self.path(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(name))
-        except FileNotFoundError:
-            pass
 
-    def names(self, directory: str) -> list[str]:
-        """Return the sorted names in a directory, none where it does not exist."""
-        try:
-            return sorted(os.listdir(self.path(directory)))
-        except FileNotFoundError:
-            return []
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Say in a sentence what failed while a file was read."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} does not exist.") from error
+    except OSError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror}); check its owner and the disk.") from error
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Say in a sentence what failed while a file was written."""
+    try:
+        yield
+    except OSError as error:
+        raise full_or_refused(path, error) from error
 
 
 def full_or_refused(path: str, error: OSError) -> Refused:

@@ -2,29 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Journals: the transactions of one account (or of the server), as JSON lines (docs/format.md)."""
+"""Journals: the transactions of one account (or of the server), as JSON lines (docs/format.md).
+
+The lines are ASCII and their keys stand in one order, so that a whole segment can be taken apart by one regular
+expression, several times as fast as by a JSON parser.
+"""
 
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from ..model.errors import Damaged
 from ..model.state import State
 
-_PREFIX = 18  # two fields of eight hexadecimal digits, each followed by a space
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
+_TEXT: Final = r'"(?:[^"\\]|\\.)*"'
+_LINE = re.compile(
+    r'^\{"seq":(\d+),"at":(-?\d+),"item":"((?:[^"\\]|\\.)*)","kind":"(\w+)","state":'
+    rf'(?:null|(\{{"kind":"\w+"(?:,"folder":{_TEXT})?(?:,"name":{_TEXT})?(?:,"flags":{_TEXT})?'
+    rf'(?:,"tags":\[{_TEXT}(?:,{_TEXT})*\])?(?:,"date":(-?\d+))?.*\}}))\}}$',
+    re.ASCII | re.MULTILINE,
+)
 
-class Line(NamedTuple):
-    """One transaction, its state still as JSON."""
-
-    seq: int
-    at: int
-    item_id: str
-    kind: str
-    state: dict[str, Any] | None
+Row = tuple[str, str, str, str, str, str]
+"""The texts of a transaction: seq, at, item key (see key), kind, state (empty for a deletion), date (empty for 0)."""
 
 
 class Segment(NamedTuple):
@@ -32,60 +37,45 @@ class Segment(NamedTuple):
 
     scope: str
     number: int
+    """1 for the first segment of its journal."""
     previous: str
     """Digest of the segment before it; empty for the first."""
     first: int
+    """Sequence number of its first transaction."""
     last: int
 
 
 def line(seq: int, at: int, item_id: str, kind: str, state: State | None) -> bytes:
     """Return a transaction as a JSON line, without its end."""
-    record = {
-        "seq": seq, "at": at, "item": item_id, "kind": kind, "state": None if state is None else state.to_json(),
-    }
-    return json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    photograph = "null" if state is None else _encode(state.to_json())
+    return b'{"seq":%d,"at":%d,"item":%b,"kind":%b,"state":%b}' % (
+        seq, at, _encode(item_id).encode("ascii"), _encode(kind).encode("ascii"), photograph.encode("ascii"),
+    )
 
 
-def read_line(text: bytes) -> Line:
-    """Read a JSON line. :raises Damaged: it is none."""
-    try:
-        record = json.loads(text)
-        return Line(record["seq"], record["at"], record["item"], record["kind"], record["state"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged("A line of a journal cannot be read.") from error
+def key(item_id: str) -> str:
+    """Return an item id as it stands between the quotes of a line: ASCII, whatever it is."""
+    return _encode(item_id)[1:-1]
 
 
-def open_line(text: bytes) -> bytes:
-    """Return a JSON line as the open journal keeps it: with its length and checksum before it."""
-    return b"%08x %08x %s\n" % (len(text), zlib.crc32(text), text)
-
-
-def good_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (end offset, JSON line) of an open journal up to the last good line; what follows was torn by a crash."""
-    offset = 0
-    while offset + _PREFIX <= len(data):
-        try:
-            length, checksum = int(data[offset: offset + 8], 16), int(data[offset + 9: offset + 17], 16)
-        except ValueError:
-            return
-        end = offset + _PREFIX + length
-        text = data[offset + _PREFIX: end]
-        if data[end: end + 1] != b"\n" or zlib.crc32(text) != checksum:
-            return
-        offset = end + 1
-        yield offset, text
+def item_id(item_key: str) -> str:
+    """Return the item id of a key."""
+    return str(json.loads(f'"{item_key}"')) if "\\" in item_key else item_key
 
 
 def seal(segment: Segment, lines: Sequence[bytes]) -> bytes:
     """Return the content of a sealed segment."""
-    head = json.dumps(segment._asdict(), separators=(",", ":")).encode("ascii")
-    return b"\n".join((head, *lines)) + b"\n"
+    return b"\n".join((_encode(segment._asdict()).encode("ascii"), *lines)) + b"\n"
 
 
-def read_head(content: bytes) -> tuple[Segment, int]:
-    """Return a segment's head and the offset of its first line. :raises Damaged: it is no segment."""
-    end = content.find(b"\n")
+def read(content: bytes) -> tuple[Segment, list[Row]]:
+    """Return a segment's head and its transactions. :raises Damaged: it is no segment, or not all of it can be read."""
     try:
-        return Segment(**json.loads(content[:end])), end + 1
+        head, _newline, body = content.decode("ascii").partition("\n")
+        segment = Segment(**json.loads(head))
     except (ValueError, TypeError) as error:
         raise Damaged("A journal segment has no head that can be read.") from error
+    rows = _LINE.findall(body)
+    if len(rows) != body.count("\n"):
+        raise Damaged(f"Segment {segment.number} of the journal {segment.scope} has lines that cannot be read.")
+    return segment, rows

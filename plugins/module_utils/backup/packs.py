@@ -19,6 +19,8 @@ METADATA: Final = "metadata"
 
 MAGIC: Final = b"RSTPACK1"
 END_MAGIC: Final = b"RSTPEND1"
+ITSELF: Final = "00" * 32
+"""The name in a pack's own index, written before the pack's name is known."""
 
 _ENTRY = struct.Struct(">B32sQQQ")
 _FOOTER = struct.Struct(">QQI8s")
@@ -42,23 +44,22 @@ def file_name(pack: str) -> str:
     return f"packs/{pack[:2]}/{pack}"
 
 
-def encode_index(pack_or_empty: str, entries: Iterable[IndexEntry]) -> bytes:
+def encode_index(pack: str, entries: Iterable[IndexEntry]) -> bytes:
     """Return the content of an index frame.
 
-    :param pack_or_empty: the name of the pack it describes, for a copy in a metadata pack; empty at a pack's own end,
-        where its name is not known yet.
+    :param pack: the name of the pack it describes, for a copy in a metadata pack; ITSELF at a pack's own end.
     """
-    return bytes.fromhex(pack_or_empty or "00" * 32) + b"".join(_ENTRY.pack(*entry) for entry in entries)
+    return bytes.fromhex(pack) + b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
-def decode_index(content: bytes) -> tuple[str, Iterator[tuple[int, bytes, int, int, int]]]:
-    """Return the pack that an index describes and the fields of its entries.
+def decode_index(content: bytes) -> tuple[str, Iterator[IndexEntry]]:
+    """Return the pack that an index describes, or ITSELF, and its entries.
 
     :raises Damaged: the length is not that of an index.
     """
     if len(content) < 32 or (len(content) - 32) % _ENTRY.size:
         raise Damaged("A pack's index has a length that no index has.")
-    return content[:32].hex(), _ENTRY.iter_unpack(memoryview(content)[32:])
+    return content[:32].hex(), map(IndexEntry._make, _ENTRY.iter_unpack(memoryview(content)[32:]))
 
 
 def tail(index: bytes, offset: int) -> bytes:
@@ -82,3 +83,22 @@ def footer(data: bytes) -> tuple[int, int]:
     if magic != END_MAGIC or crc != zlib.crc32(data[:16]):
         raise Damaged("The end of the pack is cut off or altered.")
     return offset, length
+
+
+def frames_of(data: bytes) -> Iterator[tuple[int, frames.Header]]:
+    """Yield (offset, header) of the frames of a pack: one behind the other, and by searching from where that fails."""
+    offset = len(MAGIC)
+    end = len(data) - FOOTER_SIZE
+    view = memoryview(data)
+    while offset < end:
+        try:
+            head = frames.header(view[offset: offset + frames.HEADER_SIZE])
+        except Damaged:
+            break
+        if offset + head.length > end:
+            break
+        yield offset, head
+        offset += head.length
+    if offset < end:
+        for found, head in frames.scan(view[offset:]):
+            yield offset + found, head

@@ -4,9 +4,9 @@
 
 """The writer of a Backup Path: there is one at a time.
 
-Blobs go into an open pack, transactions into open journals, both below open/. A commit closes them: packs first, then
-the commit that names them. What a crash leaves in open/ is dropped by the next writer: scans are idempotent, and the
-change token in the last commit has not moved.
+Blobs go into an open pack; transactions are gathered by journal, sealed into segments and put into another open pack.
+A commit closes both: packs first, then the commit that names them. What a crash leaves in open/ was promised to nobody
+and is dropped by the next writer: the change tokens of the last commit have not moved, so the next scan finds it again.
 """
 
 from __future__ import annotations
@@ -16,58 +16,62 @@ import fcntl
 import hashlib
 import os
 import secrets
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..model import moment
-from ..model.errors import AlreadyExists, Busy
+from ..model.errors import AlreadyExists, Busy, Refused
 from ..model.state import State
 from . import commits, frames, journals, packs
 from .commits import Commit, Head, PackInfo
-from .files import full_or_refused
-from .repository import Repository
+from .files import writing
+from .open_pack import OpenPack
+
+if TYPE_CHECKING:
+    from .repository import Repository
 
 CHECKPOINT_EVERY: Final = 1000
+"""Every how many commits one is full."""
+
+JOURNAL_BYTES: Final = 8 * 1024 * 1024
+"""How much of journals is held in memory, by a writer and by a reader, before it is sealed into segments."""
+
 _LOCK: Final = "open/lock"
-_PACK: Final = "open/blobs.pack"
+_COMMIT: Final = "open/commit.json"
+_NO_HEAD: Final = Head("", 0, 0)
 
 
 class Writer:
-    """Adds blobs and transactions to a backup, and commits them. A context manager."""
+    """Adds blobs and transactions to a backup, and commits them. A context manager, used by one thread."""
 
     def __init__(self, repository: Repository) -> None:
-        """Take the lock and clear what a crash left. :raises Busy: another writer has the lock."""
+        """Take the lock and clear what a crash left.
+
+        :raises Busy: another writer has the lock. :raises Refused: the Backup Path cannot be written to.
+        """
         self.repository = repository
         self._files = repository.files
-        self._files.make_directory("open")
-        self._lock = self._files.create(_LOCK)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise Busy(
-                f"Another process is writing to {repository.path}; wait until it has finished, then run this again."
-            ) from error
-        self._pack = -1
-        self._pack_hash = hashlib.sha256()
-        self._pack_size = 0
-        self._entries: list[packs.IndexEntry] = []
-        self._sealed: list[tuple[PackInfo, list[packs.IndexEntry]]] = []
+        self._failed = False
+        self._blobs = OpenPack(self._files, packs.BLOBS)
+        self._metadata = OpenPack(self._files, packs.METADATA)
+        self._sealed: list[PackInfo] = []
         self._new_blobs: set[bytes] = set()
-        self._lines: dict[str, list[bytes]] = {}
-        self._journals: dict[str, int] = {}
-        self._firsts: dict[str, int] = {}
+        self._lines: dict[str, list[tuple[int, bytes]]] = {}
+        self._line_bytes = 0
+        self._new_heads: dict[str, Head] = {}
         self._pending = 0
+        self._lock = self._take_lock()
         try:
+            for name in self._files.names("open"):
+                if f"open/{name}" != _LOCK:
+                    self._files.remove(f"open/{name}")
             repository.refresh()
-            self._clear_open()
             head = repository.head()
             self._seq = head.last if head else 0
             self._heads = repository.catalogue.heads()
         except BaseException:
-            os.close(self._lock)
+            self.close()
             raise
 
     def __enter__(self) -> Writer:
@@ -80,12 +84,9 @@ class Writer:
 
     def close(self) -> None:
         """Give up the lock. What was not committed is not part of the backup."""
-        if self._pack >= 0:
-            os.close(self._pack)
-            self._pack = -1
-        for descriptor in self._journals.values():
-            os.close(descriptor)
-        self._journals = {}
+        self._failed = True
+        self._blobs.close()
+        self._metadata.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -97,18 +98,16 @@ class Writer:
         return bytes.fromhex(digest) in self._new_blobs or self.repository.has_blob(digest)
 
     def put_blob(self, data: bytes) -> str:
-        """Add a blob, once, and return its digest."""
+        """Add a blob, once, and return its digest. :raises Refused: the disk does not take it."""
         raw = hashlib.sha256(data).digest()
         digest = raw.hex()
-        if raw in self._new_blobs or self.repository.has_blob(digest):
+        if self.has_blob(digest):
             return digest
         frame = frames.encode(frames.BLOB, data, raw)
-        if self._entries and self._pack_size + len(frame) > self.repository.pack_size:
-            self._seal_pack()
-        if self._pack < 0:
-            self._open_pack()
-        self._entries.append(packs.IndexEntry(frames.BLOB, raw, self._pack_size, len(frame), len(data)))
-        self._write_pack(frame)
+        with self._whole():
+            if self._blobs.size and self._blobs.size + len(frame) > self.repository.pack_size:
+                self._seal_blobs()
+            self._blobs.add(frame)
         self._new_blobs.add(raw)
         self._pending += len(frame)
         return digest
@@ -117,18 +116,20 @@ class Writer:
         """Add a transaction and return its sequence number.
 
         :param state: None for a deletion. :param at: UTC milliseconds; now by default.
+        :raises Refused: the disk does not take it.
         """
         self._seq += 1
-        text = journals.line(self._seq, moment.now() if at is None else at, item_id, kind, state)
-        lines = self._lines.setdefault(scope, [])
-        if not lines:
-            self._firsts[scope] = self._seq
-        lines.append(text)
-        self._pending += len(text)
+        line = journals.line(self._seq, moment.now() if at is None else at, item_id, kind, state)
+        self._lines.setdefault(scope, []).append((self._seq, line))
+        self._line_bytes += len(line)
+        self._pending += len(line)
+        if self._line_bytes >= min(JOURNAL_BYTES, self.repository.pack_size):
+            with self._whole():
+                self._seal_journals()
         return self._seq
 
     def pending(self) -> int:
-        """Return how many bytes are not committed yet."""
+        """Return how many bytes, of blobs and of transactions, are not committed yet."""
         return self._pending
 
     # -- committing ------------------------------------------------------------------------------------------------
@@ -138,69 +139,49 @@ class Writer:
 
         :param tokens: change tokens by journal, up to which the mail server has now been read.
         :return: the commit; None where there was nothing new.
+        :raises Refused: the disk does not take it. :raises Busy: another host writes to this Backup Path.
         """
-        known = self.repository.catalogue.tokens()
-        changed = {scope: token for scope, token in (tokens or {}).items() if known.get(scope) != token}
-        if not self._lines and not self._new_blobs and not changed:
+        changed = {scope: token for scope, token in (tokens or {}).items() if self.repository.token(scope) != token}
+        if not self._pending and not changed:
             return None
-        if self._entries:
-            self._seal_pack()
-        infos = [info for info, _entries in self._sealed]
-        heads: dict[str, Head] = {}
-        if self._lines or self._sealed:
-            metadata, heads = self._write_metadata()
-            infos.append(metadata)
-        commit = self._write_commit(infos, heads, changed)
-        self._heads.update(heads)
-        self._sealed, self._new_blobs, self._lines, self._firsts = [], set(), {}, {}
+        with self._whole():
+            if self._blobs.size:
+                self._seal_blobs()
+            self._seal_journals()
+            if self._metadata.size:
+                self._sealed.append(self._metadata.seal().info)
+            commit = self._publish(changed)
+        self._heads.update(self._new_heads)
+        self._sealed, self._new_blobs, self._new_heads = [], set(), {}
         self._pending = 0
         self.repository.refresh()
         return commit
 
-    def _write_metadata(self) -> tuple[PackInfo, dict[str, Head]]:
-        content = [packs.MAGIC]
-        size = len(packs.MAGIC)
-        entries = []
-        heads = {}
-
-        def add(kind: int, data: bytes) -> str:
-            nonlocal size
-            raw = hashlib.sha256(data).digest()
-            frame = frames.encode(kind, data, raw)
-            entries.append(packs.IndexEntry(kind, raw, size, len(frame), len(data)))
-            content.append(frame)
-            size += len(frame)
-            return raw.hex()
-
-        for info, index in self._sealed:
-            add(frames.INDEX, packs.encode_index(info.name, index))
-        for scope, lines in self._lines.items():
-            before = self._heads.get(scope, Head("", 0, 0))
-            last = journals.read_line(lines[-1]).seq
-            segment = journals.Segment(scope, before.number + 1, before.segment, self._firsts[scope], last)
-            heads[scope] = Head(add(frames.SEGMENT, journals.seal(segment, lines)), segment.number, last)
-        content.append(packs.tail(packs.encode_index("", entries), size))
-        data = b"".join(content)
-        name = hashlib.sha256(data).hexdigest()
-        with contextlib.suppress(AlreadyExists):
-            self._files.write_new(packs.file_name(name), data)
-        return PackInfo(name, packs.METADATA, len(data)), heads
-
-    def _write_commit(self, infos: list[PackInfo], heads: dict[str, Head], tokens: dict[str, str]) -> Commit:
+    def _publish(self, tokens: dict[str, str]) -> Commit:
+        """Write the commit."""
         before = self.repository.head()
-        seq = before.seq + 1 if before else 1
-        full = before is None or seq - before.checkpoint >= CHECKPOINT_EVERY
+        newest = self.repository.newest()
+        seq = newest + 1
+        # After a commit that cannot be read, a full one begins anew: nothing hangs on the one that is lost.
+        full = before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY
         commit = Commit(
             seq=seq, at=moment.now(), hash="", previous=before.hash if before else "", nonce=secrets.token_hex(16),
             repository=self.repository.repository_id, server=self.repository.server_id,
-            packs=tuple([*self.repository.packs(), *infos] if full else infos),
-            heads={**self._heads, **heads} if full else heads,
-            tokens={**self.repository.catalogue.tokens(), **tokens} if full else tokens,
+            packs=(*self.repository.packs(), *self._sealed) if full else tuple(self._sealed),
+            heads={**self._heads, **self._new_heads} if full else self._new_heads,
+            tokens={**self.repository.tokens(), **tokens} if full else tokens,
             last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=(), full=full,
         )
         data = commits.encode(commit)
+        with writing(self._files.path(_COMMIT)):
+            descriptor = self._files.create(_COMMIT)
+            try:
+                self._files.append(descriptor, data)
+                self._files.sync(descriptor)
+            finally:
+                os.close(descriptor)
         try:
-            self._files.write_new(commits.name(seq), data)
+            self._files.publish(_COMMIT, commits.name(seq))
         except AlreadyExists as error:
             raise Busy(
                 f"Another writer has made commit {seq} in {self.repository.path}; two hosts must not share a Backup "
@@ -208,40 +189,56 @@ class Writer:
             ) from error
         return commit._replace(hash=hashlib.sha256(data).hexdigest())
 
-    # -- the open pack ---------------------------------------------------------------------------------------------
+    # -- sealing ---------------------------------------------------------------------------------------------------
 
-    def _open_pack(self) -> None:
-        self._pack = self._files.create(_PACK)
-        self._pack_hash = hashlib.sha256()
-        self._pack_size = 0
-        self._write_pack(packs.MAGIC)
+    def _seal_blobs(self) -> None:
+        """Close the pack of blobs and put a copy of its index among the metadata."""
+        sealed = self._blobs.seal()
+        self._sealed.append(sealed.info)
+        self._add_metadata(frames.INDEX, packs.encode_index(sealed.info.name, sealed.entries))
 
-    def _write_pack(self, data: bytes) -> None:
+    def _seal_journals(self) -> None:
+        """Make a segment of what each journal has gathered."""
+        for scope, lines in self._lines.items():
+            before = self._new_heads.get(scope) or self._heads.get(scope, _NO_HEAD)
+            segment = journals.Segment(scope, before.number + 1, before.segment, lines[0][0], lines[-1][0])
+            digest = self._add_metadata(frames.SEGMENT, journals.seal(segment, [line for _seq, line in lines]))
+            self._new_heads[scope] = Head(digest, segment.number, segment.last)
+        self._lines = {}
+        self._line_bytes = 0
+
+    def _add_metadata(self, kind: int, content: bytes) -> str:
+        """Put a frame into the pack of metadata and return the digest of its content."""
+        digest = hashlib.sha256(content).digest()
+        frame = frames.encode(kind, content, digest)
+        if self._metadata.size and self._metadata.size + len(frame) > self.repository.pack_size:
+            self._sealed.append(self._metadata.seal().info)
+        self._metadata.add(frame)
+        return digest.hex()
+
+    # -- being the only one, and whole -----------------------------------------------------------------------------
+
+    def _take_lock(self) -> int:
+        with writing(self._files.path(_LOCK)):
+            lock = self._files.create(_LOCK)
         try:
-            self._files.append(self._pack, data)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise full_or_refused(self._files.path(_PACK), error) from error
-        self._pack_hash.update(data)
-        self._pack_size += len(data)
+            os.close(lock)
+            raise Busy(
+                f"Another process is writing to {self.repository.path}; wait until it has finished, then run this "
+                "again."
+            ) from error
+        return lock
 
-    def _seal_pack(self) -> None:
-        self._write_pack(packs.tail(packs.encode_index("", self._entries), self._pack_size))
-        self._files.sync(self._pack)
-        os.close(self._pack)
-        self._pack = -1
-        info = PackInfo(self._pack_hash.hexdigest(), packs.BLOBS, self._pack_size)
-        try:
-            self._files.publish(_PACK, packs.file_name(info.name))
-        except AlreadyExists:
-            self._files.remove(_PACK)
-        self._sealed.append((info, self._entries))
-        self._entries = []
-
-    def _clear_open(self) -> None:
-        for name in self._files.names("open"):
-            if name != os.path.basename(_LOCK):
-                path = self._files.path(f"open/{name}")
-                if os.path.isdir(path):
-                    shutil.rmtree(path)
-                else:
-                    self._files.remove(f"open/{name}")
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let nothing follow a write that failed: it may have left half of what it wrote."""
+        if self._failed:
+            raise Refused(
+                f"A write to {self.repository.path} failed before, or its writer was closed; begin again. What was "
+                "not committed is recorded anew."
+            )
+        self._failed = True
+        yield
+        self._failed = False

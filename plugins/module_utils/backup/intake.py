@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the catalogue follows the commits: what is damaged is named and left out, the rest is taken in.
+
+Each pack is taken in whole, in a change of its own, so that several processes may do it at once and none does what
+another did. The heads and the number of the commit follow when all its packs are in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..model.errors import Damaged, NotFound, Refused, RestanteError
+from . import commits, frames, journals, packs
+from .catalogue import Catalogue, Damage
+from .commits import Commit, FormatInfo, PackInfo
+from .files import Files
+
+_UNKNOWN = "What only it records or names is unknown."
+
+
+class Intake:
+    """Brings a catalogue up to what lies in a directory."""
+
+    def __init__(self, files: Files, catalogue: Catalogue, info: FormatInfo) -> None:
+        self._files = files
+        self._catalogue = catalogue
+        self._info = info
+
+    def begin(self) -> None:
+        """Clear a catalogue that is of another backup or another time, or named damages of files that changed since."""
+        head = self._catalogue.meta("head")
+        if not head and not self._catalogue.meta("newest"):
+            return
+        sound = self._catalogue.meta("repository") == self._info.repository
+        if sound and head:
+            try:
+                sound = self.read(int(head)).hash == self._catalogue.meta("hash")
+            except RestanteError:
+                sound = False
+        sound = sound and all(
+            self._files.version(damage.file) == version for damage, version in self._catalogue.damages()
+        )
+        if not sound:
+            with self._catalogue.changing():
+                self._catalogue.clear()
+
+    def catch_up(self) -> None:
+        """Take in the commits that are new. :raises NotABackup: one is of a newer format."""
+        after = int(self._catalogue.meta("newest", "0"))
+        newest = self._newest(after)
+        if newest == after:
+            return
+        if not after:
+            after = self._base(newest) - 1
+        for seq in range(after + 1, newest + 1):
+            if self._is_there(seq):
+                self._commit(seq, after)
+                after = seq
+        noted = str(len(self._catalogue.damages()))
+        if self._catalogue.meta("damages", "0") != noted:
+            # A token promises that all before it is recorded. These commits promised it without knowing of a damage.
+            with self._catalogue.changing():
+                self._catalogue.forget_tokens()
+                self._catalogue.set_meta("damages", noted)
+
+    def read(self, seq: int) -> Commit:
+        """Return a commit. :raises NotFound, Refused, Damaged: there is none that can be read."""
+        name = commits.name(seq)
+        commit = commits.parse(self._files.read(name), self._files.path(name))
+        if commit.seq != seq or commit.repository != self._info.repository:
+            raise Damaged(f"{self._files.path(name)} is commit {commit.seq} of backup {commit.repository}.")
+        return commit
+
+    # -- finding commits -------------------------------------------------------------------------------------------
+
+    def _newest(self, after: int) -> int:
+        """Return the number of the newest commit file: without a listing where one is known and no gap follows it."""
+        newest = after
+        if after:
+            while self._is_there(newest + 1):
+                newest += 1
+            if not any(self._is_there(newest + (1 << power)) for power in range(1, 12)):
+                return newest
+        numbers = map(commits.number, self._files.scan(commits.DIRECTORY))
+        return max((number for number in numbers if number), default=newest)
+
+    def _base(self, newest: int) -> int:
+        """Return the newest full commit that can be read: nothing before it is needed. 1 where there is none."""
+        seq = newest
+        while seq > 1:
+            try:
+                commit = self.read(seq)
+            except (Damaged, NotFound):
+                seq -= 1
+                continue
+            if commit.full:
+                return seq
+            seq = min(commit.checkpoint, seq - 1)
+        return 1
+
+    def _is_there(self, seq: int) -> bool:
+        return self._files.size(commits.name(seq)) is not None
+
+    # -- taking in -------------------------------------------------------------------------------------------------
+
+    def _commit(self, seq: int, after: int) -> None:
+        """Take in a commit.
+
+        :param after: the number of the file before it.
+        """
+        commit = self._readable(seq)
+        if commit is not None:
+            with self._catalogue.changing():
+                for pack in commit.packs:
+                    if pack.kind == packs.BLOBS:
+                        self._catalogue.add_pack(pack)
+            for pack in commit.packs:
+                if pack.kind == packs.METADATA and not self._catalogue.has_pack(pack.name):
+                    self._metadata_pack(pack)
+        with self._catalogue.changing():
+            if int(self._catalogue.meta("newest", "0")) >= seq:
+                return  # another process was quicker
+            if seq > after + 1:
+                self._note(commits.name(after + 1), f"Commits {after + 1} to {seq - 1} are missing.", _UNKNOWN)
+            if commit is not None:
+                self._finish(commit)
+            self._catalogue.set_meta("newest", str(seq))
+
+    def _readable(self, seq: int) -> Commit | None:
+        try:
+            return self.read(seq)
+        except (Damaged, NotFound, Refused) as error:
+            with self._catalogue.changing():
+                self._note(commits.name(seq), str(error), _UNKNOWN)
+            return None
+
+    def _finish(self, commit: Commit) -> None:
+        """Take in what a commit says of the backup as a whole, when its packs are in."""
+        name = commits.name(commit.seq)
+        head, head_hash = self._catalogue.meta("head", "0"), self._catalogue.meta("hash")
+        if int(head) == commit.seq - 1 and head_hash and commit.previous != head_hash:
+            self._note(name, f"It does not follow commit {head}: one of the two was altered or replaced.", _UNKNOWN)
+        for pack in commit.packs:
+            if pack.kind == packs.BLOBS and not self._catalogue.is_indexed(pack.name):
+                self._own_index(pack)
+        for removed in commit.removed:
+            self._catalogue.remove_pack(removed)
+        self._catalogue.set_heads(commit)
+        for scope, newest in commit.heads.items():
+            if not self._catalogue.has_segment(newest.segment):
+                self._note(
+                    name, f"The newest segment ({newest.number}) of the journal {scope} cannot be read.",
+                    f"The newest changes of {scope} as of this commit are unknown.",
+                )
+        self._catalogue.set_meta("repository", commit.repository)
+        self._catalogue.set_meta("head", str(commit.seq))
+        self._catalogue.set_meta("hash", commit.hash)
+
+    def _metadata_pack(self, pack: PackInfo) -> None:
+        name = packs.file_name(pack.name)
+        try:
+            data = self._files.read(name)
+        except (NotFound, Refused) as error:
+            with self._catalogue.changing():
+                self._catalogue.add_pack(pack)
+                self._note(name, str(error), _UNKNOWN)
+            return
+        with self._catalogue.changing():
+            if not self._catalogue.add_pack(pack):
+                return  # another process was quicker
+            if hashlib.sha256(data).hexdigest() != pack.name:
+                self._note(
+                    name, f"It is altered or cut short ({len(data)} of {pack.size} bytes).",
+                    "What is whole in it was taken in.",
+                )
+            for offset, header in packs.frames_of(data):
+                try:
+                    self._frame(header, memoryview(data)[offset: offset + header.length])
+                except Damaged as error:
+                    self._note(name, f"At {offset}: {error}", "The changes recorded there are unknown.")
+
+    def _frame(self, header: frames.Header, frame: memoryview) -> None:
+        content = frames.decode(frame)
+        if header.kind == frames.SEGMENT:
+            segment, rows = journals.read(content)
+            if segment.previous and not self._catalogue.has_segment(segment.previous):
+                self._note(
+                    f"journal {segment.scope}", f"The segment before number {segment.number} cannot be read.",
+                    f"Changes of {segment.scope} before transaction {segment.first} are unknown.",
+                )
+            self._catalogue.add_segment(header.digest.hex(), segment, rows)
+        elif header.kind == frames.INDEX:
+            described, entries = packs.decode_index(content)
+            self._catalogue.add_index(described, entries)
+
+    def _own_index(self, pack: PackInfo) -> None:
+        """Take in the index at the end of a blob pack whose copy was lost with a metadata pack."""
+        name = packs.file_name(pack.name)
+        try:
+            footer = self._files.read_range(name, pack.size - packs.FOOTER_SIZE, packs.FOOTER_SIZE)
+            index = frames.decode(self._files.read_range(name, *packs.footer(footer)))
+            self._catalogue.add_index(pack.name, packs.decode_index(index)[1])
+        except (Damaged, NotFound, Refused) as error:
+            self._note(name, str(error), "What lies in it is unknown and cannot be restored.")
+
+    def _note(self, file: str, reason: str, consequence: str) -> None:
+        """Name a damage; inside changing()."""
+        self._catalogue.add_damage(Damage(file, reason, consequence), self._files.version(file))

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked of the transactions: the state of one item or of all at a moment, histories, deletions.
+
+"At a moment" is the last transaction by sequence among those recorded at or before it: order is never by the clock.
+Every question also names the last transaction that counts, so that commits taken in meanwhile, by this process or
+another, are not seen half.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from ..model.errors import Damaged
+from ..model.state import ACCOUNT_ITEM, Transaction, state_from_json
+from . import journals
+from .catalogue import Catalogue
+
+_COLUMNS: Final = "item, seq, at, kind, state"
+_SCOPE: Final = "scope = (SELECT id FROM scopes WHERE name = :scope)"
+_UNTIL: Final = "seq <= :last AND at <= :at"
+_FOREVER: Final = 2**63 - 1
+
+
+class States:
+    """Questions to the transactions in a catalogue. All results stream, in memory that does not grow."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.last = 0
+        """Sequence number of the last transaction that counts."""
+
+    def of_item(self, scope: str, item_id: str, at: int | None, deleted: bool = False) -> Transaction | None:
+        """Return the transaction of an item that holds at a moment (None: now); None where it is unknown.
+
+        :param deleted: give a deletion the state that the item had last.
+        """
+        query = (
+            f"SELECT {_COLUMNS} FROM transactions WHERE {_SCOPE} AND item = :item AND {_UNTIL} %s "
+            "ORDER BY seq DESC LIMIT 1"
+        )
+        values = self._values(scope, at, item=journals.key(item_id))
+        row = self._catalogue.row(query % "", values)
+        if row is None:
+            return None
+        found = _transaction(scope, row)
+        if found.state is None and deleted:
+            before = self._catalogue.row(query % "AND state IS NOT NULL", values)
+            return found if before is None else found._replace(state=_transaction(scope, before).state)
+        return found
+
+    def history(self, scope: str, item_id: str) -> Iterator[Transaction]:
+        """Yield all transactions of an item in order."""
+        query = f"SELECT {_COLUMNS} FROM transactions WHERE {_SCOPE} AND item = :item AND {_UNTIL} ORDER BY seq"
+        for row in self._catalogue.rows(query, self._values(scope, None, item=journals.key(item_id))):
+            yield _transaction(scope, row)
+
+    def of_all(
+        self, scope: str, at: int | None, kinds: Collection[str] | None, newest_first: bool, deleted: bool
+    ) -> Iterator[Transaction]:
+        """Yield what is there of a journal at a moment, but for the account itself.
+
+        :param deleted: also what was gone by then: its deletion, with the state it had last.
+        """
+        # With one max() in the list, SQLite takes the other columns from the row that has the maximum.
+        query = (
+            f"SELECT {_COLUMNS}, date FROM (SELECT item, max(seq) AS seq, at, kind, date, state FROM transactions "
+            f"WHERE {_SCOPE} AND {_UNTIL} AND item != '{ACCOUNT_ITEM}' GROUP BY item)"
+        )
+        if deleted:
+            before = (
+                f"(SELECT %s FROM transactions AS old WHERE {_SCOPE} AND old.item = present.item AND {_UNTIL} "
+                "AND old.state IS NOT NULL ORDER BY seq DESC LIMIT 1)"
+            )
+            query = (
+                f"SELECT item, seq, at, kind, coalesce(state, {before % 'state'}) AS state, "
+                f"CASE WHEN state IS NULL THEN {before % 'date'} ELSE date END AS date FROM ({query}) AS present"
+            )
+        query = f"SELECT {_COLUMNS} FROM ({query}) WHERE state IS NOT NULL"
+        if kinds is not None:
+            query += f" AND kind IN ({', '.join(_quoted(kind) for kind in kinds)})"
+        if newest_first:
+            query += " ORDER BY date DESC, item"
+        for row in self._catalogue.rows(query, self._values(scope, at)):
+            yield _transaction(scope, row)
+
+    def deletions(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
+        """Yield the deletions recorded in an interval, both ends included, oldest first."""
+        query = (
+            f"SELECT {_COLUMNS} FROM transactions WHERE {_SCOPE} AND state IS NULL AND at BETWEEN :start AND :at "
+            "AND seq <= :last ORDER BY at, seq"
+        )
+        for row in self._catalogue.rows(query, self._values(scope, end, start=start)):
+            yield _transaction(scope, row)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many transactions there are, and how many present items and entries by kind."""
+        values = {"last": self.last}
+        row = self._catalogue.row("SELECT count(*) FROM transactions WHERE seq <= :last", values) or (0,)
+        kinds = self._catalogue.rows(
+            "SELECT kind, count(*) FROM (SELECT kind, state IS NULL AS gone, max(seq) FROM transactions "
+            "WHERE seq <= :last GROUP BY scope, item) WHERE NOT gone GROUP BY kind ORDER BY kind", values,
+        )
+        return {**dict(kinds), "transactions": row[0]}
+
+    def _values(self, scope: str, at: int | None, **more: Any) -> dict[str, Any]:
+        return {"scope": scope, "last": self.last, "at": _FOREVER if at is None else at, **more}
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
+    key, seq, at, kind, text = row
+    item_id = journals.item_id(key)
+    if text is None:
+        return Transaction(seq, at, scope, item_id, kind, None)
+    try:
+        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, json.loads(text)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"Transaction {seq} of {scope}, item {item_id}, has a state that cannot be read.") from error
