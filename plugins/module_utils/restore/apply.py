@@ -152,9 +152,11 @@ class MailboxApplier:
         progress: Progress,
         patience: Patience = PATIENT,
         before_writing: Callable[[], object] = lambda: None,
+        same_mailbox: bool = False,
     ) -> None:
         """
         :param before_writing: called once, before the first new item is written.
+        :param same_mailbox: the backup is of this very mailbox.
         """
         self.store = store
         self.account_id = account_id
@@ -165,6 +167,7 @@ class MailboxApplier:
         self._progress = progress
         self._patience = patience
         self._before_writing: Callable[[], object] | None = before_writing
+        self._same_mailbox = same_mailbox
 
     def write(self, batch: Sequence[NewItem]) -> list[Written]:
         """Write new items, and say of each what became of it, in the order of the batch."""
@@ -280,7 +283,12 @@ class MailboxApplier:
         return {state.name: state for state in self.store.changes(self.account_id).items if state.kind == kind}
 
     def is_there(self, state: ItemState) -> bool:
-        """Tell whether the item of this id in the mailbox is the very item."""
+        """Tell whether an item is in the mailbox already without having been restored.
+
+        That can only be where the backup is of this very mailbox; then it has the id and the content that it had.
+        """
+        if not self._same_mailbox:
+            return False
         present = self.store.item(self.account_id, state.item_id)
         return present is not None and (present.kind, present.digest) == (state.kind, state.digest)
 

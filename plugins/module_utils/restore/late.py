@@ -112,6 +112,9 @@ class _LateMailbox:
             if content.error is not None:
                 self._applier.unreadable(state, content.error)
                 continue
+            if self._applier.is_there(state):
+                self._applier.adopt([(state, state.item_id)])
+                continue
             resolved = shares.members(state, self._account_id, self._late.entry, self._late.item)
             self._applier.warn_all(resolved.problems)
             tags = tuple(sorted(self._imported[tag] for tag in state.tags if tag in self._imported))

@@ -88,17 +88,12 @@ class MailboxRestore:
         self._applier = applier
         self._entry_ids = entry_ids
         self._progress = progress
-        self._same_mailbox = False
         self._present = OriginSet()
         self._tags: dict[str, str] = {}
         self._contacts: dict[str, str] = {}
 
-    def run(self, same_mailbox: bool = False) -> bool:
-        """Restore all but what belongs to phase 3; return whether there is something for phase 3. To be called once.
-
-        :param same_mailbox: the backup is of this very mailbox: an item that has its id and its content is it.
-        """
-        self._same_mailbox = same_mailbox
+    def run(self) -> bool:
+        """Restore all but what belongs to phase 3; return whether there is something for phase 3. To be called once."""
         structure: dict[str, list[ItemState]] = {kind: [] for kind in STRUCTURE}
         for state in self._scope.states(STRUCTURE):
             structure[state.kind].append(state)
@@ -201,7 +196,7 @@ class MailboxRestore:
         for content in batch:
             if content.error is not None:
                 self._applier.unreadable(content.state, content.error)
-            elif self._same_mailbox and self._applier.is_there(content.state):
+            elif self._applier.is_there(content.state):
                 same.append((content.state, content.state.item_id))
             else:
                 new.append(NewItem(content.state.item_id, self._placed(content.state), content.blob))

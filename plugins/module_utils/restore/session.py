@@ -93,11 +93,12 @@ class Session:
         directory = DirectoryApplier(self.store, report, task.patience)
         quota = Quota(task.sides.backup_path, directory, account.destination_id)
         log = ItemLog(task.sides.backup_path, account.destination_id, task.import_id, account.entry.entry_id)
+        same = self.source.server_id == self.store.server_id() and account.entry.entry_id == account.destination_id
         try:
             try:
                 yield MailboxApplier(
                     self.store, account.destination_id, account.entry.name, task.import_id, log, report,
-                    self._progress, task.patience, quota.lift,
+                    self._progress, task.patience, quota.lift, same,
                 )
             finally:
                 log.close()
@@ -129,10 +130,7 @@ class Session:
             restore = MailboxRestore(
                 self.scope(account), self.blobs, applier, self.references.entry, self._progress
             )
-            same_mailbox = (
-                self.source.server_id == self.store.server_id() and account.entry.entry_id == account.destination_id
-            )
-            late = restore.run(same_mailbox)
+            late = restore.run()
             if not self._task.options.skip_account_provisioning:
                 self._default_calendar(account, restore.folders, report)
         return {"report": report.to_json(), "late": late}
