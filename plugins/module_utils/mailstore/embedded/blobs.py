@@ -2,244 +2,158 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Volumes of the embedded store: files that hold blobs, one each."""
+"""Blobs of the embedded store: one file each, in the volumes.
+
+A file is written and made durable before a row of the database names it, and it is removed after none does. So no
+item is ever seen without its blob, and a crash leaves at most files that nothing names: of the batch that was being
+written (incoming.py remembers which) and of what was just deleted (the garbage table). The next writer removes them.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 import errno
 import gzip
 import hashlib
 import os
-import secrets
-import shutil
-import sqlite3
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
-from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
-from ..volumes import PRIMARY, SECONDARY, Deduplication, Volume
-from .database import Transaction
+from ...model.errors import Damaged, NotFound, Refused
+from ..volumes import Volume
+from .database import Database
+from .files import make_directories, remove, write_new
+from .incoming import Batch, Incoming
+from .volume_table import VolumeTable
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_COLUMNS = "id, name, type, path, compressed, threshold, current"
-_LIBC = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_LEVEL: Final = 6
+_CHUNK: Final = 1000
 
 
 class Place(NamedTuple):
-    """Where a blob was put."""
+    """Where a blob lies."""
 
     volume: int
     locator: str
+    """Path below the volume's."""
 
 
-class BlobVolumes:
-    """The volumes of one store."""
+class Blobs:
+    """The blobs of one store."""
 
-    def __init__(self, database: sqlite3.Connection, root: str) -> None:
+    def __init__(self, database: Database, volumes: VolumeTable) -> None:
         self._database = database
-        self._root = root
+        self._volumes = volumes
+        self._incoming = Incoming(os.path.join(database.path, "incoming"))
+        self._tidied = False
 
-    # -- administration --------------------------------------------------------------------------------------------
+    @contextmanager
+    def put(self, mailbox: int, contents: Sequence[bytes]) -> Iterator[list[Place]]:
+        """Write blobs into the current primary volume; inside the block they are durable and rows may name them.
 
-    def volumes(self) -> list[Volume]:
-        """Return all volumes, primary before secondary, by name."""
-        return [_volume(row) for row in self._database.execute(f"SELECT {_COLUMNS} FROM volumes ORDER BY type, name")]
-
-    def create(self, volume: Volume) -> Volume:
-        """Create a volume and its directory."""
-        _check(volume)
-        path = self._absolute(volume.path)
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        try:
-            with Transaction(self._database) as database:
-                if volume.current:
-                    database.execute("UPDATE volumes SET current = 0 WHERE type = ?", (volume.volume_type,))
-                number = database.execute(
-                    "INSERT INTO volumes (name, type, path, compressed, threshold, current) VALUES (?, ?, ?, ?, ?, ?)",
-                    (volume.name, volume.volume_type, path, volume.compressed, volume.compression_threshold,
-                     volume.current),
-                ).lastrowid
-        except sqlite3.IntegrityError as error:
-            raise AlreadyExists(
-                f"A volume with the name {volume.name!r} or the path {path} exists already; choose another."
-            ) from error
-        return self.volume(str(number))
-
-    def volume(self, volume_id: str) -> Volume:
-        """Return a volume by its id. :raises NotFound: there is none."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM volumes WHERE id = ?", (volume_id,)).fetchone()
-        if row is None:
-            raise NotFound(f"There is no volume with the id {volume_id!r}; list the volumes to see which there are.")
-        return _volume(row)
-
-    def update(self, volume: Volume) -> bool:
-        """Give a volume other properties; True if anything changed."""
-        _check(volume)
-        before = self.volume(volume.volume_id)
-        wanted = volume._replace(path=self._absolute(volume.path))
-        if wanted == before:
-            return False
-        if wanted.path != before.path:
-            raise Refused(f"The path of volume {before.name!r} cannot change; create a volume and move the blobs.")
-        if before.current and before.volume_type == PRIMARY and not (wanted.current and wanted.volume_type == PRIMARY):
-            raise Refused(f"Volume {before.name!r} is the current primary volume; make another one current first.")
-        try:
-            with Transaction(self._database) as database:
-                if wanted.current:
-                    database.execute("UPDATE volumes SET current = 0 WHERE type = ?", (wanted.volume_type,))
-                database.execute(
-                    "UPDATE volumes SET name = ?, type = ?, compressed = ?, threshold = ?, current = ? WHERE id = ?",
-                    (wanted.name, wanted.volume_type, wanted.compressed, wanted.compression_threshold, wanted.current,
-                     wanted.volume_id),
-                )
-        except sqlite3.IntegrityError as error:
-            raise AlreadyExists(f"There is another volume with the name {wanted.name!r}; choose another.") from error
-        return True
-
-    def delete(self, volume_id: str) -> None:
-        """Delete an empty volume that is not current."""
-        volume = self.volume(volume_id)
-        with Transaction(self._database) as database:
-            used = database.execute("SELECT 1 FROM items WHERE volume = ? LIMIT 1", (volume_id,)).fetchone()
-            if volume.current or used:
-                reason = "is current" if volume.current else "still holds blobs"
-                raise Refused(f"Volume {volume.name!r} {reason} and was not deleted.")
-            database.execute("DELETE FROM volumes WHERE id = ?", (volume_id,))
-        shutil.rmtree(volume.path, ignore_errors=True)
-
-    # -- blobs -----------------------------------------------------------------------------------------------------
-
-    def write(self, mailbox: int, blobs: Sequence[bytes]) -> list[Place]:
-        """Put blobs into the current primary volume, durable when this returns.
-
-        They belong to nothing until a row names them: after a crash they are never seen.
+        What no row names when the block raises is removed again.
+        :raises Refused: the volume is full, or cannot be written to.
         """
-        if not blobs:
-            return []
-        row = self._database.execute(
-            f"SELECT {_COLUMNS} FROM volumes WHERE type = ? AND current = 1", (PRIMARY,)
-        ).fetchone()
-        volume = _volume(row)
-        batch = secrets.token_hex(8)
-        directory = os.path.join(str(mailbox), "msg", batch[:2])
-        places: list[Place] = []
-        try:
-            os.makedirs(os.path.join(volume.path, directory), mode=0o700, exist_ok=True)
-            handle = os.open(os.path.join(volume.path, directory), os.O_RDONLY | os.O_DIRECTORY)
+        if not self._tidied:
+            self.tidy()
+        if not contents:
+            yield []
+            return
+        volume = self._volumes.current()
+        with self._incoming.batch(int(volume.volume_id), mailbox, len(contents)) as batch:
             try:
-                for index, blob in enumerate(blobs):
-                    name = f"{batch}-{index}.msg"
-                    places.append(Place(int(volume.volume_id), os.path.join(directory, name)))
-                    compressed = volume.compressed and len(blob) >= volume.compression_threshold
-                    # A blob that looks compressed already is wrapped, so that reading never has to guess.
-                    if compressed or blob[:2] == _GZIP_MAGIC:
-                        blob = gzip.compress(blob, 6, mtime=0)
-                    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=handle)
-                    try:
-                        view = memoryview(blob)
-                        while view:
-                            view = view[os.write(descriptor, view):]
-                    finally:
-                        os.close(descriptor)
-                _sync_filesystem(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            self.discard(places)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Refused(f"Volume {volume.name!r} is full ({volume.path}); make room and run this again.") from error
-            raise Refused(f"Volume {volume.name!r} cannot be written to ({error}); check {volume.path}.") from error
-        return places
-
-    def discard(self, places: Sequence[Place]) -> None:
-        """Remove blobs that nothing names any more."""
-        paths = {volume.volume_id: volume.path for volume in self.volumes()}
-        for place in places:
-            try:
-                os.unlink(os.path.join(paths[str(place.volume)], place.locator))
-            except (OSError, KeyError):
-                continue  # it is gone already, or its volume is
+                _write(volume, batch, contents)
+                yield [Place(batch.volume, locator) for locator in batch.locators()]
+            except OSError as error:
+                self._settle(batch)
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    reason = "is full; make room and run this again"
+                else:
+                    reason = f"cannot be written to ({error.strerror}); check the disk and the rights of the directory"
+                raise Refused(f"Volume {volume.name!r} ({volume.path}) {reason}.") from error
+            except BaseException:
+                self._settle(batch)
+                raise
 
     def read(self, place: Place, digest: bytes) -> bytes:
         """Return a blob. :raises Damaged: it is gone, unreadable or altered."""
-        volume = self.volume(str(place.volume))
-        path = os.path.join(volume.path, place.locator)
+        path = os.path.join(self._volumes.get(str(place.volume)).path, place.locator)
         try:
-            with open(path, "rb") as file:
-                data = file.read()
-            if data[:2] == _GZIP_MAGIC:
-                data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise Damaged(f"its blob {path} cannot be read ({error})") from error
+            data = read_file(path)
+        except OSError as error:
+            raise Damaged(f"its blob {path} cannot be read ({error.strerror or error})") from error
         if hashlib.sha256(data).digest() != digest:
-            raise Damaged(f"its blob {path} is altered: it does not have the digest {digest.hex()}")
+            raise Damaged(f"its blob {path} was altered: it does not have the digest {digest.hex()}")
         return data
 
-    def deduplicate(self, volume_id: str | None, dry_run: bool) -> Deduplication:
-        """Replace identical blobs of a volume by links to one of them."""
-        checked = duplicated = already = skipped = invalid = saved = 0
-        for volume in [self.volume(volume_id)] if volume_id else self.volumes():
-            counted = self._database.execute(
-                "SELECT count(DISTINCT mailbox) FROM items WHERE volume = ?", (volume.volume_id,)
-            ).fetchone()
-            checked += counted[0]
+    def discard(self, places: Iterable[Place]) -> None:
+        """Remove blobs that were put, and that no row names."""
+        paths = {int(volume.volume_id): volume.path for volume in self._volumes.all()}
+        remove(os.path.join(paths[place.volume], place.locator) for place in places if place.volume in paths)
+
+    def collect_garbage(self) -> None:
+        """Remove the blobs of what was deleted."""
+        while True:
             rows = self._database.execute(
-                "SELECT digest, locator FROM items WHERE volume = ? AND digest IN (SELECT digest FROM items "
-                "WHERE volume = ? GROUP BY digest HAVING count(DISTINCT locator) > 1) ORDER BY digest, locator",
-                (volume.volume_id, volume.volume_id),
-            )
-            first: tuple[bytes, str, int] | None = None
-            for digest, locator in rows.fetchall():
-                path = os.path.join(volume.path, locator)
-                try:
-                    status = os.stat(path)
-                    if first and first[0] == digest and first[2] == status.st_ino:
-                        already += 1
-                        continue
-                    self.read(Place(int(volume.volume_id), locator), digest)
-                except OSError:
-                    skipped += 1
-                    continue
-                except Damaged as error:
-                    invalid += "altered" in str(error)
-                    skipped += "altered" not in str(error)
-                    continue
-                if first is None or first[0] != digest:
-                    first = (digest, path, status.st_ino)
-                    continue
-                duplicated += 1
-                saved += status.st_size
-                if not dry_run:
-                    _link_over(first[1], path)
-        return Deduplication(checked, duplicated, already, skipped, invalid, saved)
+                "SELECT id, volume, locator FROM garbage ORDER BY id LIMIT ?", (_CHUNK,)
+            ).fetchall()
+            if not rows:
+                return
+            self.discard(Place(volume, locator) for _id, volume, locator in rows)
+            with self._database.transaction():
+                self._database.execute("DELETE FROM garbage WHERE id <= ?", (rows[-1][0],))
 
-    def _absolute(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self._root, path))
+    def tidy(self) -> None:
+        """Remove what writers left behind that were killed."""
+        for batch in self._incoming.abandoned():
+            self._settle(batch)
+        self.collect_garbage()
+        self._tidied = True
 
+    def close(self) -> None:
+        """Say that this writer has finished."""
+        self._incoming.close()
 
-def _check(volume: Volume) -> None:
-    if volume.volume_type not in (PRIMARY, SECONDARY):
-        raise InvalidInput(f"{volume.volume_type!r} is no type of volume; use {PRIMARY} or {SECONDARY}.")
-    if not volume.name or not volume.path or volume.compression_threshold < 0:
-        raise InvalidInput("A volume needs a name, a path, and a compression threshold of 0 bytes or more.")
+    def _settle(self, batch: Batch) -> None:
+        """Remove the blobs of a batch that no row names."""
+        try:
+            volume = self._volumes.get(str(batch.volume))
+        except NotFound:
+            return  # it was empty and was deleted
+        rows = self._database.execute(
+            "SELECT locator FROM items WHERE mailbox = ? AND volume = ?", (batch.mailbox, batch.volume)
+        )
+        unnamed = set(batch.locators())
+        unnamed.difference_update(row[0] for row in rows)
+        remove(os.path.join(volume.path, locator) for locator in unnamed)
 
 
-def _volume(row: tuple[int, str, str, str, int, int, int]) -> Volume:
-    number, name, volume_type, path, compressed, threshold, current = row
-    return Volume(str(number), name, volume_type, path, bool(compressed), threshold, bool(current))
+def read_file(path: str) -> bytes:
+    """Return the blob in a file. :raises OSError: it is gone, or its compressed form is broken."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if data[:2] != _GZIP_MAGIC:
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from error
 
 
-def _link_over(source: str, target: str) -> None:
-    temporary = f"{target}.{secrets.token_hex(4)}"
-    os.link(source, temporary)
-    os.replace(temporary, target)
+def _write(volume: Volume, batch: Batch, contents: Sequence[bytes]) -> None:
+    path = os.path.join(volume.path, batch.directory)
+    make_directories(path)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        write_new(directory, zip(batch.names(), (_stored(volume, content) for content in contents)))
+    finally:
+        os.close(directory)
 
 
-def _sync_filesystem(descriptor: int) -> None:
-    """Make all that was written to the file system of a descriptor durable: one call for a whole batch."""
-    if _LIBC.syncfs(descriptor) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+def _stored(volume: Volume, content: bytes) -> bytes:
+    """Return what is written for a blob. One that looks compressed is wrapped, so that reading need not guess."""
+    if (volume.compressed and len(content) >= volume.compression_threshold) or content[:2] == _GZIP_MAGIC:
+        return gzip.compress(content, _LEVEL, mtime=0)
+    return content

@@ -2,74 +2,132 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The database of the embedded store: its tables and how it is opened."""
+"""The database of the embedded store: how it is made, opened, and written to."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
-from ...model.errors import InvalidInput
+from ...model.errors import AlreadyExists, Busy, Damaged, InvalidInput, NotFound, Refused, RestanteError
+from . import schema
 
 FILE: Final = "store.sqlite"
-VERSION: Final = 1
-
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE volumes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
-    compressed INTEGER NOT NULL, threshold INTEGER NOT NULL, current INTEGER NOT NULL);
-CREATE TABLE entries (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, name_key TEXT NOT NULL,
-    data TEXT NOT NULL, UNIQUE (kind, name_key)) WITHOUT ROWID;
-CREATE TABLE addresses (address TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE mailboxes (number INTEGER PRIMARY KEY, account TEXT NOT NULL UNIQUE, next_id INTEGER NOT NULL,
-    change INTEGER NOT NULL);
-CREATE TABLE items (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL, folder INTEGER NOT NULL,
-    name TEXT NOT NULL, flags TEXT NOT NULL, tags TEXT NOT NULL, date INTEGER NOT NULL, size INTEGER NOT NULL,
-    digest BLOB, attrs TEXT NOT NULL, change INTEGER NOT NULL, volume INTEGER, locator TEXT,
-    PRIMARY KEY (mailbox, id)) WITHOUT ROWID;
-CREATE UNIQUE INDEX folder_names ON items (mailbox, folder, name) WHERE kind IN ('folder', 'mountpoint');
-CREATE UNIQUE INDEX single_names ON items (mailbox, kind, name) WHERE kind IN ('tag', 'filter_set');
-CREATE INDEX changed_items ON items (mailbox, change);
-CREATE INDEX folder_content ON items (mailbox, folder);
-CREATE TABLE tombstones (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL, change INTEGER NOT NULL,
-    PRIMARY KEY (mailbox, change, id)) WITHOUT ROWID;
-CREATE TABLE imports (mailbox INTEGER NOT NULL, import TEXT NOT NULL, origin TEXT NOT NULL, item INTEGER NOT NULL,
-    PRIMARY KEY (mailbox, import, origin)) WITHOUT ROWID;
-CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, change INTEGER NOT NULL)
-"""
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """Open the database of a store; several processes may have it open."""
-    database = sqlite3.connect(os.path.join(path, FILE), timeout=120, isolation_level=None)
+class Database(sqlite3.Connection):
+    """A connection whose failures are sentences for the administrator."""
+
+    path: str = ""
+    """The directory of the store."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            raise _sentence(self.path, error) from error
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        try:
+            return super().executemany(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            raise _sentence(self.path, error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all of what is done inside or, where that raises, nothing. Durable when the block is left."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:
+                self.execute("ROLLBACK")
+            raise
+
+    def snapshot(self) -> Database:
+        """Return the store as it is now, on a connection of its own that the caller closes."""
+        other = _connect(self.path)
+        other.execute("BEGIN")
+        return other
+
+
+def create(path: str) -> Database:
+    """Make and open the database of a new store, its tables still to come: that is the caller's first transaction."""
+    try:
+        os.close(os.open(os.path.join(path, FILE), os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise Refused(f"A mail store cannot be made in {path} ({error.strerror}).") from error
+    database = _connect(path)
     database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA cache_size = -16384")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        database.close()
-        raise InvalidInput(f"The mail store in {path} is of a newer version; upgrade restante.carbonio to use it.")
     return database
 
 
-def create_tables(database: sqlite3.Connection) -> None:
-    """Make the tables, in the transaction that is under way."""
-    for statement in _SCHEMA.split(";"):
+def create_tables(database: Database) -> None:
+    """Make the tables, in the transaction that is under way. :raises AlreadyExists: they are there."""
+    if _version(database):
+        raise AlreadyExists(f"{database.path} holds a mail store already; open it, or choose another directory.")
+    for statement in schema.STATEMENTS:
         database.execute(statement)
-    database.execute(f"PRAGMA user_version = {VERSION}")
 
 
-class Transaction:
-    """A context in which all is written to a database or nothing."""
+def connect(path: str) -> Database:
+    """Open the database of a store; several processes may have it open.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+    :raises NotFound: there is none. :raises InvalidInput: it is of a newer version.
+    """
+    database = _connect(path)
+    try:
+        version = _version(database)
+        if not version:
+            raise _no_store(path)
+        if version > schema.VERSION:
+            raise InvalidInput(f"The mail store in {path} is of a newer version; upgrade restante.carbonio to use it.")
+    except RestanteError:
+        database.close()
+        raise
+    return database
 
-    def __enter__(self) -> sqlite3.Connection:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK" if kind else "COMMIT")
+def _connect(path: str) -> Database:
+    file = Path(path, FILE)
+    if not file.exists():
+        raise _no_store(path)
+    try:
+        # The two minutes are for writers: they take turns.
+        database = sqlite3.connect(
+            f"{file.as_uri()}?mode=rw", uri=True, timeout=120, isolation_level=None, factory=Database
+        )
+    except sqlite3.DatabaseError as error:
+        raise _sentence(path, error) from error
+    database.path = path
+    for setting in ("synchronous = FULL", "foreign_keys = ON", "cache_size = -16384", "wal_autocheckpoint = 8000"):
+        database.execute(f"PRAGMA {setting}")
+    return database
+
+
+def _version(database: Database) -> int:
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _no_store(path: str) -> NotFound:
+    return NotFound(f"There is no embedded mail store in {path}; create it first, or correct the path.")
+
+
+def _sentence(path: str, error: sqlite3.DatabaseError) -> Exception:
+    """Return what to raise for an error of SQLite; one of ours, unless the caller is to look at it."""
+    text = str(error)
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+        return error
+    if "locked" in text or "busy" in text:
+        return Busy(f"Another process has been writing to the mail store in {path} for too long; try again later.")
+    if "full" in text:
+        return Refused(f"The file system of the mail store in {path} is full; make room and run this again.")
+    if isinstance(error, sqlite3.OperationalError):
+        return Refused(f"The database of the mail store in {path} cannot be used: {text}; check the disk.")
+    return Damaged(f"The database of the mail store in {path} is damaged: {text}; put back a copy of the store.")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ...model import kinds
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
 from ...model.state import Entry, state_from_json
+from .database import Database
 
 _WITH_ADDRESSES = (kinds.ACCOUNT, kinds.DISTRIBUTION_LIST)
 
@@ -20,7 +21,7 @@ _WITH_ADDRESSES = (kinds.ACCOUNT, kinds.DISTRIBUTION_LIST)
 class Directory:
     """The entries of one store. Its writing methods are called inside a transaction."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def entries(self, kind: str) -> Iterator[Entry]:
@@ -46,11 +47,11 @@ class Directory:
                 raise NotFound(f"The domain {domain!r} of {entry.name} does not exist; create it first.")
         try:
             self._database.execute(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?)",
-                (entry.entry_id, entry.kind, entry.name, _key(entry.name), json.dumps(entry.to_json())),
+                "INSERT INTO entries VALUES (?, ?, ?, ?)",
+                (entry.entry_id, entry.kind, _key(entry.name), json.dumps(entry.to_json())),
             )
         except sqlite3.IntegrityError as error:
-            raise AlreadyExists(f"There is a {entry.kind} {entry.name} or an entry {entry.entry_id} already.") from error
+            raise AlreadyExists(f"{entry.name}, or an entry {entry.entry_id}, exists already as {entry.kind}.") from error
         if entry.kind in _WITH_ADDRESSES:
             self._claim(entry, (entry.name, *entry.aliases))
 
@@ -89,8 +90,9 @@ class Directory:
             raise NotFound(f"There is no {kind} with the id {entry_id}.")
         if kind == kinds.DOMAIN:
             end = f"@{_key(entry.name)}"
-            rows = self._database.execute("SELECT address FROM addresses").fetchall()
-            if any(row[0].endswith(end) for row in rows):
+            if self._database.execute(
+                "SELECT 1 FROM addresses WHERE substr(address, -length(?)) = ?", (end, end)
+            ).fetchone():
                 raise Refused(f"The domain {entry.name} still has accounts or lists and was not deleted.")
         self._database.execute("DELETE FROM addresses WHERE entry = ?", (entry_id,))
         self._database.execute("DELETE FROM entries WHERE id = ?", (entry_id,))

@@ -12,25 +12,33 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ...model import kinds
-from ...model.errors import AlreadyExists, NotFound
-from ...model.state import Entry, ItemState
+from ...model import kinds, moment
+from ...model.errors import Refused
+from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from ..volumes import PRIMARY, Deduplication, Volume, Volumes
 from . import database
-from .blobs import BlobVolumes, Place
-from .database import Transaction
+from .blobs import Blobs
+from .deduplication import deduplicate
 from .directory import Directory
-from .mailbox import Mailboxes
-from .redo_log import RedoLog
+from .feed import Feed, FeedEntry
+from .files import make_directories, remove_empty
+from .reading import MailboxReader, mailbox_number
+from .redo_log import Record, RedoLog
+from .volume_table import VolumeTable
+from .writing import Content, MailboxWriter
 
+REDO_LOG: Final = "redolog"
 _CAPABILITIES: Final = Capabilities(
     item_kinds=frozenset(kinds.ITEM_KINDS), entry_kinds=frozenset(kinds.ENTRY_KINDS), keeps_entry_ids=True, volumes=True
 )
 
 
 class EmbeddedStore(MailStore, Volumes):
-    """A mail store in a directory: store.sqlite, volumes/ and redolog/."""
+    """A mail store in a directory: store.sqlite, volumes/ and redolog/; docs/model.md says what it holds.
+
+    Several processes may have one store open; writers take turns, and readers see the store as it was when they began.
+    """
 
     def __init__(self, path: str) -> None:
         """Open a store; EmbeddedStore.open says it better."""
@@ -38,35 +46,42 @@ class EmbeddedStore(MailStore, Volumes):
         self._database = database.connect(self.path)
         meta = dict(self._database.execute("SELECT key, value FROM meta"))
         self._server_id: str = meta["server_id"]
-        self._blobs = BlobVolumes(self._database, self.path)
+        self._volumes = VolumeTable(self._database)
+        self._blobs = Blobs(self._database, self._volumes)
         self._directory = Directory(self._database)
-        self._mailboxes = Mailboxes(self._database, self._blobs, meta["incarnation"])
-        self._redo_log = RedoLog(os.path.join(self.path, "redolog"))
+        self._reader = MailboxReader(self._database, self._blobs, meta["incarnation"])
+        self._writer = MailboxWriter(self._database)
+        self._feed = Feed(self._database)
+        self._redo_log = RedoLog(os.path.join(self.path, REDO_LOG))
 
     @classmethod
     def create(cls, path: str, server_id: str | None = None) -> EmbeddedStore:
-        """Make an empty store in a directory and open it. :raises AlreadyExists: there is one."""
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if os.path.exists(os.path.join(path, database.FILE)):
-            raise AlreadyExists(f"{path} holds a mail store already; open it, or choose another directory.")
-        connection = database.connect(path)
-        with Transaction(connection):
-            database.create_tables(connection)
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("server_id", server_id or str(uuid.uuid4())), ("incarnation", uuid.uuid4().hex[:12]),
-                 ("redo_log", "true")],
-            )
-        connection.close()
-        store = cls(path)
-        store.create_volume(Volume("", "message1", PRIMARY, os.path.join("volumes", "message1"), current=True))
-        return store
+        """Make an empty store in a directory and open it; its redo log is on.
+
+        :raises AlreadyExists: there is one. :raises Refused: the directory cannot be made or written to.
+        """
+        path = os.path.abspath(path)
+        try:
+            make_directories(path)
+        except OSError as error:
+            raise Refused(f"The directory {path} cannot be made ({error.strerror}); choose another.") from error
+        connection = database.create(path)
+        try:
+            with connection.transaction():
+                database.create_tables(connection)
+                connection.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [("server_id", server_id or str(uuid.uuid4())), ("incarnation", uuid.uuid4().hex[:12]),
+                     ("redo_log", "on")],
+                )
+                VolumeTable(connection).create(Volume("", "message1", PRIMARY, "volumes/message1", current=True))
+        finally:
+            connection.close()
+        return cls(path)
 
     @classmethod
     def open(cls, path: str) -> EmbeddedStore:
         """Open a store. :raises NotFound: the directory holds none."""
-        if not os.path.exists(os.path.join(path, database.FILE)):
-            raise NotFound(f"There is no embedded mail store in {path}; create it first, or correct the path.")
         return cls(path)
 
     def server_id(self) -> str:
@@ -76,6 +91,7 @@ class EmbeddedStore(MailStore, Volumes):
         return _CAPABILITIES
 
     def close(self) -> None:
+        self._blobs.close()
         self._database.close()
 
     # -- the directory ---------------------------------------------------------------------------------------------
@@ -86,123 +102,154 @@ class EmbeddedStore(MailStore, Volumes):
     def find_entry(self, kind: str, name_or_id: str) -> Entry | None:
         return self._directory.find(kind, name_or_id)
 
-    def create_entry(self, entry: Entry) -> Entry:
-        if not entry.entry_id:
-            entry = entry._replace(entry_id=str(uuid.uuid4()))
-        self._log("create_entry", entry=entry.to_json())
-        with Transaction(self._database):
+    def create_entry(self, entry: Entry, at: int | None = None) -> Entry:
+        """Create an entry, as the port says; a mailbox's system folders get the date `at`, by default the present."""
+        entry = entry._replace(entry_id=entry.entry_id or str(uuid.uuid4()))
+        at = moment.now() if at is None else at
+        with self._database.transaction():
             self._directory.create(entry)
             if entry.kind == kinds.ACCOUNT:
-                self._mailboxes.create(entry.entry_id)
+                self._writer.create(entry.entry_id, at)
+            self._record(_scope(entry.kind, entry.entry_id), "create_entry", entry=entry.to_json(), at=at)
         return entry
 
     def update_entry(self, entry: Entry) -> bool:
-        self._log("update_entry", entry=entry.to_json())
-        with Transaction(self._database):
-            return self._directory.update(entry)
+        with self._database.transaction():
+            changed = self._directory.update(entry)
+            if changed:
+                self._record(_scope(entry.kind, entry.entry_id), "update_entry", entry=entry.to_json())
+        return changed
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
-        self._log("delete_entry", kind=kind, entry_id=entry_id)
-        places: list[Place] = []
-        with Transaction(self._database):
+        with self._database.transaction():
             self._directory.delete(kind, entry_id)
             if kind == kinds.ACCOUNT:
-                places = self._mailboxes.delete(entry_id)
-        self._blobs.discard(places)
+                self._writer.delete(entry_id)
+            self._record(_scope(kind, entry_id), "delete_entry", kind=kind, entry_id=entry_id)
+        self._blobs.collect_garbage()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[tuple[str, str]]:
-        return self._mailboxes.tokens()
+        return self._reader.tokens()
 
     def changes(self, account_id: str, since: str = "") -> Changes:
-        return self._mailboxes.changes(account_id, since)
+        return self._reader.changes(account_id, since)
 
     def item(self, account_id: str, item_id: str) -> ItemState | None:
-        return self._mailboxes.item(account_id, item_id)
+        return self._reader.item(account_id, item_id)
 
     def folders(self, account_id: str) -> list[ItemState]:
-        return self._mailboxes.folders(account_id)
+        return self._reader.folders(account_id)
 
     def read_blob(self, account_id: str, item_id: str) -> bytes:
-        return self._mailboxes.read_blob(account_id, item_id)
+        return self._reader.read_blob(account_id, item_id)
+
+    def feed(self, since: int) -> Iterator[FeedEntry]:
+        """Yield the transactions of the whole store after a number, 0 for all.
+
+        :raises NotFound: the feed does not go back so far; compare all tokens instead.
+        """
+        return self._feed.since(since)
+
+    def last_transaction(self) -> int:
+        """Return the number of the newest transaction."""
+        return self._feed.last()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write_items(self, account_id: str, batch: Sequence[NewItem], import_id: str = "") -> list[Written]:
-        number = self._mailboxes.number(account_id)
-        known = self._mailboxes.find_imported(number, import_id, (new.origin for new in batch))
-        with_blob = [new.blob for new in batch if new.blob is not None and new.origin not in known]
-        written = iter(self._blobs.write(number, with_blob))
-        places: list[Place | None] = []
-        digests: list[bytes | None] = []
-        for new in batch:
-            placed = new.blob is not None and new.origin not in known
-            places.append(next(written) if placed else None)
-            digests.append(hashlib.sha256(new.blob).digest() if placed and new.blob is not None else None)
-        self._log("write_items", account=account_id, import_id=import_id, items=[
-            {"origin": new.origin, "state": new.state.to_json(), "blob": new.blob} for new in batch
-        ])
-        with Transaction(self._database):
-            results, unneeded = self._mailboxes.add(number, batch, digests, places, import_id)
-        self._blobs.discard(unneeded)
-        return results
+        number = mailbox_number(self._database, account_id)
+        known = self._writer.find_imported(number, import_id, [new.origin for new in batch])
+        blobs = [None if new.origin in known else new.blob for new in batch]
+        with self._blobs.put(number, [blob for blob in blobs if blob is not None]) as places:
+            free = iter(places)
+            contents = [None if blob is None else Content(_digest(blob), len(blob), next(free)) for blob in blobs]
+            with self._database.transaction():
+                written = self._writer.add(number, batch, contents, import_id)
+                if any(new.item_id and not new.existed for new in written):
+                    self._record(account_id, "write_items", account=account_id, import_id=import_id, items=[
+                        {"origin": new.origin, "state": new.state.to_json(), "blob": blob}
+                        for new, blob in zip(batch, blobs)
+                    ])
+            self._blobs.discard(
+                content.place for new, content in zip(written, contents) if content and (new.existed or not new.item_id)
+            )
+        return written
 
     def imported(self, account_id: str, import_id: str) -> Iterator[tuple[str, str]]:
-        return self._mailboxes.imported(account_id, import_id)
+        return self._reader.imported(account_id, import_id)
 
     def map_imported(self, account_id: str, import_id: str, pairs: Sequence[tuple[str, str]]) -> None:
-        number = self._mailboxes.number(account_id)
-        self._log("map_imported", account=account_id, import_id=import_id, pairs=pairs)
-        with Transaction(self._database):
-            self._mailboxes.map_imported(number, import_id, pairs)
+        number = mailbox_number(self._database, account_id)
+        with self._database.transaction():
+            self._writer.map_imported(number, import_id, pairs)
+            self._record(account_id, "map_imported", account=account_id, import_id=import_id, pairs=pairs)
 
     def update_item(self, account_id: str, state: ItemState, blob: bytes | None = None) -> None:
-        number = self._mailboxes.number(account_id)
-        self._log("update_item", account=account_id, item=state.item_id, state=state.to_json(), blob=blob)
-        place = self._blobs.write(number, [blob])[0] if blob is not None else None
-        digest = hashlib.sha256(blob).digest() if blob is not None else None
+        number = mailbox_number(self._database, account_id)
+        with self._blobs.put(number, [] if blob is None else [blob]) as places:
+            content = None if blob is None else Content(_digest(blob), len(blob), places[0])
+            with self._database.transaction():
+                if self._writer.update(number, state, content):
+                    self._record(
+                        account_id, "update_item",
+                        account=account_id, item=state.item_id, state=state.to_json(), blob=blob,
+                    )
         if blob is not None:
-            state = state._replace(size=len(blob))
-        with Transaction(self._database):
-            old = self._mailboxes.update(number, state, digest, place)
-        self._blobs.discard(old)
+            self._blobs.collect_garbage()
 
     def delete_items(self, account_id: str, item_ids: Sequence[str]) -> None:
-        number = self._mailboxes.number(account_id)
-        self._log("delete_items", account=account_id, items=list(item_ids))
-        with Transaction(self._database):
-            places = self._mailboxes.remove(number, item_ids)
-        self._blobs.discard(places)
+        number = mailbox_number(self._database, account_id)
+        with self._database.transaction():
+            if self._writer.remove(number, item_ids):
+                self._record(account_id, "delete_items", account=account_id, items=list(item_ids))
+        self._blobs.collect_garbage()
 
     # -- volumes ---------------------------------------------------------------------------------------------------
 
     def volumes(self) -> list[Volume]:
-        return self._blobs.volumes()
+        return self._volumes.all()
 
     def create_volume(self, volume: Volume) -> Volume:
-        return self._blobs.create(volume)
+        with self._database.transaction():
+            volume_id = self._volumes.create(volume)
+        return self._volumes.get(volume_id)
 
     def update_volume(self, volume: Volume) -> bool:
-        return self._blobs.update(volume)
+        with self._database.transaction():
+            return self._volumes.update(volume)
 
     def delete_volume(self, volume_id: str) -> None:
-        self._blobs.delete(volume_id)
+        self._blobs.tidy()
+        with self._database.transaction():
+            volume = self._volumes.delete(volume_id)
+        remove_empty(volume.path)
 
     def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:
-        return self._blobs.deduplicate(volume_id, dry_run)
+        volumes = self._volumes.all() if volume_id is None else [self._volumes.get(volume_id)]
+        return deduplicate(self._database, volumes, dry_run)
 
     def redo_log(self) -> bool:
         row = self._database.execute("SELECT value FROM meta WHERE key = 'redo_log'").fetchone()
-        return bool(row[0] == "true")
+        return bool(row[0] == "on")
 
     def set_redo_log(self, enabled: bool) -> bool:
-        if enabled == self.redo_log():
-            return False
-        with Transaction(self._database) as connection:
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'redo_log'", (str(enabled).lower(),))
-        return True
+        with self._database.transaction():
+            changed = enabled != self.redo_log()
+            self._database.execute("UPDATE meta SET value = ? WHERE key = 'redo_log'", ("on" if enabled else "off",))
+        return changed
 
-    def _log(self, operation: str, **fields: Any) -> None:
+    def _record(self, scope: str, operation: str, **fields: Any) -> None:
+        """Number the transaction that is under way, and write it to the redo log where that is on."""
+        number = self._feed.append(scope)
         if self.redo_log():
-            self._redo_log.write(operation, **fields)
+            self._redo_log.append(Record(number, operation, fields))
+
+
+def _digest(blob: bytes) -> bytes:
+    return hashlib.sha256(blob).digest()
+
+
+def _scope(kind: str, entry_id: str) -> str:
+    return entry_id if kind == kinds.ACCOUNT else SERVER

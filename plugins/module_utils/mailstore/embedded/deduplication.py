@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deduplication: identical blobs of a volume become hard links to one file (R-168)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import groupby
+
+from ..volumes import Deduplication, Volume
+from .blobs import read_file
+from .database import Database
+
+_MOST_LINKS = 30_000
+"""Fewer than any file system of ours allows."""
+
+
+def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) -> Deduplication:
+    """Find identical blobs, volume by volume, and keep one file of each."""
+    total = Deduplication(0, 0, 0, 0, 0, 0)
+    for volume in volumes:
+        with closing(database.snapshot()) as snapshot:
+            mailboxes = snapshot.execute(
+                "SELECT count(DISTINCT mailbox) FROM items WHERE volume = ?", (volume.volume_id,)
+            ).fetchone()[0]
+            total = total._replace(checked_mailboxes=total.checked_mailboxes + mailboxes)
+            alike = snapshot.execute(
+                "SELECT digest, mailbox, id, locator FROM items WHERE volume = ?1 AND digest IN "
+                "(SELECT digest FROM items WHERE volume = ?1 GROUP BY digest HAVING count(*) > 1) "
+                "ORDER BY digest, locator",
+                (volume.volume_id,),
+            )
+            for digest, rows in groupby(alike, key=lambda row: bytes(row[0])):
+                # In a transaction, so that what is deleted meanwhile is removed after, and not linked to again.
+                with database.transaction():
+                    paths = [os.path.join(volume.path, row[3]) for row in rows if _is_there(database, row)]
+                    counted = _deduplicate_group(digest, paths, dry_run)
+                total = Deduplication(*(one + other for one, other in zip(total, counted)))
+    return total
+
+
+def _is_there(database: Database, row: tuple[bytes, int, int, str]) -> bool:
+    _digest, mailbox, item, locator = row
+    found = database.execute("SELECT locator FROM items WHERE mailbox = ? AND id = ?", (mailbox, item)).fetchone()
+    return found is not None and found[0] == locator
+
+
+def _deduplicate_group(digest: bytes, paths: list[str], dry_run: bool) -> Deduplication:
+    duplicated = already = skipped = invalid = saved = 0
+    kept = ""
+    known: set[int] = set()
+    for path in paths:
+        try:
+            status = os.stat(path)
+            if status.st_ino in known:
+                already += 1
+                continue
+            if hashlib.sha256(read_file(path)).digest() != digest:
+                invalid += 1
+                continue
+            if not kept or status.st_nlink >= _MOST_LINKS or os.stat(kept).st_nlink >= _MOST_LINKS:
+                kept = path
+                known.add(status.st_ino)
+                continue
+            if not dry_run:
+                _link_over(kept, path)
+            duplicated += 1
+            saved += status.st_size if status.st_nlink == 1 else 0
+        except OSError:
+            skipped += 1
+    return Deduplication(0, duplicated, already, skipped, invalid, saved)
+
+
+def _link_over(source: str, target: str) -> None:
+    temporary = f"{target}.link"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)  # left by a process that was killed here
+    os.link(source, temporary)
+    os.replace(temporary, target)

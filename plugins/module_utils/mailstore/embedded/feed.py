@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The change feed: one row for each transaction of the whole store, for whoever follows it as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ...model.errors import NotFound
+from .database import Database
+
+KEPT: Final = 100_000
+"""Transactions that the feed goes back, at least."""
+
+
+class FeedEntry(NamedTuple):
+    """One transaction."""
+
+    seq: int
+    """Its number in the store, from 1; none is left out or given twice."""
+    scope: str
+    """Account id, or model.state.SERVER."""
+    change: int
+    """The change number that the mailbox had then; 0 where there is no mailbox (any more)."""
+
+
+class Feed:
+    """The feed of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, scope: str) -> int:
+        """Add the transaction that is under way; return its number."""
+        seq = self._database.execute(
+            "INSERT INTO feed (scope, change) VALUES (?, ifnull((SELECT change FROM mailboxes WHERE account = ?), 0))",
+            (scope, scope),
+        ).lastrowid
+        assert seq is not None  # an INSERT has one
+        if seq % 1000 == 0:
+            self._database.execute("DELETE FROM feed WHERE seq <= ?", (seq - KEPT,))
+        return seq
+
+    def last(self) -> int:
+        """Return the number of the newest transaction, 0 before the first."""
+        seq: int = self._database.execute("SELECT ifnull(max(seq), 0) FROM feed").fetchone()[0]
+        return seq
+
+    def since(self, seq: int) -> Iterator[FeedEntry]:
+        """Yield the transactions after a number, as far as they go now.
+
+        :raises NotFound: the feed does not go back so far; compare all tokens instead.
+        """
+        rows = self._database.execute(
+            "SELECT seq, scope, change FROM feed WHERE seq > ? ORDER BY seq", (seq,)
+        ).fetchall()
+        if (rows[0][0] if rows else self.last() + 1) != seq + 1:
+            raise NotFound(f"The change feed does not hold what came after {seq}; look at all accounts instead.")
+        return (FeedEntry(*row) for row in rows)

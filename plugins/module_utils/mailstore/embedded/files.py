@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files and directories of the embedded store, made private and durable."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+from typing import Final
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def make_directories(path: str) -> None:
+    """Make a directory and those above it that are missing, for nobody but us, durably.
+
+    :raises OSError: it cannot be made.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_directories(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return  # another writer was quicker
+    sync_directory(parent)
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of the data, however little the system takes at a time."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
+def write_new(directory: int, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write new files of a directory, given as a descriptor; all are durable when this returns.
+
+    One syncfs costs as much as one fsync, so that a batch is as cheap as a file.
+    """
+    names = []
+    for name, data in contents:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        names.append(name)
+    if hasattr(_LIBC, "syncfs"):
+        if _LIBC.syncfs(directory) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return
+    for name in names:
+        descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    os.fsync(directory)
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove files; those that are gone already, or cannot be removed, are left."""
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError:
+            continue
+
+
+def remove_empty(path: str) -> None:
+    """Remove a directory and those in it, as far as they are empty: what else lies there is not ours."""
+    for directory, _directories, _files in os.walk(path, topdown=False):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            continue

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is being written: each writer's note of the batch of blob files that no row of the database names yet.
+
+A writer holds a lock on its note for as long as it lives. A note that nobody locks is of a writer that was killed; the
+files of its last batch are then found without looking through whole volumes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from ...model.errors import Refused
+from .files import make_directories
+
+_WIDTH: Final = 100
+
+
+class Batch(NamedTuple):
+    """Blob files that are written together."""
+
+    name: str
+    volume: int
+    mailbox: int
+    files: int
+
+    @property
+    def directory(self) -> str:
+        """Return the directory of the files, below the volume's."""
+        return f"{self.mailbox}/msg/{self.name[:2]}"
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return [f"{self.name}-{index}.msg" for index in range(self.files)]
+
+    def locators(self) -> list[str]:
+        """Return the paths of the files, below the volume's."""
+        return [f"{self.directory}/{name}" for name in self.names()]
+
+
+class Incoming:
+    """The notes of one store, files of a directory, of which one is this writer's."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._own = ""
+        self._descriptor = -1
+
+    @contextmanager
+    def batch(self, volume: int, mailbox: int, files: int) -> Iterator[Batch]:
+        """Name a batch and keep a note of it until the block is left. :raises Refused: it cannot be noted."""
+        batch = Batch(secrets.token_hex(8), volume, mailbox, files)
+        try:
+            if self._descriptor < 0:
+                self._open()
+            os.pwrite(self._descriptor, f"{batch.name} {volume} {mailbox} {files}".ljust(_WIDTH).encode("ascii"), 0)
+        except OSError as error:
+            raise Refused(
+                f"Nothing can be written in {self._directory} ({error.strerror}); make room, or correct its rights."
+            ) from error
+        try:
+            yield batch
+        finally:
+            os.pwrite(self._descriptor, b" " * _WIDTH, 0)
+
+    def abandoned(self) -> Iterator[Batch]:
+        """Yield the batches of writers that were killed; each is forgotten when the next one is asked for."""
+        if not os.path.isdir(self._directory):
+            return
+        for name in sorted(os.listdir(self._directory)):
+            path = os.path.join(self._directory, name)
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # its writer has closed it
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fields = os.read(descriptor, _WIDTH).split()
+                if len(fields) == 4:
+                    yield Batch(fields[0].decode("ascii"), *(int(field) for field in fields[1:]))
+                os.unlink(path)
+            except (BlockingIOError, FileNotFoundError):
+                continue  # its writer is at work, or another has dealt with it
+            finally:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """Remove this writer's note."""
+        if self._descriptor >= 0:
+            os.unlink(self._own)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> None:
+        make_directories(self._directory)
+        while True:
+            self._own = os.path.join(self._directory, secrets.token_hex(8))
+            self._descriptor = os.open(self._own, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if os.fstat(self._descriptor).st_nlink:
+                return
+            os.close(self._descriptor)  # before it was locked, another writer took it for an abandoned one

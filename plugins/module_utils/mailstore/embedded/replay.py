@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Doing again, on an older copy of a store, what its redo log says happened since."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from ...model.errors import Damaged, RestanteError
+from ...model.state import Entry, ItemState, state_from_json
+from ..port import NewItem
+from .redo_log import RedoLog
+from .store import EmbeddedStore
+
+
+def replay(store: EmbeddedStore, directory: str) -> int:
+    """Bring a copy of a store up to date from the redo log of the original.
+
+    :param store: the copy, opened.
+    :param directory: the log, the original's redolog/.
+    :returns: how many transactions were done again; 0 when the copy is up to date, so it can be called again.
+    :raises Damaged: the log does not go on where the copy ends, or does not fit it.
+    """
+    done = 0
+    for record in RedoLog(directory).records(store.last_transaction()):
+        try:
+            _OPERATIONS[record.operation](store, record.fields)
+        except RestanteError as error:
+            raise Damaged(
+                f"Transaction {record.number} of {directory} cannot be done again on {store.path} ({error}); "
+                "is this the log of the store that it is a copy of?"
+            ) from error
+        if store.last_transaction() != record.number:
+            raise Damaged(f"Transaction {record.number} of {directory} does not fit {store.path}; use another copy.")
+        done += 1
+    return done
+
+
+def _create_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.create_entry(_entry(fields), fields["at"])
+
+
+def _update_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.update_entry(_entry(fields))
+
+
+def _delete_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.delete_entry(fields["kind"], fields["entry_id"])
+
+
+def _write_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    batch = [NewItem(item["origin"], _state("", item["state"]), _blob(item["blob"])) for item in fields["items"]]
+    store.write_items(fields["account"], batch, fields["import_id"])
+
+
+def _map_imported(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.map_imported(fields["account"], fields["import_id"], [(origin, item) for origin, item in fields["pairs"]])
+
+
+def _update_item(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.update_item(fields["account"], _state(fields["item"], fields["state"]), _blob(fields["blob"]))
+
+
+def _delete_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.delete_items(fields["account"], fields["items"])
+
+
+_OPERATIONS: dict[str, Callable[[EmbeddedStore, dict[str, Any]], None]] = {
+    "create_entry": _create_entry,
+    "update_entry": _update_entry,
+    "delete_entry": _delete_entry,
+    "write_items": _write_items,
+    "map_imported": _map_imported,
+    "update_item": _update_item,
+    "delete_items": _delete_items,
+}
+
+
+def _entry(fields: dict[str, Any]) -> Entry:
+    entry = state_from_json("", fields["entry"])
+    assert isinstance(entry, Entry)  # the operation writes nothing else
+    return entry
+
+
+def _state(item: str, record: dict[str, Any]) -> ItemState:
+    state = state_from_json(item, record)
+    assert isinstance(state, ItemState)  # as above
+    return state
+
+
+def _blob(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The volumes of the embedded store: which there are, and where."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+
+from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
+from ..volumes import PRIMARY, SECONDARY, Volume
+from .database import Database
+from .files import make_directories
+
+_COLUMNS: Final = "id, name, type, path, compressed, threshold, current"
+
+
+class VolumeTable:
+    """The volumes of one store.
+
+    A path inside the store is kept relative to it, so that a copy of the store has volumes of its own.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[Volume]:
+        """Return all volumes, primary before secondary, by name."""
+        rows = self._database.execute(f"SELECT {_COLUMNS} FROM volumes ORDER BY type, name")
+        return [self._volume(row) for row in rows]
+
+    def get(self, volume_id: str) -> Volume:
+        """Return a volume by its id. :raises NotFound: there is none."""
+        row = self._database.execute(f"SELECT {_COLUMNS} FROM volumes WHERE id = ?", (volume_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"There is no volume with the id {volume_id!r}; list the volumes to see which there are.")
+        return self._volume(row)
+
+    def current(self) -> Volume:
+        """Return the volume that new blobs go to."""
+        row = self._database.execute(
+            f"SELECT {_COLUMNS} FROM volumes WHERE type = ? AND current", (PRIMARY,)
+        ).fetchone()
+        return self._volume(row)
+
+    def create(self, volume: Volume) -> str:
+        """Create a volume and its directory, in the transaction that is under way; return its id."""
+        _check(volume)
+        path = self._kept(volume.path)
+        try:
+            make_directories(os.path.join(self._database.path, path))
+        except OSError as error:
+            raise Refused(
+                f"The directory {volume.path} of volume {volume.name!r} cannot be made ({error.strerror}); "
+                "choose another, or correct its rights."
+            ) from error
+        self._leave_current(volume)
+        try:
+            number = self._database.execute(
+                "INSERT INTO volumes (name, type, path, compressed, threshold, current) VALUES (?, ?, ?, ?, ?, ?)",
+                (volume.name, volume.volume_type, path, volume.compressed, volume.compression_threshold,
+                 volume.current),
+            ).lastrowid
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(
+                f"A volume with the name {volume.name!r} or the path {volume.path} exists already; choose another."
+            ) from error
+        return str(number)
+
+    def update(self, volume: Volume) -> bool:
+        """Give a volume other properties, in the transaction that is under way; True if anything changed."""
+        _check(volume)
+        before = self.get(volume.volume_id)
+        wanted = volume._replace(path=os.path.join(self._database.path, self._kept(volume.path)))
+        if wanted == before:
+            return False
+        if wanted.path != before.path:
+            raise Refused(
+                f"The path of volume {before.name!r} cannot change; create another volume and make that one current."
+            )
+        if before.current and before.volume_type == PRIMARY and not (wanted.current and wanted.volume_type == PRIMARY):
+            raise Refused(f"Volume {before.name!r} is the current primary volume; make another one current first.")
+        self._leave_current(wanted)
+        try:
+            self._database.execute(
+                "UPDATE volumes SET name = ?, type = ?, compressed = ?, threshold = ?, current = ? WHERE id = ?",
+                (wanted.name, wanted.volume_type, wanted.compressed, wanted.compression_threshold, wanted.current,
+                 wanted.volume_id),
+            )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(f"There is another volume with the name {wanted.name!r}; choose another.") from error
+        return True
+
+    def delete(self, volume_id: str) -> Volume:
+        """Delete an empty volume that is not current, in the transaction that is under way; its directory is left."""
+        volume = self.get(volume_id)
+        if volume.current:
+            raise Refused(f"Volume {volume.name!r} is current and was not deleted; make another one current first.")
+        try:
+            self._database.execute("DELETE FROM volumes WHERE id = ?", (volume_id,))
+        except sqlite3.IntegrityError as error:
+            raise Refused(f"Volume {volume.name!r} still holds blobs and was not deleted.") from error
+        return volume
+
+    def _leave_current(self, volume: Volume) -> None:
+        if volume.current:
+            self._database.execute("UPDATE volumes SET current = 0 WHERE type = ?", (volume.volume_type,))
+
+    def _kept(self, path: str) -> str:
+        """Return how a path is kept: relative inside the store, else absolute."""
+        root = self._database.path
+        absolute = os.path.normpath(os.path.join(root, path))
+        return os.path.relpath(absolute, root) if absolute.startswith(root + os.sep) else absolute
+
+    def _volume(self, row: tuple[int, str, str, str, int, int, int]) -> Volume:
+        number, name, volume_type, path, compressed, threshold, current = row
+        path = os.path.join(self._database.path, path)
+        return Volume(str(number), name, volume_type, path, bool(compressed), threshold, bool(current))
+
+
+def _check(volume: Volume) -> None:
+    if volume.volume_type not in (PRIMARY, SECONDARY):
+        raise InvalidInput(f"{volume.volume_type!r} is no type of volume; use {PRIMARY} or {SECONDARY}.")
+    if not volume.name or not volume.path or volume.compression_threshold < 0:
+        raise InvalidInput("A volume needs a name, a path, and a compression threshold of 0 bytes or more.")
