@@ -190,7 +190,9 @@ class BucketAdmin:
         name = f"{self._settings.prefix.strip('/')}/probe/{uuid.uuid4().hex}".lstrip("/")
         try:
             with explained(self._settings, "write", name):
-                self._client.put_object(Bucket=self._settings.bucket, Key=name, Body=b"probe")
+                self._client.put_object(
+                    Bucket=self._settings.bucket, Key=name, Body=b"probe", ChecksumAlgorithm="SHA256"
+                )
                 self._client.delete_object(Bucket=self._settings.bucket, Key=name)
             return True
         except Refused:

@@ -130,6 +130,7 @@ class S3Archive(Archive):
                 Key=self._prefix + name,
                 Body=body,
                 ContentLength=size,
+                ChecksumAlgorithm="SHA256",  # without it, a bucket with Object Lock refuses files
                 ChecksumSHA256=base64.b64encode(digest).decode(),
                 **arguments,
             )
