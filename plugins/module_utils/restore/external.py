@@ -80,6 +80,21 @@ def read_directory(source: Repository, deleted: bool = False) -> Directory:
     return directory
 
 
+def choose(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> Selection:
+    """Return what the options select, after all has been refused that can be refused before anything is written.
+
+    :param backup_path: the destination's.
+    :raises InvalidInput, NotFound: the source or the options cannot be used.
+    """
+    check(options)
+    named = named_accounts(options)
+    _check_source(source, store, backup_path, options)
+    selection = select(read_directory(source, not options.filter_deleted), options, named)
+    if options.skip_domain_provisioning:
+        _check_domains(store, selection)
+    return selection
+
+
 class _ExternalRestore:
     def __init__(
         self, sides: Sides, options: ExternalOptions, progress: Progress, notify: Notify, patience: Patience
@@ -92,13 +107,8 @@ class _ExternalRestore:
         self._patience = patience
 
     def run(self) -> RestoreReport:
-        check(self._options)
-        named = named_accounts(self._options)
         with contextlib.closing(self._sides.source()) as source, contextlib.closing(self._sides.store()) as store:
-            _check_source(source, store, self._sides.backup_path, self._options)
-            selection = select(read_directory(source, not self._options.filter_deleted), self._options, named)
-            if self._options.skip_domain_provisioning:
-                _check_domains(store, selection)
+            selection = choose(source, store, self._sides.backup_path, self._options)
             server_id = source.server_id
         with contextlib.closing(ImportMap(self._sides.backup_path, server_id)) as import_map:
             self._notify(INFORMATION, _subject("Operation Started"), _started(selection))
