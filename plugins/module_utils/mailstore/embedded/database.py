@@ -28,6 +28,8 @@ class Database(sqlite3.Connection):
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
             return super().execute(sql, parameters)
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"{error.object!r} is not Unicode text, and nothing here is called so.") from error
         except sqlite3.DatabaseError as error:
             raise _sentence(self.path, error) from error
 

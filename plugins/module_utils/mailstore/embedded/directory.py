@@ -51,7 +51,7 @@ class Directory:
                 (entry.entry_id, entry.kind, _key(entry.name), json.dumps(entry.to_json())),
             )
         except sqlite3.IntegrityError as error:
-            raise AlreadyExists(f"{entry.name}, or an entry {entry.entry_id}, exists already as {entry.kind}.") from error
+            raise AlreadyExists(f"{entry.name}, or an entry {entry.entry_id}, is there already.") from error
         if entry.kind in _WITH_ADDRESSES:
             self._claim(entry, (entry.name, *entry.aliases))
 
@@ -66,12 +66,12 @@ class Directory:
                 attrs[key] = tuple(values)
             else:
                 attrs.pop(key, None)
-        given = {signature["id"] for signature in entry.signatures}
+        given = {signature.get("id") for signature in entry.signatures}
         merged = before._replace(
             attrs=attrs,
             aliases=_added(before.aliases, entry.aliases),
             members=_added(before.members, entry.members),
-            signatures=tuple(s for s in before.signatures if s["id"] not in given) + entry.signatures,
+            signatures=tuple(s for s in before.signatures if s.get("id") not in given) + entry.signatures,
         )
         if _normal(merged) == _normal(before):
             return False
@@ -99,10 +99,10 @@ class Directory:
 
     def _claim(self, entry: Entry, addresses: list[str] | tuple[str, ...]) -> None:
         for address in addresses:
-            try:
-                self._database.execute("INSERT INTO addresses VALUES (?, ?)", (_key(address), entry.entry_id))
-            except sqlite3.IntegrityError as error:
-                raise AlreadyExists(f"The address {address} of {entry.name} is taken by another entry.") from error
+            self._database.execute("INSERT OR IGNORE INTO addresses VALUES (?, ?)", (_key(address), entry.entry_id))
+            owner = self._database.execute("SELECT entry FROM addresses WHERE address = ?", (_key(address),)).fetchone()
+            if owner[0] != entry.entry_id:
+                raise AlreadyExists(f"The address {address} of {entry.name} is taken by the entry {owner[0]}.")
 
 
 def _entry(data: str) -> Entry:
