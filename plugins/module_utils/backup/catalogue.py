@@ -40,6 +40,8 @@ PRAGMA user_version = {VERSION};
 """
 
 _CACHE_KIB = 32 * 1024
+_AT_ONCE = 500
+"""Values in one statement; old SQLites take 999."""
 _BUSY_SECONDS = 600.0
 """How long to wait for another process that is taking commits in."""
 
@@ -289,14 +291,20 @@ class Catalogue:
     def locate(self, digests: Iterable[str]) -> dict[str, Location]:
         """Return where blobs lie; unknown ones are absent."""
         found = {}
-        query = (
-            "SELECT p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack WHERE b.digest = ?"
-        )
-        for digest in digests:
-            row = self.row(query, (bytes.fromhex(digest),))
-            if row is not None:
-                found[digest] = Location(digest, *row)
+        wanted = [bytes.fromhex(digest) for digest in digests]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start: start + _AT_ONCE]
+            for raw, *place in self.rows(
+                "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
+                f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
+            ):
+                digest = raw.hex()
+                found[digest] = Location(digest, *place)
         return found
+
+    def has_blob(self, digest: str) -> bool:
+        """Return whether a blob is known."""
+        return self.row("SELECT 1 FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)) is not None
 
 
 def _make_tables(database: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from typing import Any
+from typing import IO, Any
 
 from ..model.errors import Damaged, InvalidInput
 
@@ -63,4 +63,11 @@ def decompress(data: Any, size: int) -> bytes:
         plain: bytes = context.decompress(data, max_output_size=size)
     except zstandard.ZstdError as error:
         raise Damaged(f"The compressed data cannot be unpacked ({error}).") from error
+    return plain
+
+
+def reader(stream: IO[bytes]) -> IO[bytes]:
+    """Return the plain bytes of a compressed stream, unpacked as they are read."""
+    require()
+    plain: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(stream)
     return plain

@@ -20,11 +20,11 @@ from ..model.state import State
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
-_TEXT: Final = r'"(?:[^"\\]|\\.)*"'
+_TEXT: Final = r'[^"\\]*(?:\\.[^"\\]*)*'  # what stands between the quotes of a JSON string
 _LINE = re.compile(
-    r'^\{"seq":(\d+),"at":(-?\d+),"item":"((?:[^"\\]|\\.)*)","kind":"(\w+)","state":'
-    rf'(?:null|(\{{"kind":"\w+"(?:,"folder":{_TEXT})?(?:,"name":{_TEXT})?(?:,"flags":{_TEXT})?'
-    rf'(?:,"tags":\[{_TEXT}(?:,{_TEXT})*\])?(?:,"date":(-?\d+))?.*\}}))\}}$',
+    rf'^\{{"seq":(\d+),"at":(-?\d+),"item":"({_TEXT})","kind":"(\w+)","state":'
+    rf'(?:null|(\{{"kind":"\w+"(?:,"folder":"{_TEXT}")?(?:,"name":"{_TEXT}")?(?:,"flags":"{_TEXT}")?'
+    rf'(?:,"tags":\["{_TEXT}"(?:,"{_TEXT}")*\])?(?:,"date":(-?\d+))?.*\}}))\}}$',
     re.ASCII | re.MULTILINE,
 )
 

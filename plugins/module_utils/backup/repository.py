@@ -193,7 +193,7 @@ class Repository:
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a committed pack holds a blob."""
-        return bool(self.catalogue.locate((digest,)))
+        return self.catalogue.has_blob(digest)
 
     def locate(self, digests: Iterable[str]) -> dict[str, Location]:
         """Return where blobs lie; those that no commit reaches are absent."""
