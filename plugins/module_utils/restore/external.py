@@ -135,10 +135,13 @@ class _ExternalRestore:
             return
         task = Import(self._sides, self._options, self._patience, import_map.import_id, import_map.ids())
         self._progress.phase(PHASES[1], sum(total.get(kind, 0) for kind in kinds.ITEM_KINDS), total["blob_bytes"])
-        late = self._items(task, accounts)
+        late, incomplete = self._items(task, accounts)
         if not self._progress.stopping():
             self._progress.phase(PHASES[2])
-            self._late(task, late)
+            with contextlib.closing(Session(task, self._progress)) as session:
+                LateItems(
+                    session, self._options.restore_datasource, incomplete, self.report, self._progress
+                ).restore(late)
 
     # -- phase 1 ---------------------------------------------------------------------------------------------------
 
@@ -193,14 +196,18 @@ class _ExternalRestore:
 
     # -- phase 2 ---------------------------------------------------------------------------------------------------
 
-    def _items(self, task: Import, accounts: Sequence[Account]) -> list[Account]:
-        """Restore the items of all accounts; return the accounts that phase 3 has something for."""
+    def _items(self, task: Import, accounts: Sequence[Account]) -> tuple[list[Account], set[str]]:
+        """Restore the items of all accounts.
+
+        :return: the accounts that phase 3 has something for, and the ids in the backup of those that are incomplete.
+        """
         @contextlib.contextmanager
         def session(progress: Progress) -> Iterator[workers.Work]:
             with contextlib.closing(Session(task, progress)) as opened:
                 yield lambda number: opened.restore_items(accounts[number])
 
         late = set()
+        incomplete = {account.entry.entry_id for account in accounts}
         for number, result in workers.run(session, len(accounts), self._options.concurrent_accounts, self._progress):
             account = accounts[number]
             if result is None:
@@ -212,8 +219,10 @@ class _ExternalRestore:
             self._merge(result["report"])
             if result["late"]:
                 late.add(number)
-            logger.info("account restored: %s", account.entry.name)
-        return [accounts[number] for number in sorted(late)]
+            if result["complete"]:
+                incomplete.remove(account.entry.entry_id)
+                logger.info("account restored: %s", account.entry.name)
+        return [accounts[number] for number in sorted(late)], incomplete
 
     def _merge(self, part: dict[str, Any]) -> None:
         for kind, count in part["restored"].items():
@@ -224,12 +233,6 @@ class _ExternalRestore:
             self.report.add_unrestored(**item)
         for sentence in part["warnings"]:
             self.report.warn(sentence)
-
-    # -- phase 3 ---------------------------------------------------------------------------------------------------
-
-    def _late(self, task: Import, accounts: Sequence[Account]) -> None:
-        with contextlib.closing(Session(task, self._progress)) as session:
-            LateItems(session, self._options.restore_datasource, self.report, self._progress).restore(accounts)
 
 
 def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:

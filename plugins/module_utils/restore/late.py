@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ..mailstore.port import NewItem
 from ..model import kinds
 from ..model.state import ItemState
 from ..operations.progress import Progress
-from ..operations.report import RestoreReport
+from ..operations.report import INVALID_ITEM, RestoreReport
 from . import shares
 from .apply import MailboxApplier
 from .folders import Folders, substitute_origin
@@ -29,12 +29,21 @@ _LATE: Final = (kinds.MOUNTPOINT, kinds.DATA_SOURCE, kinds.CONTACT_GROUP)
 class LateItems:
     """Restores the late items of all mailboxes: contact groups with contacts of others, mountpoints, data sources."""
 
-    def __init__(self, session: Session, data_sources: bool, report: RestoreReport, progress: Progress) -> None:
+    def __init__(
+        self,
+        session: Session,
+        data_sources: bool,
+        incomplete: Container[str],
+        report: RestoreReport,
+        progress: Progress,
+    ) -> None:
         """
         :param data_sources: whether these are restored (R-121).
+        :param incomplete: ids in the backup of the accounts whose items this run has not restored to the end.
         """
         self._session = session
         self._data_sources = data_sources
+        self._incomplete = incomplete
         self._report = report
         self._progress = progress
         self._items: dict[str, dict[str, str]] = {}
@@ -67,6 +76,13 @@ class LateItems:
         """Return the destination's id of an item that a late one refers to."""
         return self._items.get(owner, {}).get(item_id)
 
+    def waits(self, state: ItemState, account_id: str) -> bool:
+        """Tell whether an item refers to one that is not there only because its mailbox is not complete yet."""
+        return any(
+            owner in self._incomplete and self.item(owner, item_id) is None
+            for owner, item_id in shares.refers_to(state, account_id)
+        )
+
     def entry(self, entry_id: str) -> str | None:
         """Return the destination's id of a directory entry."""
         return self._session.references.entry(entry_id)
@@ -95,19 +111,31 @@ class _LateMailbox:
         self._folders = Folders(applier, late.entry, self._imported)
 
     def restore(self) -> None:
-        self._groups()
+        self._groups(self._new(kinds.CONTACT_GROUP))
         mountpoints = Mountpoints(self._applier, self._folders)
         for state in self._of_kind(kinds.MOUNTPOINT):
-            present = state.item_id in self._imported
+            imported = self._imported.get(state.item_id)
+            if imported is None and self._put_off(state):
+                continue
             resolved = shares.mountpoint(state, self._late.entry, self._late.item)
-            if not present:
+            if imported is None:
                 self._applier.warn_all(resolved.problems)
             target = None if resolved.problems else self._late.target(resolved.attrs)
-            mountpoints.restore(state, resolved.attrs, target, present)
-        self._sources()
+            mountpoints.restore(state, resolved.attrs, target, imported)
+        self._sources(self._new(kinds.DATA_SOURCE))
 
-    def _groups(self) -> None:
-        for content in self._late.contents(self._new(kinds.CONTACT_GROUP)):
+    def _put_off(self, state: ItemState) -> bool:
+        """Leave an item to the next run if it cannot be restored rightly now."""
+        if not self._late.waits(state, self._account_id):
+            return False
+        self._applier.leave(
+            state, state.item_id, INVALID_ITEM,
+            "It refers to a mailbox that could not be restored to the end; run the restore again.",
+        )
+        return True
+
+    def _groups(self, new: Sequence[ItemState]) -> None:
+        for content in self._late.contents([state for state in new if not self._put_off(state)]):
             state = content.state
             if content.error is not None:
                 self._applier.unreadable(state, content.error)
@@ -121,8 +149,7 @@ class _LateMailbox:
             placed = state._replace(folder=self._folders.id_of(state.folder), tags=tags, attrs=resolved.attrs)
             self._applier.write([NewItem(state.item_id, placed, content.blob)])
 
-    def _sources(self) -> None:
-        new = self._new(kinds.DATA_SOURCE)
+    def _sources(self, new: Sequence[ItemState]) -> None:
         there = self._applier.named(kinds.DATA_SOURCE) if new else {}
         for state in new:
             folder = state.attrs.get("folder", "")

@@ -42,34 +42,39 @@ class Mountpoints:
         self._applier = applier
         self._folders = folders
 
-    def restore(self, state: ItemState, attrs: Mapping[str, Any], target: Target | None, present: bool) -> None:
+    def restore(self, state: ItemState, attrs: Mapping[str, Any], target: Target | None, imported: str | None) -> None:
         """Restore a mountpoint.
 
         :param attrs: its attributes with the destination's ids. :param target: None where it leads elsewhere.
-        :param present: an earlier run of this import has written it.
+        :param imported: its id where an earlier run of this import has written it.
         """
         wanted = state._replace(folder=self._folders.id_of(state.folder) or self._folders.root, attrs=attrs)
-        name = wanted.name
-        if present:
-            self._applier.skip_one(kinds.MOUNTPOINT)
+        if imported is not None:
+            self._settle(state, wanted, self._folders.present.get(imported))
         else:
-            there = self._folders.child(wanted.folder, name)
-            if there is not None and there.kind == kinds.MOUNTPOINT:
-                self._applier.adopt([(state, there.item_id)])
-            else:
-                if there is not None:
-                    name = self._put_aside(there, _HELPER if target is not None else _LOCAL)
-                self._write(state.item_id, wanted._replace(name=name))
-                if there is not None:
-                    self._retarget(self._path(wanted), self._path(wanted._replace(name=name)))
+            self._restore(state, wanted, _HELPER if target is not None else _LOCAL)
         if target is not None:
             for helper in self._helpers(wanted):
                 self._empty(helper, target)
 
-    def _write(self, origin: str, wanted: ItemState) -> None:
-        for written in self._applier.write([NewItem(origin, wanted)]):
+    def _restore(self, state: ItemState, wanted: ItemState, purpose: str) -> None:
+        there = self._folders.child(wanted.folder, wanted.name)
+        if there is not None and there.kind == kinds.MOUNTPOINT:
+            self._applier.adopt([(state, there.item_id)])
+            return
+        name = wanted.name if there is None else self._put_aside(there, purpose)
+        for written in self._applier.write([NewItem(state.item_id, wanted._replace(name=name))]):
             if not written.error:
-                self._folders.add(wanted._replace(item_id=written.item_id))
+                self._folders.add(wanted._replace(name=name, item_id=written.item_id))
+        if there is not None:
+            self._retarget(self._path(wanted), self._path(wanted._replace(name=name)))
+
+    def _settle(self, state: ItemState, wanted: ItemState, present: ItemState | None) -> None:
+        """Correct a mountpoint that was restored before what it leads to, and that leads to the old ids therefore."""
+        if present is not None and _leads_to(present) == _leads_to(state) != _leads_to(wanted):
+            self._applier.change(state, present._replace(attrs={**present.attrs, **wanted.attrs}))
+        else:
+            self._applier.skip_one(kinds.MOUNTPOINT)
 
     def _put_aside(self, folder: ItemState, purpose: str) -> str:
         """Give a plain folder another name; return the name that the mountpoint gets: the folder's, if it is free."""
@@ -180,3 +185,7 @@ class Mountpoints:
             changed = sieve.retarget(script, new_folder)
             if changed != script:
                 self._applier.amend(present, changed)
+
+
+def _leads_to(mountpoint: ItemState) -> tuple[Any, Any]:
+    return mountpoint.attrs.get("owner_id"), mountpoint.attrs.get("remote_id")

@@ -122,10 +122,11 @@ class Session:
     def restore_items(self, account: Account) -> dict[str, Any]:
         """Carry out phase 2 for one account.
 
-        :return: "report": a report's JSON form; "late": whether there is something for phase 3.
+        :return: "report": a report's JSON form; "late": whether there is something for phase 3; "complete": whether
+            it came to the end of the mailbox.
         """
         report = RestoreReport()
-        late = False
+        late = complete = False
         with self.mailbox(account, report) as applier:
             restore = MailboxRestore(
                 self.scope(account), self.blobs, applier, self.references.entry, self._progress
@@ -133,7 +134,8 @@ class Session:
             late = restore.run()
             if not self._task.options.skip_account_provisioning:
                 self._default_calendar(account, restore.folders, report)
-        return {"report": report.to_json(), "late": late}
+            complete = True
+        return {"report": report.to_json(), "late": late, "complete": complete}
 
     def _default_calendar(self, account: Account, folders: Folders, report: RestoreReport) -> None:
         """Write the one attribute of an account that names a folder of its mailbox."""

@@ -135,7 +135,8 @@ def test_only_the_named_accounts_are_restored_in_the_order_given(world: World) -
     assert sorted(accounts(world)) == sorted([BRUNO, HARA])
     with world.b() as store:
         assert list(store.entries(kinds.DISTRIBUTION_LIST)) == []
-    made = [line for line in (world.backup_path / f"map_{world.server_id}").read_text().splitlines() if "account" in line]
+    rows = (world.backup_path / f"map_{world.server_id}").read_text().splitlines()
+    made = [row for row in rows if "account" in row]
     assert ["a-bruno" in made[0], "hara" in made[1]] == [True, True]
 
 

@@ -226,6 +226,17 @@ def test_shares_are_with_accounts_that_were_there_before(world: World) -> None:
     assert (mountpoint.attrs["owner_id"], mountpoint.attrs["remote_id"]) == ("x-anna", work)
 
 
+def test_a_mountpoint_to_whom_is_restored_later_is_settled_then(world: World) -> None:
+    """R-103: at first it leads to the ids it had, and that is reported; then to what they became."""
+    report = world.restore(accounts=[BRUNO])
+    assert any(ANNA in warning and "mountpoint" in warning for warning in report.warnings)
+    assert folder(world, BRUNO, "Anna's work", kinds.MOUNTPOINT).attrs["owner_id"] == "a-anna"
+    assert world.restore(skip_system_accounts=False).restored[kinds.MOUNTPOINT] == 1
+    verified = world.verify()
+    assert verified.passed, verified.differences
+    assert not world.restore(skip_system_accounts=False).changed
+
+
 def test_the_default_calendar_is_the_restored_one(world: World) -> None:
     with world.a() as store:
         calendar = add(store, "a-anna", kinds.FOLDER, "1", "Team calendar", attrs={"view": "appointment"})
