@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Exporting a mailbox to files that any mail client reads: Maildir++, iCalendar, vCard and Sieve."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections import Counter
+from typing import Any, Final
+
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.errors import Refused, RestanteError
+from ..model.state import ItemState
+from ..operations.progress import SILENT, Progress
+from .readers import Problem
+
+_PLACES: Final = {
+    kinds.CONTACT: ("contacts", ".vcf"),
+    kinds.CONTACT_GROUP: ("contacts", ".vcf"),
+    kinds.APPOINTMENT: ("calendars", ".ics"),
+    kinds.TASK: ("calendars", ".ics"),
+    kinds.DOCUMENT: ("documents", ""),
+    kinds.FILTER_SET: ("filters", ".sieve"),
+}
+_MAILDIR_FLAGS: Final = (("d", "D"), ("f", "F"), ("w", "P"), ("r", "R"), ("x", "T"))
+
+
+class ExportReport:
+    """What an export came to."""
+
+    def __init__(self) -> None:
+        self.exported: Counter[str] = Counter()
+        """By kind."""
+        self.existed: Counter[str] = Counter()
+        """What was there with the same content, by kind."""
+        self.problems: list[Problem] = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.exported)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as a JSON object."""
+        return {
+            "exported": dict(sorted(self.exported.items())),
+            "existed": dict(sorted(self.existed.items())),
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+def export_account(
+    store: MailStore, account_id: str, destination: str, *, dry_run: bool = False, progress: Progress = SILENT
+) -> ExportReport:
+    """Write a mailbox below a directory; again, only what is missing or different.
+
+    No name of a folder or item leads out of the directory: characters with a meaning in paths are percent-encoded.
+
+    :raises NotFound: there is no such account. :raises Refused: the directory cannot be written.
+    """
+    report = ExportReport()
+    folders = {folder.item_id: folder for folder in store.folders(account_id)}
+    present = _Present()
+    progress.phase("export")
+    for item in store.changes(account_id).items:
+        if item.kind not in kinds.WITH_CONTENT:
+            continue
+        if progress.stopping():
+            break
+        path = os.path.join(destination, _path(item, folders))
+        if present.holds(path, item):
+            report.existed[item.kind] += 1
+            continue
+        try:
+            content = store.read_blob(account_id, item.item_id)
+        except RestanteError as error:
+            report.problems.append(Problem(item.item_id, str(error)))
+            continue
+        if not dry_run:
+            present.forget_other_flags(path)
+            _write(path, content, item)
+        report.exported[item.kind] += 1
+        progress.advance(1, len(content))
+    return report
+
+
+def safe(name: str) -> str:
+    """Return a name as one part of a path: letters of any script stay, what has a meaning in paths is encoded."""
+    return "".join(
+        character if character.isalnum() or character in " _-@+" else _encoded(character) for character in name
+    )[:120] or "%"
+
+
+def _encoded(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
+
+
+def _path(item: ItemState, folders: dict[str, ItemState]) -> str:
+    names: list[str] = []
+    folder = folders.get(item.folder)
+    while folder is not None and folder.folder:
+        names.insert(0, safe(folder.name))
+        folder = folders.get(folder.folder)
+    if item.kind == kinds.MESSAGE:
+        below = [] if names in ([], ["Inbox"]) else ["." + ".".join(names)]
+        letters = "".join(theirs for ours, theirs in _MAILDIR_FLAGS if ours in item.flags)
+        seen = "" if "u" in item.flags else "S"
+        flags = "".join(sorted(letters + seen))
+        return os.path.join("Maildir", *below, "cur", f"{item.date // 1000}.{item.item_id}.restante:2,{flags}")
+    place, ending = _PLACES[item.kind]
+    stem = f"{safe(item.name)}-{item.item_id}" if item.name else item.item_id
+    return os.path.join(place, *names, stem + ending)
+
+
+class _Present:
+    """What earlier exports have written."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, dict[str, str]] = {}
+
+    def holds(self, path: str, item: ItemState) -> bool:
+        """Return whether a file has the content of an item."""
+        try:
+            if os.path.getsize(path) != item.size:
+                return False
+            with open(path, "rb") as file:
+                return hashlib.sha256(file.read()).hexdigest() == item.digest
+        except OSError:
+            return False
+
+    def forget_other_flags(self, path: str) -> None:
+        """Remove a message that an earlier export wrote with other flags, which are part of its name."""
+        folder, name = os.path.split(path)
+        stem, separator, _flags = name.partition(":2,")
+        if not separator:
+            return
+        if folder not in self._messages:
+            names = os.listdir(folder) if os.path.isdir(folder) else []
+            self._messages[folder] = {other.partition(":2,")[0]: other for other in names}
+        other = self._messages[folder].get(stem)
+        if other is not None and other != name:
+            os.unlink(os.path.join(folder, other))
+
+
+def _write(path: str, content: bytes, item: ItemState) -> None:
+    try:
+        folder = os.path.dirname(path)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if item.kind == kinds.MESSAGE:
+            for part in ("new", "tmp"):
+                os.makedirs(os.path.join(os.path.dirname(folder), part), mode=0o700, exist_ok=True)
+        temporary = f"{path}.part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        with contextlib.suppress(OverflowError, OSError):  # a date that no file system can hold
+            os.utime(temporary, (item.date // 1000, item.date // 1000))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written ({error.strerror}); check the directory and export again.") from error
