@@ -87,6 +87,17 @@ settings:
   returned: success
   type: dict
   sample: {"backup_path": "/opt/zextras/backup/zextras", "realtime_scanner": true}
+python:
+  description: The Python that the modules run with on this node.
+  returned: success
+  type: str
+  sample: /usr/bin/python3
+missing_libraries:
+  description: What this Python lacks of the libraries that the other modules need.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import configuration
@@ -112,7 +123,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    run(lambda call: configuration.change(call.config_file, call.arguments, call.check_mode), ARGUMENTS)
+    run(configuration.change, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: backup_volume
 short_description: Choose where the backup of a node is archived
 description:
-  - Sets where the files of the Backup Path are copied to as they are written, which is what a lost node is recovered from.
+  - Sets where the files of the Backup Path are copied to as they are written. A lost node is recovered from there.
   - The Backup Path itself always stays on the node.
+  - A new volume is probed. One that lets two writers overwrite each other, or belongs to another server, is refused.
 version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
@@ -24,10 +25,10 @@ options:
     choices: [default, local, s3]
     required: true
   path:
-    description: The directory, for O(type=local).
+    description: The directory, for O(type=local). It has to be there.
     type: path
   bucket_configuration_id:
-    description: The id of the bucket configuration, for O(type=s3).
+    description: The bucket configuration by its id or label, for O(type=s3).
     type: str
   volume_prefix:
     description: A folder in the bucket that comes before the server id.
@@ -65,7 +66,7 @@ ARGUMENTS = {
 
 def main() -> None:
     run(
-        lambda call: configuration.change_backup_volume(call.node(), call.arguments, call.check_mode),
+        configuration.choose_volume,
         ARGUMENTS,
         required_if=[("type", "local", ["path"]), ("type", "s3", ["bucket_configuration_id"])],
     )

@@ -34,45 +34,40 @@ options:
     description: The name of the bucket at the provider. Required for O(state=present).
     type: str
   provider:
-    description: The provider by the vendor's name for it.
+    description: The provider by the vendor's name for it. Defaults to V(S3) for a new configuration.
     type: str
     choices: [S3, Alibaba, Ceph, Cloudian, CustomS3, EMC, MinIO, ScalityS3, Yandex]
-    default: S3
   url:
     description: The endpoint of an S3-compatible server; empty for AWS.
     type: str
-    default: ""
   region:
     description: The region of the bucket.
     type: str
-    default: ""
   prefix:
     description: A folder in the bucket that all files of the backup lie in.
     type: str
-    default: ""
   access_key:
     description: The access key. Without it, environment, profile or instance role of the node are used.
     type: str
-    default: ""
   secret:
     description: The secret of O(access_key).
     type: str
-    default: ""
   profile:
     description: A profile of the service user's AWS configuration.
     type: str
-    default: ""
+  signature_version:
+    description: The version of the signatures that the server takes. Defaults to V(v4) for a new configuration.
+    type: str
+    choices: [v2, v4]
   storage_class:
     description: The storage class of new files; empty for the bucket's default.
     type: str
-    default: ""
   ca_file:
     description: A PEM file on the node with the authorities to trust.
     type: path
   notes:
     description: Anything worth remembering.
     type: str
-    default: ""
   create:
     description: Create the bucket where the provider has none of that name.
     type: bool
@@ -174,6 +169,7 @@ unsupported:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import buckets
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import CREDENTIALS
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
@@ -184,17 +180,16 @@ ARGUMENTS = {
     "provider": {
         "type": "str",
         "choices": ["S3", "Alibaba", "Ceph", "Cloudian", "CustomS3", "EMC", "MinIO", "ScalityS3", "Yandex"],
-        "default": "S3",
     },
-    "url": {"type": "str", "default": ""},
-    "region": {"type": "str", "default": ""},
-    "prefix": {"type": "str", "default": ""},
-    "access_key": {"type": "str", "default": "", "no_log": False},
-    "secret": {"type": "str", "default": "", "no_log": True},
-    "profile": {"type": "str", "default": ""},
-    "storage_class": {"type": "str", "default": ""},
+    "url": {"type": "str"},
+    "region": {"type": "str"},
+    "prefix": {"type": "str"},
+    **CREDENTIALS,
+    "profile": {"type": "str"},
+    "signature_version": {"type": "str", "choices": ["v2", "v4"]},
+    "storage_class": {"type": "str"},
     "ca_file": {"type": "path"},
-    "notes": {"type": "str", "default": ""},
+    "notes": {"type": "str"},
     "create": {"type": "bool", "default": True},
     "versioning": {"type": "bool"},
     "encryption": {"type": "str", "choices": ["AES256", "aws:kms"]},

@@ -40,7 +40,7 @@ ARGUMENTS = {"volume": {"type": "str"}}
 
 
 def main() -> None:
-    run(lambda call: volumes.deduplicate(call.node(), call["volume"] or "", call.check_mode), ARGUMENTS)
+    run(volumes.answer, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ options:
     type: path
     required: true
   blobs_archive:
-    description: The id of the bucket configuration to read the mail from; without it, the packs in O(source_path).
+    description:
+      - The bucket to read the mail from, by the id or label of its configuration.
+      - Without it, the packs in O(source_path) are read.
     type: str
     default: ""
   volume_prefix:
@@ -142,23 +144,16 @@ unrestored_items:
   type: list
   elements: dict
   sample: []
-warnings_of_restore:
-  description: What the administrator should know although nothing failed.
-  returned: when not in check mode
-  type: list
-  elements: str
-  sample: ["System accounts were left out: galsync@example.com."]
 stats:
   description: The report as text, in the documented form.
   returned: when not in check mode
   type: str
   sample: "- stats -\nRestored Items: 2261\n"
-phases:
-  description: The phases with their times, UTC milliseconds.
+seconds:
+  description: How long each phase has taken, and the whole.
   returned: when not in check mode
-  type: list
-  elements: dict
-  sample: [{"name": "phase 1: provisioning", "started": 1774686589000, "finished": 1774686590000}]
+  type: dict
+  sample: {"phase 1: provisioning": 0.8, "total": 12.4}
 operation_id:
   description: The id of the operation.
   returned: when not in check mode
@@ -169,13 +164,20 @@ plan:
   returned: in check mode
   type: list
   elements: str
-  sample: ["create domain example.com", "restore 412 items of ann@example.com"]
+  sample: ["create domain example.com", "restore 412 x message of ann@example.com"]
+pending:
+  description: Whether there is anything to restore.
+  returned: in check mode
+  type: bool
+  sample: true
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **NOTIFICATIONS,
     "source_path": {"type": "path", "required": True},
     "blobs_archive": {"type": "str", "default": ""},
     "volume_prefix": {"type": "str", "default": ""},
@@ -195,7 +197,6 @@ ARGUMENTS = {
     "restore_datasource": {"type": "bool", "default": True},
     "force_as_external_restore": {"type": "bool", "default": False},
     "fail_on_unrestored": {"type": "bool", "default": False},
-    "notifications": {"type": "list", "elements": "str", "default": []},
 }
 
 

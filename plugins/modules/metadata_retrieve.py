@@ -33,7 +33,7 @@ options:
     description: The directory, for O(source_type=local) and O(source_type=backup_path).
     type: path
   bucket_configuration_id:
-    description: The id of the bucket configuration, for O(source_type=s3).
+    description: The bucket configuration by its id or label, for O(source_type=s3).
     type: str
   bucket_name:
     description: The bucket, where it has no configuration on this node.
@@ -58,7 +58,8 @@ options:
     type: str
     default: ""
   server_id:
-    description: The id of the lost server; needed only where the archive holds the backups of several.
+    description:
+      - The id of the lost server. Needed only where the archive has the backups of several others than this one.
     type: str
     default: ""
   threads:
@@ -101,26 +102,31 @@ report:
   returned: when not in check mode
   type: dict
   sample: {"commits": 42, "packs": 42, "bytes": 1200000, "damages": []}
+operation_id:
+  description: The id of the operation.
+  returned: when not in check mode
+  type: str
+  sample: 0c6b4d58-6f0e-4a9e-8c0f-6e2a1a2f7a55
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import retrieval
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import CREDENTIALS, NOTIFICATIONS
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **CREDENTIALS,
+    **NOTIFICATIONS,
     "source_type": {"type": "str", "choices": ["s3", "local", "backup_path"], "default": "s3"},
     "destination": {"type": "path", "required": True},
     "source": {"type": "path"},
     "bucket_configuration_id": {"type": "str"},
     "bucket_name": {"type": "str"},
-    "access_key": {"type": "str", "no_log": False},
-    "secret": {"type": "str", "no_log": True},
     "region": {"type": "str"},
     "url": {"type": "str"},
     "prefix": {"type": "str"},
     "volume_prefix": {"type": "str", "default": ""},
     "server_id": {"type": "str", "default": ""},
     "threads": {"type": "int", "default": 10},
-    "notifications": {"type": "list", "elements": "str", "default": []},
 }
 
 

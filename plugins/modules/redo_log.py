@@ -44,7 +44,7 @@ ARGUMENTS = {"enabled": {"type": "bool", "required": True}}
 
 
 def main() -> None:
-    run(lambda call: volumes.switch_redo_log(call.node(), call["enabled"], call.check_mode), ARGUMENTS)
+    run(volumes.switch_redo_log, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,19 @@ short_description: Run a SmartScan
 description:
   - Brings the Backup Path up to date with the mail server, and uploads what is new to the backup volume.
   - The first run initialises the backup. Later runs look only at accounts that changed since.
-  - In check mode, the accounts that have changed are listed and nothing is written.
+  - In check mode, what has changed is listed and nothing is written. What only O(deep=true) would find is not listed.
 version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
 options:
+  state:
+    description:
+      - V(current) scans in any case, and does nothing where nothing has changed.
+      - V(initialised) scans only where this node has no backup yet.
+    type: str
+    choices: [initialised, current]
+    default: current
   deep:
     description: Look at every item and read every content again, and write again what the backup lacks.
     type: bool
@@ -56,6 +63,17 @@ changed_accounts:
   type: list
   elements: str
   sample: ["ann@example.com"]
+changed_entries:
+  description: Domains, classes of service, distribution lists and accounts that have changed since the last scan.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: ["domain example.com"]
+commits_to_upload:
+  description: How many commits the backup volume does not have yet.
+  returned: in check mode
+  type: int
+  sample: 0
 operation_id:
   description: The id of the operation.
   returned: when not in check mode
@@ -64,13 +82,15 @@ operation_id:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    "state": {"type": "str", "choices": ["initialised", "current"], "default": "current"},
+    **NOTIFICATIONS,
     "deep": {"type": "bool", "default": False},
     "accounts": {"type": "list", "elements": "str", "default": []},
     "read_error_threshold": {"type": "int", "default": 0},
-    "notifications": {"type": "list", "elements": "str", "default": []},
 }
 
 

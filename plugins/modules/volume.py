@@ -80,7 +80,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    run(lambda call: volumes.ensure(call.node(), call.arguments, call.check_mode), ARGUMENTS)
+    run(volumes.ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

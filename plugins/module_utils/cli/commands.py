@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..archive.bucket_admin import BucketState
 from ..archive.buckets import PROVIDERS, BucketRecord
 from ..model import moment
 from ..operations.records import UNFINISHED
@@ -62,8 +61,7 @@ def _create_bucket(provider: str, node: Node, **given: Any) -> Any:
     wanted = BucketRecord(
         bucket=given.pop("bucket_name"), secret_key=secret, endpoint=given.pop("url"), provider=provider, **given
     )
-    made = buckets.ensure(node, wanted, BucketState(), create=False, dry_run=False)
-    return {"Bucket ID": made["bucket_configuration_id"]}
+    return {"Bucket ID": buckets.add(node, wanted).id}
 
 
 def _create_bucket_command(provider: str) -> Command:
@@ -140,22 +138,19 @@ def _smart_scan(
     remote_metadata_upload: bool,
 ) -> Any:
     return backups.smart_scan(
-        node, deep=deep, read_error_threshold=read_error_threshold, notifications=notifications,
-        initiator=getpass.getuser(),
+        node, deep=deep, read_error_threshold=read_error_threshold, notifications=notifications
     )
 
 
 def _retrieve(node: Node, archive_at: retrieval.ArchiveAt, **given: Any) -> Any:
-    report, operation_id = retrieval.retrieve_metadata(
-        node, archive_at, given["destination"], server_id=given["server_id"], threads=given["threads"],
-        notifications=given["notifications"], initiator=getpass.getuser(),
+    archive = retrieval.find_archive(node, archive_at, given["server_id"])
+    return retrieval.retrieve_metadata(
+        node, archive, given["destination"], threads=given["threads"], notifications=given["notifications"]
     )
-    return {**retrieval.to_json(report), "recovery_point": moment.iso(report.at)}
 
 
 def _retrieve_s3(node: Node, **given: Any) -> Any:
-    record = retrieval.bucket_of(node, given)
-    return _retrieve(node, retrieval.in_bucket(record, given["volume_prefix"]), **given)
+    return _retrieve(node, retrieval.in_bucket(retrieval.bucket_of(node, given), given["volume_prefix"]), **given)
 
 
 def _retrieve_local(node: Node, source: str, **given: Any) -> Any:
@@ -167,7 +162,7 @@ def _external_restore(
 ) -> Any:
     return recovery.restore(
         node, source_path, ExternalOptions(**given), blobs_archive=blobs_archive, volume_prefix=volume_prefix,
-        notifications=notifications, initiator=getpass.getuser(),
+        notifications=notifications,
     )
 
 
@@ -183,22 +178,19 @@ _EXTERNAL_HELP: Final = {
 }
 
 
-def _set_volume(node: Node, type: str, **given: Any) -> Any:
-    wanted = {"path": "", "bucket_configuration_id": "", "volume_prefix": "", **given}
-    configuration.change_backup_volume(node, {"type": type, **wanted}, False)
+def _set_volume_default(node: Node, action: str) -> Any:
+    configuration.change_backup_volume(node, "default")
     return "ok"
 
 
-def _set_volume_default(node: Node, action: str) -> Any:
-    return _set_volume(node, "default")
-
-
 def _set_volume_local(node: Node, path: str) -> Any:
-    return _set_volume(node, "local", path=path)
+    configuration.change_backup_volume(node, "local", path=path)
+    return "ok"
 
 
 def _set_volume_bucket(node: Node, bucket_configuration_id: str, volume_prefix: str) -> Any:
-    return _set_volume(node, "s3", bucket_configuration_id=bucket_configuration_id, volume_prefix=volume_prefix)
+    configuration.change_backup_volume(node, "s3", bucket=bucket_configuration_id, volume_prefix=volume_prefix)
+    return "ok"
 
 
 def _all_operations(node: Node, verbose: bool) -> Any:
@@ -313,9 +305,7 @@ def _all_volumes(node: Node) -> Any:
 
 
 def _deduplicate(node: Node, volume_name: Sequence[str], dry_run: bool) -> Any:
-    return {
-        name: volumes.deduplicate(node, name, dry_run, getpass.getuser())["deduplication"] for name in volume_name
-    }
+    return {name: volumes.deduplicate(node, name, dry_run)["deduplication"] for name in volume_name}
 
 
 _POWERSTORE: Final = (

@@ -15,7 +15,7 @@ from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.state import Entry
 from . import plan
-from .attributes import empty, mapped
+from .attributes import mapped
 from .external import choose
 from .idmap import OriginSet, import_id_of, map_name, read_map
 from .mailbox import Scope
@@ -75,8 +75,7 @@ def _entries(
         present = store.find_entry(step.entry.kind, step.entry.name)
         wanted, _ = mapped(step.entry, references.entry, options.skip_aliases)
         if present is None or (step.action == plan.ATTRIBUTES and not _has(present, wanted)):
-            if present is not None or step.action == plan.CREATE or wanted != empty(wanted):
-                yield step
+            yield step
 
 
 def _has(present: Entry, wanted: Entry) -> bool:

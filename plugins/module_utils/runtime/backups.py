@@ -7,119 +7,220 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ..archive.numbered import last_number
 from ..archive.port import Archive
+from ..backup import commits
 from ..backup.repository import Repository
+from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import RestanteError, Unavailable
+from ..model.errors import Damaged, NotABackup, NotFound, Unavailable
+from ..model.state import SERVER, Entry
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.smartscan import smart_scan as scan
-from ..scan.upload import Uploader
-from .module import Call
+from ..scan.upload import Uploader, UploadReport
+from .call import Call
 from .node import Node
+from .operations import operation
 
 OPERATION: Final = "SmartScan"
 
 
 def smart_scan(
     node: Node, *, deep: bool = False, accounts: Sequence[str] = (), read_error_threshold: int = 0,
-    notifications: Sequence[str] = (), initiator: str = "",
+    notifications: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Scan the node's mail server into its Backup Path, which is made where there is none, and upload what is new.
 
     A remote store that does not answer does not stop the backup (R-284): what it lacks goes up the next time.
 
-    :return: the scan's report, with "upload", "warnings" and "operation_id".
+    :return: the scan's report, with "changed", "upload", "warnings" and "operation_id".
+    :raises Damaged: more reads have failed than read_error_threshold allows.
     """
     parameters = {"deep": deep, "accounts": list(accounts), "read_error_threshold": read_error_threshold}
-    with node.operations.start(OPERATION, parameters, initiator) as operation, contextlib.ExitStack() as opened:
+    with contextlib.closing(node.store()):  # a mail server that is not there is a matter for now
+        new = not is_initialised(node)
+    with operation(node, OPERATION, parameters) as running, contextlib.ExitStack() as opened:
         store = opened.enter_context(contextlib.closing(node.store()))
         repository = opened.enter_context(contextlib.closing(node.initialised(store.server_id())))
+        writer = opened.enter_context(repository.writer())
         upload = _Upload(repository, node.archive(store.server_id()))
-        with repository.writer() as writer:
+        with upload.going_on():
             report = scan(
                 store, writer, deep=deep, accounts=accounts or None, read_error_threshold=read_error_threshold,
-                committed=lambda commit: upload.sync(), progress=operation,
+                progress=running,
             )
-        upload.sync()
         result = {**report.to_json(), "upload": upload.totals, "warnings": upload.warnings}
-        operation.record.result = result
-    text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
+        result["changed"] = new or report.changed or upload.totals["commits"] > 0
+        running.record.result = result
+        if report.gave_up:
+            raise Damaged(
+                f"The scan gave up: {report.read_errors} reads have failed, read_error_threshold allows "
+                f"{read_error_threshold}. The first: {report.failures[0].reason}"
+            )
     troubled = bool(report.failures or upload.warnings)
     if report.changed or troubled:
+        text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
         node.notifications().notify(WARNING if troubled else INFORMATION, f"{OPERATION}: ended", text, notifications)
-    return {**result, "changed": report.changed or upload.totals["commits"] > 0, "operation_id": operation.id}
-
-
-def answer(call: Call) -> dict[str, Any]:
-    """Answer the module smartscan."""
-    if call.check_mode:
-        return preview(call.node())
-    report = smart_scan(
-        call.node(), deep=call["deep"], accounts=call["accounts"], read_error_threshold=call["read_error_threshold"],
-        notifications=call["notifications"], initiator=call.initiator,
-    )
-    for warning in report["warnings"]:
-        call.warn(warning)
-    return {"changed": report.pop("changed"), "operation_id": report.pop("operation_id"), "report": report}
-
-
-def info(node: Node, backup_path: str) -> dict[str, Any]:
-    """Return what a backup holds, the node's own where no path is given."""
-    with contextlib.closing(node.repository(backup_path)) as repository:
-        return describe(repository)
+    return {**result, "operation_id": running.id}
 
 
 class _Upload:
-    """Sends each commit to the archive, if there is one, and remembers why it could not."""
+    """Sends each commit to the archive, if there is one, while the scan goes on."""
 
     def __init__(self, repository: Repository, archive: Archive | None) -> None:
         self.totals = {"commits": 0, "packs": 0, "bytes": 0}
         self.warnings: list[str] = []
+        """Why the archive does not have everything."""
         self._uploader = Uploader(repository, archive) if archive else None
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
 
-    def sync(self) -> None:
-        """Send what is new. :raises Refused: the archive takes no files from this node, whatever it waits."""
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Upload while the with statement lasts, and what is left at its end.
+
+        :raises RestanteError: the archive takes no files from this node; the scan has ended none the less.
+        """
         if self._uploader is None:
+            yield
             return
+        thread = threading.Thread(target=self._run, args=(self._uploader,))
+        thread.start()
         try:
-            report = self._uploader.sync()
-        except Unavailable as error:
-            if str(error) not in self.warnings:
-                self.warnings.append(str(error))
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self, uploader: Uploader) -> None:
+        try:
+            uploader.follow(self._stop, report=self._told)
+        except BaseException as error:  # it belongs to whoever waits for the scan
+            self._failure = error
+
+    def _told(self, done: UploadReport | Unavailable) -> None:
+        if isinstance(done, Unavailable):
+            self.warnings = [f"The archive lacks the newest commits; the next scan uploads them. {done}"]
             return
+        self.warnings = []
         for name in self.totals:
-            self.totals[name] += getattr(report, name)
+            self.totals[name] += getattr(done, name)
 
 
-def preview(node: Node) -> dict[str, Any]:
-    """Return what a SmartScan would have to look at, without writing anything: for check mode."""
-    with contextlib.closing(node.store()) as store:
-        tokens = dict(store.tokens())
-        try:
-            with contextlib.closing(node.repository()) as repository:
-                waiting = sorted(account for account, token in tokens.items() if repository.token(account) != token)
-                initialised = True
-        except RestanteError:
-            waiting, initialised = sorted(tokens), False
-        names = {entry.entry_id: entry.name for entry in store.entries(kinds.ACCOUNT)}
+def preview(node: Node, accounts: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a SmartScan would record, without writing anything: for check mode.
+
+    What only a deep scan would find is not part of it.
+
+    :raises NotFound: an account that was named does not exist.
+    """
+    with contextlib.ExitStack() as opened:
+        store = opened.enter_context(contextlib.closing(node.store()))
+        repository = _opened(node)
+        if repository is not None:
+            opened.enter_context(contextlib.closing(repository))
+        changed = sorted(_changed_mailboxes(store, repository, accounts))
+        entries = [] if accounts else sorted(_changed_entries(store, repository))
+        behind = _not_uploaded(node, store, repository) if repository is not None else 0
     return {
-        "changed": bool(waiting) or not initialised,
-        "initialised": initialised,
-        "changed_accounts": sorted(names.get(account, account) for account in waiting),
+        "changed": repository is None or bool(changed or entries or behind),
+        "changed_accounts": changed,
+        "changed_entries": entries,
+        "commits_to_upload": behind,
     }
 
 
+def is_initialised(node: Node) -> bool:
+    """Return whether the node's Backup Path holds a backup; that of an empty server is empty."""
+    repository = _opened(node)
+    if repository is not None:
+        repository.close()
+    return repository is not None
+
+
+def _opened(node: Node) -> Repository | None:
+    try:
+        return node.repository()
+    except NotABackup:
+        return None
+
+
+def _changed_mailboxes(store: MailStore, repository: Repository | None, named: Sequence[str]) -> Iterator[str]:
+    tokens = dict(store.tokens())
+    reached = repository.tokens() if repository is not None else {}
+    wanted = set()
+    for name in named:
+        entry = store.find_entry(kinds.ACCOUNT, name)
+        if entry is None:
+            raise NotFound(f"The mail server has no account {name!r}; check the address.")
+        wanted.add(entry.entry_id)
+    for entry in store.entries(kinds.ACCOUNT):
+        if (not named or entry.entry_id in wanted) and tokens.get(entry.entry_id) != reached.get(entry.entry_id):
+            yield entry.name
+
+
+def _changed_entries(store: MailStore, repository: Repository | None) -> Iterator[str]:
+    for kind in kinds.ENTRY_KINDS:
+        known: dict[str, Entry] = {}
+        for last in repository.entries(kind) if repository is not None else ():
+            if isinstance(last.state, Entry):
+                known[last.item_id if last.scope == SERVER else last.scope] = last.state
+        for entry in store.entries(kind):
+            before = known.pop(entry.entry_id, None)
+            if before is None or before.to_json() != entry.to_json():
+                yield f"{kind} {entry.name}"
+        yield from (f"{kind} {entry.name}" for entry in known.values())
+
+
+def _not_uploaded(node: Node, store: MailStore, repository: Repository) -> int:
+    archive, head = node.archive(store.server_id()), repository.head()
+    if archive is None or head is None:
+        return 0
+    return max(0, head.seq - last_number(lambda number: archive.size(commits.name(number)) is not None, head.seq))
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module smartscan."""
+    node = call.node()
+    if call["state"] == "initialised" and is_initialised(node):
+        return {"changed": False}
+    if call.check_mode:
+        return preview(node, call["accounts"])
+    report = smart_scan(
+        node, deep=call["deep"], accounts=call["accounts"], read_error_threshold=call["read_error_threshold"],
+        notifications=call["notifications"],
+    )
+    return {
+        "changed": report.pop("changed"), "operation_id": report.pop("operation_id"),
+        "warnings": report.pop("warnings"), "report": report,
+    }
+
+
+def info(node: Node, backup_path: str = "") -> dict[str, Any]:
+    """Return what a backup holds, the node's own where no path is given; that may have none yet.
+
+    :raises NotABackup: there is none in the path that was given.
+    """
+    if not backup_path and not is_initialised(node):
+        return {"backup_path": node.settings.backup_path, "initialised": False}
+    with contextlib.closing(node.repository(backup_path)) as repository:
+        return describe(repository)
+
+
 def describe(repository: Repository) -> dict[str, Any]:
-    """Return what a backup holds, for backup_info and getBackupInfo."""
+    """Return what a backup holds."""
     head, span = repository.head(), repository.span()
     return {
         "backup_path": repository.path,
         "server_id": repository.server_id,
         "repository_id": repository.repository_id,
-        "initialised": head is not None,
+        "initialised": True,
         "commit": head.seq if head else 0,
         "last_commit": moment.iso(head.at) if head else "",
         "first_moment": moment.iso(span[0]) if span else "",
@@ -132,4 +233,4 @@ def describe(repository: Repository) -> dict[str, Any]:
 
 
 def _names(repository: Repository, kind: str) -> list[str]:
-    return sorted(found.state.name for found in repository.entries(kind) if found.state is not None)
+    return sorted(found.state.name for found in repository.entries(kind) if isinstance(found.state, Entry))

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from ..archive.bucket_admin import BucketAdmin, BucketState, Encryption, LifecycleRule, ObjectLock, plan
 from ..archive.buckets import BucketRecord, checked
 from ..archive.probe import probe_conditional_writes, probe_connection
 from ..archive.s3 import S3Archive
-from ..model.errors import InvalidInput, NotFound, Refused
-from .module import Call
+from ..model.errors import NotFound, Refused
+from .call import Call
 from .node import Node
 
 
@@ -23,46 +23,58 @@ def find(node: Node, bucket_id: str, label: str) -> BucketRecord | None:
     return node.buckets.get(bucket_id) if bucket_id else node.buckets.find(label)
 
 
-def ensure(
-    node: Node, wanted: BucketRecord, desired: BucketState, *, create: bool, dry_run: bool, probe: bool = True
-) -> dict[str, Any]:
-    """Make the bucket and its configuration be as wanted.
+def add(node: Node, record: BucketRecord) -> BucketRecord:
+    """Keep a new configuration of a bucket that is there, after a probe.
 
-    :param create: make the bucket where there is none; otherwise that is an error (R-308).
-    :param probe: make sure that the store honours conditional writes, whenever something is new.
-    :return: changed, bucket_id, bucket (without secrets), steps and unsupported settings.
+    :raises NotFound: there is no such bucket (R-308). :raises AlreadyExists: the label is taken.
     :raises Refused: the bucket cannot be reached, or lets two writers overwrite each other.
+    """
+    record = checked(record)
+    if BucketAdmin(record.settings()).present() is None:
+        raise _missing(record)
+    _probe(record)
+    return node.buckets.add(record)
+
+
+def ensure(
+    node: Node, present: BucketRecord | None, wanted: BucketRecord, desired: BucketState, create: bool, dry_run: bool
+) -> dict[str, Any]:
+    """Make a bucket and its configuration be as wanted.
+
+    :param present: the configuration as it is; None where there is none.
+    :param create: make the bucket where there is none; otherwise that is an error.
+    :return: changed, bucket_configuration_id, bucket (without secrets), steps and unsupported settings.
+    :raises RestanteError: as add, but for AlreadyExists.
     """
     desired.check()
     wanted = checked(wanted)
-    present = find(node, wanted.id, wanted.label)
     admin = BucketAdmin(wanted.settings())
     there = admin.present()
     if there is None and not create:
-        raise InvalidInput(f"There is no bucket {wanted.bucket} at the provider; create it, or correct its name.")
+        raise _missing(wanted)
     steps = plan(desired, there)
-    new = present is None
-    changes = {} if present is None else _changes(present, wanted)
-    before = present.public() if present else {}
     unsupported = dict(there.unsupported) if there else {}
+    differs = wanted != present
     if not dry_run:
         unsupported.update(admin.apply(steps))
-        if probe and (new or changes or steps):
-            archive = S3Archive(wanted.settings())
-            probe_connection(archive)
-            probe_conditional_writes(archive)
+        if differs or steps:
+            _probe(wanted)
         if present is None:
-            present = node.buckets.add(wanted)
-        elif changes:
-            present, _changed = node.buckets.update(present.id, **changes)
-    shown = present if present is not None else wanted
+            wanted = node.buckets.add(wanted)
+        elif differs:
+            wanted, _changed = node.buckets.update(present.id, **dataclasses.asdict(wanted))
+    done = [step for step in steps if step.setting not in unsupported]
     return {
-        "changed": new or bool(changes) or bool(steps),
-        "bucket_configuration_id": shown.id,
-        "bucket": (shown if not dry_run else dataclasses.replace(wanted, id=shown.id)).public(),
-        "steps": [f"{step.setting}: {step.before} -> {step.after}" for step in steps],
+        "changed": differs or bool(done),
+        "bucket_configuration_id": wanted.id,
+        "bucket": wanted.public(),
+        "steps": [f"{step.setting}: {step.before} -> {step.after}" for step in done],
         "unsupported": unsupported,
-        "diff": {"before": before, "after": (present if present and not dry_run else wanted).public()},
+        "warnings": [
+            f"{setting} was not set: {reason}" for setting, reason in unsupported.items()
+            if getattr(desired, setting, None) is not None
+        ],
+        "diff": {"before": _shown(present, present), "after": _shown(wanted, present)},
     }
 
 
@@ -73,21 +85,46 @@ def answer(call: Call) -> dict[str, Any]:
     bucket_id = call["bucket_configuration_id"] or ""
     if call["state"] == "absent":
         return forget(node, bucket_id, label, call.check_mode)
-    record = BucketRecord(
-        bucket=call["bucket_name"], label=label, provider=call["provider"], endpoint=call["url"],
-        region=call["region"], prefix=call["prefix"], access_key=call["access_key"], secret_key=call["secret"],
-        profile=call["profile"], storage_class=call["storage_class"], ca_file=call["ca_file"] or "",
-        notes=call["notes"], id=bucket_id,
-    )
+    present = find(node, bucket_id, label)
+    given = {field: call[option] for field, option in _OPTIONS.items() if call[option] is not None}
     lock = call["object_lock_mode"]
     desired = BucketState(
         versioning=call["versioning"],
         encryption=Encryption(call["encryption"], call["kms_key"]) if call["encryption"] else None,
         public_access_blocked=call["public_access_blocked"],
-        lifecycle=None if call["lifecycle"] is None else tuple(LifecycleRule(**rule) for rule in call["lifecycle"]),
+        lifecycle=(
+            None if call["lifecycle"] is None else tuple(sorted(LifecycleRule(**rule) for rule in call["lifecycle"]))
+        ),
         object_lock=ObjectLock(lock, call["object_lock_days"]) if lock else None,
     )
-    return ensure(node, record, desired, create=call["create"], dry_run=call.check_mode)
+    wanted = dataclasses.replace(present or BucketRecord("", id=bucket_id), **given)
+    return ensure(node, present, wanted, desired, call["create"], call.check_mode)
+
+
+_OPTIONS: Final = {
+    "bucket": "bucket_name", "label": "label", "provider": "provider", "endpoint": "url", "region": "region",
+    "prefix": "prefix", "access_key": "access_key", "secret_key": "secret", "profile": "profile",
+    "signature_version": "signature_version", "storage_class": "storage_class", "ca_file": "ca_file", "notes": "notes",
+}
+"""The module's options by the fields of a configuration."""
+
+
+def _probe(record: BucketRecord) -> None:
+    archive = S3Archive(record.settings())
+    probe_connection(archive)
+    probe_conditional_writes(archive)
+
+
+def _missing(record: BucketRecord) -> NotFound:
+    return NotFound(f"There is no bucket {record.bucket} at the provider; create it, or correct its name.")
+
+
+def _shown(record: BucketRecord | None, before: BucketRecord | None) -> dict[str, str]:
+    """Return a configuration for people: of the secret only whether it is another one."""
+    if record is None:
+        return {}
+    same = before is not None and record.secret_key == before.secret_key
+    return {**record.public(), "secret": "(not shown)" if same else "(not shown, another one)"}
 
 
 def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, Any]:
@@ -101,7 +138,7 @@ def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, A
     volume = node.settings.backup_volume
     if volume.type == "s3" and volume.bucket_configuration_id == record.id:
         raise Refused(
-            f"The bucket configuration {record.id} is this node's backup volume; choose another with backup_volume first."
+            f"The bucket configuration {record.id} is this node's backup volume. Choose another volume first."
         )
     if not dry_run:
         node.buckets.remove(record.id)
@@ -110,7 +147,7 @@ def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, A
 
 def test(node: Node, bucket_id: str) -> None:
     """Write, read and delete a file in a configured bucket (R-309). :raises RestanteError: it cannot be done."""
-    probe_connection(S3Archive(node.buckets.get(bucket_id).settings()))
+    probe_connection(S3Archive(node.bucket(bucket_id).settings()))
 
 
 def info(node: Node, provider: str, tested: str) -> dict[str, Any]:
@@ -136,12 +173,3 @@ def listed(node: Node, provider: str = "all", show_secrets: bool = False) -> lis
             }
         )
     return found
-
-
-def _changes(present: BucketRecord, wanted: BucketRecord) -> dict[str, str]:
-    return {
-        field.name: getattr(wanted, field.name)
-        for field in dataclasses.fields(BucketRecord)
-        if field.name != "id" and getattr(wanted, field.name) != getattr(present, field.name)
-    }
-

@@ -6,75 +6,113 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
-from collections.abc import Mapping
-from typing import Any
+import importlib.util
+import sys
+from typing import Any, Final
 
-from ..archive.directory import DirectoryArchive
-from ..archive.probe import probe_connection
+from ..archive.probe import probe_conditional_writes, probe_connection
+from ..backup import commits
 from ..mailstore.embedded import EmbeddedStore
-from ..model.errors import NotFound
+from ..model.errors import NotFound, Refused
 from . import settings as settings_file
+from .call import Call
 from .node import Node
 from .settings import BackupVolume, Settings
 
-_STORE_FILE = "store.sqlite"
+LIBRARIES: Final = ("boto3", "zstandard")
+"""What the Python of a node needs."""
 
 
-def change(config_file: str, wanted: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
-    """Give the settings of a node new values; those that are None or absent are left alone.
-
-    :param wanted: settings by name, and mailstore_create.
-    :return: changed, settings without secrets, and the difference.
-    """
+def change(call: Call) -> dict[str, Any]:
+    """Answer the module backup_config: give the settings of a node new values; those that are None are left alone."""
     try:
-        before: Settings | None = settings_file.load(config_file)
+        before: Settings | None = settings_file.load(call.config_file)
     except NotFound:
         before = None
     names = {field.name for field in dataclasses.fields(Settings)} - {"backup_volume"}
-    values = {name: value for name, value in wanted.items() if name in names and value is not None}
-    after = dataclasses.replace(before or Settings(), **values)
+    given = {name: call[name] for name in names if call[name] is not None}
+    after = dataclasses.replace(before or Settings(), **given)
     settings_file.check(after)
     changed = after != before
-    create = bool(wanted.get("mailstore_create")) and not _has_store(after)
-    if not dry_run:
+    create = call["mailstore_create"] and not _has_store(after)
+    if not call.check_mode:
         if changed:
-            settings_file.save(config_file, after)
+            settings_file.save(call.config_file, after)
         if create:
             EmbeddedStore.create(after.mailstore_path).close()
     return {
         "changed": changed or create,
         "settings": after.public(),
+        "python": sys.executable,
+        "missing_libraries": [name for name in LIBRARIES if importlib.util.find_spec(name) is None],
         "diff": {"before": before.public() if before else {}, "after": after.public()},
     }
 
 
-def change_backup_volume(node: Node, wanted: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+def read(call: Call) -> dict[str, Any]:
+    """Answer the module backup_config_info."""
+    return {"settings": call.node().settings.public()}
+
+
+def choose_volume(call: Call) -> dict[str, Any]:
+    """Answer the module backup_volume."""
+    return change_backup_volume(
+        call.node(), call["type"], call["path"] or "", call["bucket_configuration_id"] or "", call["volume_prefix"],
+        call.check_mode,
+    )
+
+
+def change_backup_volume(
+    node: Node, type_: str, path: str = "", bucket: str = "", volume_prefix: str = "", dry_run: bool = False
+) -> dict[str, Any]:
     """Choose where the backup is archived.
 
-    :raises NotFound: no such bucket configuration. :raises Refused: the directory cannot be written to.
+    :param path: the directory, for type "local". :param bucket: id or label of its configuration, for type "s3".
+    :raises NotFound: there is no such bucket configuration. :raises Refused: the archive cannot be written to, lets
+        two writers overwrite each other, or belongs to another server.
     """
-    volume = BackupVolume(
-        type=wanted["type"],
-        path=wanted["path"] or "" if wanted["type"] == "local" else "",
-        bucket_configuration_id=wanted["bucket_configuration_id"] or "" if wanted["type"] == "s3" else "",
-        volume_prefix=wanted["volume_prefix"].strip("/") if wanted["type"] == "s3" else "",
-    )
-    after = dataclasses.replace(node.settings, backup_volume=volume)
-    settings_file.check(after)
-    changed = after != node.settings
-    if volume.type == "s3":
-        node.buckets.get(volume.bucket_configuration_id)
-    if changed and not dry_run:
-        if volume.type == "local":
-            os.makedirs(volume.path, mode=0o700, exist_ok=True)
-            probe_connection(DirectoryArchive(volume.path))
-        settings_file.save(node.config_file, after)
-    before = dataclasses.asdict(node.settings.backup_volume)
-    shown = dataclasses.asdict(volume)
-    return {"changed": changed, "backup_volume": shown, "diff": {"before": before, "after": shown}}
+    volume = BackupVolume(type_)
+    if type_ == "local":
+        volume = BackupVolume(type_, path=path)
+    elif type_ == "s3":
+        volume = BackupVolume(
+            type_, bucket_configuration_id=node.bucket(bucket).id, volume_prefix=volume_prefix.strip("/")
+        )
+    settings = dataclasses.replace(node.settings, backup_volume=volume)
+    settings_file.check(settings)
+    changed = settings != node.settings
+    if changed:
+        _check_archive(Node(node.config_file, settings), dry_run)
+        if not dry_run:
+            settings_file.save(node.config_file, settings)
+    before, after = dataclasses.asdict(node.settings.backup_volume), dataclasses.asdict(volume)
+    return {"changed": changed, "backup_volume": after, "diff": {"before": before, "after": after}}
+
+
+def _check_archive(node: Node, dry_run: bool) -> None:
+    """Make sure that this node's backup can go where its settings say."""
+    with contextlib.closing(node.store()) as store:
+        server_id = store.server_id()
+    archive = node.archive(server_id)
+    if archive is None:
+        return
+    try:
+        claim = commits.parse_format(archive.get(commits.FORMAT_FILE), archive.describe())
+    except NotFound:
+        archive.list("")  # says so where the bucket or the directory itself is missing
+    else:
+        if claim.server != server_id:
+            raise Refused(f"{archive.describe()} belongs to server {claim.server}. Give each server its own prefix.")
+    if not dry_run:
+        probe_connection(archive)
+        probe_conditional_writes(archive)
 
 
 def _has_store(settings: Settings) -> bool:
-    return os.path.exists(os.path.join(settings.mailstore_path, _STORE_FILE))
+    try:
+        EmbeddedStore.open(settings.mailstore_path).close()
+    except NotFound:
+        return False
+    return True

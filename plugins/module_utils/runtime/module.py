@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import getpass
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,55 +13,38 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..model.errors import RestanteError
-from . import settings
-from .node import Node
-
-CONFIG_FILE: Mapping[str, Any] = {"config_file": {"type": "path", "default": settings.DEFAULT_FILE}}
-"""The argument that every module has."""
-
-
-class Call:
-    """One call of a module: its arguments, and whether it may change anything."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.arguments: dict[str, Any] = module.params
-        self.check_mode: bool = module.check_mode
-        self.config_file: str = module.params["config_file"]
-        self.warn: Callable[[str], None] = module.warn
-
-    def __getitem__(self, name: str) -> Any:
-        return self.arguments[name]
-
-    def node(self) -> Node:
-        """Return the node that the settings file describes."""
-        return Node.load(self.config_file)
-
-    @property
-    def initiator(self) -> str:
-        """Who runs this, for the record of an operation."""
-        return getpass.getuser()
+from .argspec import CONFIG
+from .call import Call
 
 
 def run(
-    answer: Callable[[Call], dict[str, Any]], arguments: Mapping[str, Any] | None = None, **constraints: Any,
+    answer: Callable[[Call], Mapping[str, Any]], arguments: Mapping[str, Any] | None = None, **constraints: Any,
 ) -> None:
     """Be a module: call answer and exit with its result.
 
-    :param answer: returns the result; "changed" is False where it says nothing.
+    :param answer: returns the result; "changed" is False where it says nothing, "warnings" are shown as such, and
+        "diff" is shown where it was asked for.
     :param arguments: the argument specification, config_file left out.
     :param constraints: further keywords of AnsibleModule, such as required_if.
     """
-    module = AnsibleModule(
-        argument_spec={**CONFIG_FILE, **(arguments or {})}, supports_check_mode=True, **constraints
-    )
+    module = AnsibleModule(argument_spec={**CONFIG, **(arguments or {})}, supports_check_mode=True, **constraints)
     try:
-        result = answer(Call(module))
+        result = {"changed": False, **answer(Call(module.params, module.check_mode))}
     except RestanteError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        module.fail_json(
+            msg=f"{where}{error.strerror or error}. Check the space, the owner and the mode of the node's directories, "
+            "then run this again."
+        )
     except Exception as error:
         module.fail_json(
             msg=f"This is a fault in restante.carbonio, not in your input: {error!r}. Please report it.",
             exception=traceback.format_exc(),
         )
-    else:
-        module.exit_json(**{"changed": False, **result})
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if not module._diff:
+        result.pop("diff", None)
+    module.exit_json(**result)

@@ -69,14 +69,13 @@ class Node:
         if volume.type == "local":
             return DirectoryArchive(volume.path, server_id)
         if volume.type == "s3":
-            record = self.buckets.get(volume.bucket_configuration_id)
+            record = self.bucket(volume.bucket_configuration_id)
             return S3Archive(record.settings(volume.volume_prefix, server_id))
         return None
 
-    def bucket_archive(self, bucket_id: str, *folders: str) -> Archive:
-        """Return the archive in a configured bucket. :raises NotFound: no configuration has this id."""
-        record: BucketRecord = self.buckets.get(bucket_id)
-        return S3Archive(record.settings(*folders))
+    def bucket(self, name: str) -> BucketRecord:
+        """Return the bucket configuration with an id or a label. :raises NotFound: there is none."""
+        return self.buckets.find(name) or self.buckets.get(name)
 
     def notifications(self) -> Notifications:
         """Return the node's notifications, mailed where an SMTP server is set."""

@@ -2,30 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bringing metadata from an archive into a restore directory (reference, section 5, step 5)."""
+"""Bringing metadata, or a whole Backup Path, into a restore directory (reference, section 5, step 5)."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..archive.buckets import BucketRecord, checked
 from ..archive.directory import DirectoryArchive
+from ..archive.files import explained, make_directories
+from ..archive.numbered import last_number
 from ..archive.port import Archive
 from ..archive.s3 import S3Archive
 from ..backup import commits
 from ..backup.repository import Repository
 from ..model import moment
-from ..model.errors import InvalidInput, NotABackup
-from ..operations.notifications import INFORMATION
-from ..restore.retrieve import THREADS, RetrieveReport, find_servers, retrieve
-from .module import Call
+from ..model.errors import InvalidInput, NotABackup, NotFound
+from ..operations.notifications import INFORMATION, WARNING
+from ..restore.retrieve import THREADS, find_servers, retrieve
+from ..scan.upload import Uploader
+from .call import Call
 from .node import Node
+from .operations import operation
 
-OPERATION: Final = "Retrieve Metadata From Archive"
+RETRIEVE: Final = "Retrieve Metadata From Archive"
+COPY: Final = "Copy Backup Path"
 
 ArchiveAt = Callable[[str], Archive]
 """Gives the archive under a folder: the empty one for the prefix that servers share, or a server id."""
@@ -38,13 +42,13 @@ def in_bucket(record: BucketRecord, volume_prefix: str = "") -> ArchiveAt:
 
 def in_directory(source: str) -> ArchiveAt:
     """Return how to reach the backups in a directory: an archive of several servers, or a Backup Path itself."""
-    if os.path.exists(os.path.join(source, "format.json")):
+    if os.path.exists(os.path.join(source, commits.FORMAT_FILE)):
         return lambda folder: DirectoryArchive(source)
     return lambda folder: DirectoryArchive(source, folder)
 
 
-def bucket_of(node: Node, arguments: dict[str, str]) -> BucketRecord:
-    """Return the bucket that a retrieval names: a configuration by its id, or one given in full.
+def bucket_of(node: Node, arguments: Mapping[str, Any]) -> BucketRecord:
+    """Return the bucket that a retrieval names: a configuration by its id or label, or one given in full.
 
     :param arguments: bucket_configuration_id, or bucket_name with access_key, secret, region, url and prefix.
     :raises InvalidInput: neither, or both.
@@ -53,7 +57,7 @@ def bucket_of(node: Node, arguments: dict[str, str]) -> BucketRecord:
     if bool(bucket_id) == bool(name):
         raise InvalidInput("Name the bucket either by its bucket_configuration_id or by its bucket_name, not by both.")
     if bucket_id:
-        return node.buckets.get(bucket_id)
+        return node.bucket(bucket_id)
     url = arguments.get("url") or ""
     return checked(
         BucketRecord(
@@ -68,83 +72,114 @@ def bucket_of(node: Node, arguments: dict[str, str]) -> BucketRecord:
     )
 
 
-def server_folder(archive_at: ArchiveAt, server_id: str = "") -> str:
-    """Return the folder of the backup to take: the one of the named server, or the only one there is.
+def find_archive(node: Node, archive_at: ArchiveAt, server_id: str = "") -> Archive:
+    """Return the archive of one server: of the one that is named, or of the only one that is not this node itself.
 
-    :raises NotABackup: there is none. :raises InvalidInput: there are several and none was named.
+    :raises NotABackup: there is none. :raises InvalidInput: there are several, and none was named.
     """
     shared = archive_at("")
     if server_id:
-        return server_id
-    if shared.size("format.json") is not None:
-        return ""
+        return archive_at(server_id)
+    if shared.size(commits.FORMAT_FILE) is not None:
+        return shared
     servers = find_servers(shared)
-    if not servers:
+    others = {folder: server for folder, server in servers.items() if server != _own_id(node)}
+    if not others:
         raise NotABackup(
-            f"There is no backup in {shared.describe()}; check the bucket, its prefix and the volume_prefix."
+            f"There is no backup of another server in {shared.describe()}. Check the bucket, its prefix and the "
+            "volume_prefix."
         )
-    if len(servers) > 1:
+    if len(others) > 1:
         raise InvalidInput(
-            f"{shared.describe()} holds the backups of several servers; say which by server_id: {', '.join(servers)}."
+            f"{shared.describe()} holds the backups of several servers; say which by server_id: {', '.join(others)}."
         )
-    return next(iter(servers))
+    return archive_at(next(iter(others)))
+
+
+def _own_id(node: Node) -> str:
+    try:
+        with contextlib.closing(node.store()) as store:
+            return store.server_id()
+    except NotFound:  # no mail server here yet
+        return ""
 
 
 def retrieve_metadata(
-    node: Node, archive_at: ArchiveAt, destination: str, *, server_id: str = "", threads: int = THREADS,
-    notifications: tuple[str, ...] = (), initiator: str = "",
-) -> tuple[RetrieveReport, str]:
+    node: Node, archive: Archive, destination: str, *, threads: int = THREADS, notifications: Sequence[str] = ()
+) -> dict[str, Any]:
     """Fetch the metadata of a backup, as an operation.
 
-    :param server_id: of the lost server; may be empty where the archive has one server's backup only.
-    :return: what it came to, and the id of the operation.
+    :param archive: of the lost server.
+    :return: "changed", "newest_commit", "recovery_point", "report" and "operation_id".
     """
-    folder = server_folder(archive_at, server_id)
-    archive = archive_at(folder)
+    if threads < 1:
+        raise InvalidInput(f"threads is {threads}; give how many requests may be in flight, 1 or more.")
     parameters = {"source": archive.describe(), "destination": destination, "threads": threads}
-    with node.operations.start(OPERATION, parameters, initiator) as operation:
-        report = retrieve(archive, destination, threads, operation)
-        operation.record.result = to_json(report)
-    if report.changed:
+    with operation(node, RETRIEVE, parameters) as running:
+        report = retrieve(archive, destination, threads, running)
+        damages = [damage._asdict() for damage in report.damages]
+        result = {**report._asdict(), "damages": damages}
+        running.record.result = result
+    warnings = [f"{damage.file}: {damage.reason} {damage.consequence}" for damage in report.damages]
+    if report.changed or warnings:
+        text = f"{destination} now holds the metadata of server {report.server} as of {moment.iso(report.at)}.\n"
         node.notifications().notify(
-            INFORMATION, f"{OPERATION}: ended", f"{report.packs} packs are now in {destination}.", notifications
+            WARNING if warnings else INFORMATION, f"{RETRIEVE}: ended", "\n".join([text, *warnings]), notifications
         )
-    return report, operation.id
-
-
-def to_json(report: RetrieveReport) -> dict[str, Any]:
-    """Return a retrieval's report as a JSON object."""
-    return {**report._asdict(), "damages": [damage._asdict() for damage in report.damages]}
-
-
-def answer(call: Call) -> dict[str, Any]:
-    """Answer the module metadata_retrieve."""
-    node, destination = call.node(), call["destination"]
-    if call["source_type"] == "backup_path":
-        copied = copy_backup_path(call["source"], destination, call.check_mode)
-        return {"changed": copied > 0, **_newest(destination), "report": {"files": copied}}
-    archive_at = (
-        in_bucket(bucket_of(node, call.arguments), call["volume_prefix"])
-        if call["source_type"] == "s3"
-        else in_directory(call["source"])
-    )
-    if call.check_mode:
-        archive = archive_at(server_folder(archive_at, call["server_id"]))
-        here = _newest(destination).get("newest_commit", 0)
-        return {"changed": archive.size(commits.name(here + 1)) is not None}
-    report, operation_id = retrieve_metadata(
-        node, archive_at, destination, server_id=call["server_id"], threads=call["threads"],
-        notifications=tuple(call["notifications"]), initiator=call.initiator,
-    )
-    for damage in report.damages:
-        call.warn(f"{damage.file}: {damage.reason} {damage.consequence}")
     return {
-        "changed": report.changed,
-        "newest_commit": report.newest,
-        "recovery_point": moment.iso(report.at),
-        "report": to_json(report),
-        "operation_id": operation_id,
+        "changed": report.changed, "newest_commit": report.newest, "recovery_point": moment.iso(report.at),
+        "report": result, "operation_id": running.id, "warnings": warnings,
     }
+
+
+def copy_backup_path(node: Node, source: str, destination: str) -> dict[str, Any]:
+    """Copy a Backup Path that can still be read, mail included, as an operation: it is an upload into a directory.
+
+    It may be ended at any moment and run again; the copy is whole at every moment (R-207).
+
+    :return: as retrieve_metadata.
+    :raises NotABackup: the source is none. :raises InvalidInput: the destination holds another backup.
+    """
+    with contextlib.closing(Repository.open(source)) as origin:
+        _check_copy(origin, destination)
+        with explained("make", destination):
+            make_directories(os.path.abspath(destination))
+        with operation(node, COPY, {"source": source, "destination": destination}) as running:
+            report = Uploader(origin, DirectoryArchive(destination)).sync(running)
+            running.record.result = report._asdict()
+    return {
+        "changed": report.changed, **_newest(destination), "report": report._asdict(), "operation_id": running.id,
+    }
+
+
+def _check_copy(origin: Repository, destination: str) -> None:
+    if os.path.realpath(origin.path) == os.path.realpath(destination):
+        raise InvalidInput(f"{destination} is the Backup Path itself; name another directory.")
+    if os.path.exists(os.path.join(destination, commits.FORMAT_FILE)):
+        with contextlib.closing(Repository.open(destination)) as present:
+            if present.repository_id != origin.repository_id:
+                raise InvalidInput(f"{destination} holds another backup than {origin.path}; name an empty directory.")
+
+
+def preview(archive: Archive, destination: str) -> dict[str, Any]:
+    """Return whether there is something to fetch, without fetching it: for check mode.
+
+    :raises NotABackup: there is no backup in the archive.
+    """
+    try:
+        there = commits.parse_format(archive.get(commits.FORMAT_FILE), archive.describe())
+    except NotFound as error:
+        archive.size(commits.FORMAT_FILE)  # says so where the bucket itself is missing
+        raise NotABackup(f"There is no backup in {archive.describe()}. Check the prefix and the server id.") from error
+    here = _newest(destination).get("newest_commit", 0)
+    newest = last_number(lambda number: archive.size(commits.name(number)) is not None, max(here, 1))
+    if here:
+        with contextlib.closing(Repository.open(destination)) as present:
+            if present.repository_id != there.repository:
+                raise InvalidInput(
+                    f"{destination} holds another backup than {archive.describe()}. Choose an empty directory."
+                )
+    return {"changed": newest > here}
 
 
 def _newest(destination: str) -> dict[str, Any]:
@@ -155,43 +190,23 @@ def _newest(destination: str) -> dict[str, Any]:
     return {"newest_commit": head.seq, "recovery_point": moment.iso(head.at)} if head else {}
 
 
-def copy_backup_path(source: str, destination: str, dry_run: bool = False) -> int:
-    """Copy a Backup Path that is still there (the decommissioned node); return how many files had to be copied.
-
-    Files are immutable and named by what they hold, so one that is there with its size need not be copied again. The
-    commits go last: what was copied so far is whole at every moment (R-207).
-
-    :raises NotABackup: the source is none. :raises InvalidInput: the destination holds another backup.
-    """
-    origin = Repository.open(source)
-    repository_id = origin.repository_id
-    origin.close()
-    if os.path.exists(os.path.join(destination, "format.json")):
-        present = Repository.open(destination)
-        present.close()
-        if present.repository_id != repository_id:
-            raise InvalidInput(f"{destination} holds another backup already; name an empty directory.")
-    copied = 0
-    for name in _files(source):
-        wanted, target = os.path.join(source, name), os.path.join(destination, name)
-        if os.path.exists(target) and os.path.getsize(target) == os.path.getsize(wanted):
-            continue
-        copied += 1
-        if dry_run:
-            continue
-        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        temporary = f"{target}.part"
-        shutil.copyfile(wanted, temporary)
-        os.chmod(temporary, 0o600)
-        os.replace(temporary, target)
-    return copied
-
-
-def _files(source: str) -> list[str]:
-    names = []
-    for folder, directories, files in os.walk(source):
-        if folder == source:
-            directories[:] = [name for name in directories if name != "open"]
-        names += [os.path.relpath(os.path.join(folder, name), source) for name in files]
-    kept = [name for name in names if not name.startswith("catalog.sqlite") and not name.endswith(".part")]
-    return sorted(kept, key=lambda name: (name.startswith("commits/"), name))
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module metadata_retrieve."""
+    node, destination = call.node(), call["destination"]
+    if call["source_type"] == "backup_path":
+        if not call.check_mode:
+            return copy_backup_path(node, call["source"], destination)
+        with contextlib.closing(Repository.open(call["source"])) as origin:
+            _check_copy(origin, destination)
+        return preview(DirectoryArchive(call["source"]), destination)
+    archive_at = (
+        in_bucket(bucket_of(node, call.arguments), call["volume_prefix"])
+        if call["source_type"] == "s3"
+        else in_directory(call["source"])
+    )
+    archive = find_archive(node, archive_at, call["server_id"])
+    if call.check_mode:
+        return preview(archive, destination)
+    return retrieve_metadata(
+        node, archive, destination, threads=call["threads"], notifications=call["notifications"]
+    )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -76,7 +77,8 @@ def from_json(record: Any, where: str) -> Settings:
     if unknown:
         raise InvalidInput(f"{where} has unknown settings: {', '.join(unknown)}; known are {', '.join(fields)}.")
     volume = record.get("backup_volume", {})
-    if not isinstance(volume, dict) or set(volume) - {field.name for field in dataclasses.fields(BackupVolume)}:
+    known = {field.name for field in dataclasses.fields(BackupVolume)}
+    if not isinstance(volume, dict) or set(volume) - known or not all(isinstance(one, str) for one in volume.values()):
         raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
     for name, value in record.items():
         if name != "backup_volume" and type(value) is not type(getattr(Settings, name)):
@@ -122,15 +124,25 @@ def load(path: str) -> Settings:
 
 
 def save(path: str, settings: Settings) -> None:
-    """Write a settings file, whole or not at all, readable by its owner only."""
+    """Write a settings file. :raises Refused: it cannot be written."""
+    write(path, settings.to_json())
+
+
+def write(path: str, record: Any) -> None:
+    """Write a JSON file, whole or not at all, readable by its owner only.
+
+    :raises Refused: it cannot be written.
+    """
     temporary = f"{path}.{secrets.token_hex(4)}.part"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(settings.to_json(), file, indent=2, sort_keys=True)
+            json.dump(record, file, indent=2, sort_keys=True)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise Refused(f"{path} cannot be written ({error.strerror}); check the directory's owner.") from error
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise Refused(f"{path} cannot be written ({error.strerror}); check the directory's owner and space.") from error

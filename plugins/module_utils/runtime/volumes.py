@@ -7,41 +7,46 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any
+import os
+from typing import Any, Final
 
 from ..mailstore.volumes import PRIMARY, Volume, Volumes
-from ..model.errors import InvalidInput, NotFound
+from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.records import VOLUME_QUEUE
+from .call import Call
 from .node import Node
+from .operations import operation
 
 
-def ensure(node: Node, wanted: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
-    """Make a volume be as wanted; properties that are None are left alone.
-
-    :param wanted: name, state, volume_type, path, compressed, compression_threshold, current.
-    """
-    with contextlib.closing(node.store()) as store:
-        present = named(store, wanted["name"])
+def ensure(call: Call) -> dict[str, Any]:
+    """Answer the module volume: make a volume be as wanted; properties that are None are left alone."""
+    with contextlib.closing(call.node().store()) as store:
+        present = named(store, call["name"])
         before = present._asdict() if present else {}
-        if wanted["state"] == "absent":
-            if present and not dry_run:
+        if call["state"] == "absent":
+            if present and present.current:
+                raise Refused(f"Volume {present.name!r} is current; make another one current first.")
+            if present and not call.check_mode:
                 store.delete_volume(present.volume_id)
             return {"changed": bool(present), "volume": {}, "diff": {"before": before, "after": {}}}
-        given = {name: wanted[name] for name in Volume._fields if wanted.get(name) is not None}
+        given = {name: call[name] for name in _PROPERTIES if call[name] is not None}
+        if "path" in given:
+            given["path"] = os.path.abspath(given["path"])
         if present is None:
-            if not wanted["path"]:
-                raise InvalidInput(f"There is no volume {wanted['name']!r}; give the path of the new one.")
-            after = Volume(**{"volume_id": "", "volume_type": PRIMARY, **given})
-            changed = True
-            if not dry_run:
+            if "path" not in given:
+                raise InvalidInput(f"There is no volume {call['name']!r}; give the path of the new one.")
+            after = Volume(**{"volume_id": "", "name": call["name"], "volume_type": PRIMARY, **given})
+            if not call.check_mode:
                 after = store.create_volume(after)
         else:
             after = present._replace(**given)
-            changed = after != present
-            if changed and not dry_run:
+            if not call.check_mode:
                 store.update_volume(after)
-        return {"changed": changed, "volume": after._asdict(), "diff": {"before": before, "after": after._asdict()}}
+        shown = after._asdict()
+        return {"changed": after != present, "volume": shown, "diff": {"before": before, "after": shown}}
+
+
+_PROPERTIES: Final = ("volume_type", "path", "compressed", "compression_threshold", "current")
 
 
 def named(store: Volumes, name: str) -> Volume | None:
@@ -55,17 +60,21 @@ def info(node: Node) -> dict[str, Any]:
         return {"volumes": [volume._asdict() for volume in store.volumes()], "redo_log": store.redo_log()}
 
 
-def switch_redo_log(node: Node, enabled: bool, dry_run: bool) -> dict[str, Any]:
-    """Switch the redo log."""
-    with contextlib.closing(node.store()) as store:
+def switch_redo_log(call: Call) -> dict[str, Any]:
+    """Answer the module redo_log."""
+    enabled = call["enabled"]
+    with contextlib.closing(call.node().store()) as store:
         before = store.redo_log()
-        if not dry_run:
+        if not call.check_mode:
             store.set_redo_log(enabled)
-    return {"changed": before != enabled, "enabled": enabled, "diff": {"before": str(before), "after": str(enabled)}}
+    return {
+        "changed": before != enabled, "enabled": enabled,
+        "diff": {"before": {"enabled": before}, "after": {"enabled": enabled}},
+    }
 
 
-def deduplicate(node: Node, name: str, dry_run: bool, initiator: str = "") -> dict[str, Any]:
-    """Keep one of identical blobs of a volume, or of every volume (R-313).
+def deduplicate(node: Node, name: str, dry_run: bool) -> dict[str, Any]:
+    """Keep one of identical blobs of a volume, or of every volume for itself (R-313).
 
     :raises NotFound: there is no volume with the name.
     """
@@ -77,7 +86,13 @@ def deduplicate(node: Node, name: str, dry_run: bool, initiator: str = "") -> di
         if dry_run:
             found = store.deduplicate(volume_id, dry_run=True)
         else:
-            with node.operations.start("Deduplicate", {"volume": name}, initiator, VOLUME_QUEUE) as operation:
+            with operation(node, "Deduplicate", {"volume": name}, VOLUME_QUEUE) as running:
                 found = store.deduplicate(volume_id)
-                operation.record.result = found._asdict()
+                running.record.result = found._asdict()
     return {"changed": found.duplicated_blobs > 0, "deduplication": found._asdict()}
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module deduplicate."""
+    result = deduplicate(call.node(), call["volume"] or "", call.check_mode)
+    return {**result, "diff": {"prepared": "".join(f"{k}: {v}\n" for k, v in result["deduplication"].items())}}

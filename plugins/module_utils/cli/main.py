@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line (`restante`, or python -m ansible_collections.restante.carbonio.plugins.module_utils.cli)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Final
+
+from ..model.errors import RestanteError
+from ..operations.operation import Operations
+from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
+from ..runtime.node import Node
+from . import text
+from .background import Background
+from .commands import COMMANDS
+from .grammar import HELP, Command, Options, SyntaxFault, find, split, values
+from .progress import Narrator
+
+_POLL_SECONDS: Final = 0.3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command line; return its exit status: 0 successful, 1 failed, 2 stopped, 3 removed, 4 interrupted.
+
+    :param arguments: without the program's name; those of the process where there are none.
+    """
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments, sys.stdout, sys.stderr)
+    except SyntaxFault as error:
+        print(error, file=sys.stderr)
+        if error.command is not None:
+            print("\n" + text.command_help(error.command), file=sys.stderr)
+        elif error.module:
+            print("\n" + text.module_help(COMMANDS, error.module), file=sys.stderr)
+        else:
+            print(f"{text.PROGRAM} {HELP} shows what there is.", file=sys.stderr)
+    except RestanteError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or 'The system'}: {error.strerror or error}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+    return EXIT_CODES[FAILED]
+
+
+def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
+    line = split(arguments)
+    words = list(line.words)
+    asked = [word for word in words[:1] + words[-1:] if word.lower() == HELP]
+    if asked or not words:
+        print(_help([word for word in words if word.lower() != HELP]), file=output)
+        return 0
+    command, rest = find(COMMANDS, words)
+    given = values(command, rest)
+    if command.works_long:
+        return _work(command, given, line.options, output, errors)
+    _show(command.run(Node.load(line.options.config_file), **given), line.options, output)
+    return 0
+
+
+def _help(words: Sequence[str]) -> str:
+    if not words:
+        return text.overview(COMMANDS)
+    if len(words) == 1 and words[0].lower() in {command.module for command in COMMANDS}:
+        return text.module_help(COMMANDS, words[0].lower())
+    try:
+        return text.command_help(find(COMMANDS, words)[0])
+    except SyntaxFault as error:
+        if error.command is None:
+            raise
+        name = (error.command.module, error.command.words[0])
+        variants = [command for command in COMMANDS if (command.module, command.words[0]) == name]
+        return "\n\n".join(map(text.command_help, variants))
+
+
+def _work(command: Command, given: Mapping[str, Any], options: Options, output: IO[str], errors: IO[str]) -> int:
+    node = Node.load(options.config_file)
+
+    def work(announce: Callable[[str], None]) -> Mapping[str, Any]:
+        node.operations = Operations(node.settings.state_path, announce)
+        result: Mapping[str, Any] = command.run(node, **given)
+        return result
+
+    background = Background(work)
+    operation_id = background.await_id()
+    if not (options.sync or options.progress):
+        _show({"operationId": operation_id}, options, output)
+        return 0
+    try:
+        _wait(background, node, operation_id, errors if options.progress else None)
+    except KeyboardInterrupt:
+        print(f"\nThe operation goes on; backup monitor {operation_id} shows it.", file=errors)
+        return 0
+    except RestanteError as error:
+        print(error, file=errors)
+    state = node.operations.get(operation_id).state if operation_id else SUCCESSFUL
+    if background.result is not None:
+        _show({"operationId": operation_id, "state": state, **background.result}, options, output)
+    elif state == INTERRUPTED:
+        print(f"The operation {operation_id} was interrupted: its process was killed. Run it again.", file=errors)
+    return EXIT_CODES[state]
+
+
+def _wait(background: Background, node: Node, operation_id: str, told: IO[str] | None) -> None:
+    narrator = Narrator()
+    ended = False
+    while not ended:
+        ended = background.ended(_POLL_SECONDS)
+        if told is not None and operation_id:
+            for line in narrator.lines(node.operations.get(operation_id)):
+                print(line, file=told, flush=True)
+
+
+def _show(result: Any, options: Options, output: IO[str]) -> None:
+    if options.json:
+        json.dump(result, output, indent=2, ensure_ascii=False, default=str)
+        output.write("\n")
+    else:
+        print(text.tree(result), file=output)

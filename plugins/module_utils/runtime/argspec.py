@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Argument specifications that modules are composed of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .settings import DEFAULT_FILE
+
+Spec = Mapping[str, Mapping[str, Any]]
+
+CONFIG: Final[Spec] = {"config_file": {"type": "path", "default": DEFAULT_FILE}}
+"""The argument that every module has."""
+
+NOTIFICATIONS: Final[Spec] = {"notifications": {"type": "list", "elements": "str", "default": []}}
+"""Of modules that run an operation people are told of."""
+
+CREDENTIALS: Final[Spec] = {
+    "access_key": {"type": "str", "no_log": False},
+    "secret": {"type": "str", "no_log": True},
+}
+"""How to get into a bucket; empty for what the environment, a profile or the instance's role give."""
