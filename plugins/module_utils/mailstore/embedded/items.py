@@ -25,7 +25,7 @@ SYSTEM_FOLDERS: Final = (
 
 COLUMNS: Final = "id, kind, folder, name, flags, tags, date, size, digest, attrs"
 IS_FOLDER: Final = "kind IN ('folder', 'mountpoint')"
-"""Written as in the index folder_names, or SQLite would not use it."""
+"""Written as in the index folder_names, which could not be used otherwise."""
 
 
 def number_of(item_id: str) -> int:

@@ -40,7 +40,6 @@ STATEMENTS: Final = (
     "CREATE UNIQUE INDEX tag_names ON items (mailbox, name) WHERE kind = 'tag'",
     "CREATE UNIQUE INDEX filter_set_names ON items (mailbox, name) WHERE kind = 'filter_set'",
     "CREATE INDEX changed_items ON items (mailbox, change)",
-    "CREATE INDEX folder_content ON items (mailbox, folder)",
 
     "CREATE TABLE tombstones (mailbox INTEGER NOT NULL, change INTEGER NOT NULL, id INTEGER NOT NULL, "
     "PRIMARY KEY (mailbox, change, id)) WITHOUT ROWID",

@@ -17,7 +17,7 @@ from ...model.state import ItemState
 from ..port import NewItem, Written
 from .blobs import Place
 from .database import Database
-from .items import COLUMNS, FIRST_USER_ID, ROOT, SYSTEM_FOLDERS, number_of, state_of
+from .items import COLUMNS, FIRST_USER_ID, IS_FOLDER, ROOT, SYSTEM_FOLDERS, number_of, state_of
 from .reading import mailbox_number
 
 _NAMED: Final = (kinds.FOLDER, kinds.MOUNTPOINT, kinds.TAG, kinds.FILTER_SET)
@@ -68,8 +68,7 @@ class MailboxWriter:
         if not import_id:
             return {}
         rows = self._database.execute(
-            "SELECT origin, item FROM imports WHERE mailbox = ? AND import = ? "
-            "AND origin IN (SELECT value FROM json_each(?))",
+            f"SELECT origin, item FROM imports WHERE mailbox = ? AND import = ? AND {_among('origin')}",
             (number, import_id, json.dumps(list(origins))),
         )
         return dict(rows.fetchall())
@@ -146,7 +145,7 @@ class MailboxWriter:
             json.dumps(wanted.attrs), change,
         ]
         if content is not None:
-            self._throw_away("id", number, item)
+            self._throw_away("id", number, [item])
             columns += ", digest = ?, size = ?, volume = ?, locator = ?"
             values += [content.digest, content.size, *content.place]
         try:
@@ -168,15 +167,10 @@ class MailboxWriter:
         tags = {str(item) for item, kind in found.items() if kind == kinds.TAG}
         if tags:
             self._strip_tags(number, tags, change)
-        stack = [item for item, kind in found.items() if kind == kinds.FOLDER]
-        while stack:
-            folder = stack.pop()
-            stack += [row[0] for row in self._database.execute(
-                "SELECT id FROM items WHERE mailbox = ? AND folder = ? AND kind = 'folder'", (number, folder)
-            )]
-            self._bury("folder", number, folder, change)
-        for item in found:
-            self._bury("id", number, item, change)
+        folders = self._with_subfolders(number, [item for item, kind in found.items() if kind == kinds.FOLDER])
+        if folders:
+            self._bury("folder", number, folders, change)
+        self._bury("id", number, list(found), change)
         self._database.execute("UPDATE mailboxes SET change = ? WHERE number = ?", (change, number))
         return True
 
@@ -191,19 +185,29 @@ class MailboxWriter:
         row = self._database.execute("SELECT kind FROM items WHERE mailbox = ? AND id = ?", (number, item)).fetchone()
         return row[0] if row else ""
 
-    def _bury(self, column: str, number: int, value: int, change: int) -> None:
-        """Remove the items with this id, or in this folder, and leave their tombstones."""
-        self._throw_away(column, number, value)
-        self._database.execute(
-            f"INSERT INTO tombstones SELECT mailbox, ?, id FROM items WHERE mailbox = ? AND {column} = ?",
-            (change, number, value),
-        )
-        self._database.execute(f"DELETE FROM items WHERE mailbox = ? AND {column} = ?", (number, value))
+    def _with_subfolders(self, number: int, folders: list[int]) -> list[int]:
+        for folder in folders:  # which grows meanwhile
+            folders += [row[0] for row in self._database.execute(
+                "SELECT id FROM items INDEXED BY folder_names "
+                f"WHERE mailbox = ? AND folder = ? AND {IS_FOLDER} AND kind = 'folder'", (number, folder),
+            )]
+        return folders
 
-    def _throw_away(self, column: str, number: int, value: int) -> None:
+    def _bury(self, column: str, number: int, values: list[int], change: int) -> None:
+        """Remove the items with these ids, or in these folders, and leave their tombstones."""
+        self._throw_away(column, number, values)
+        self._database.execute(
+            f"INSERT INTO tombstones SELECT mailbox, ?, id FROM items WHERE mailbox = ? AND {_among(column)}",
+            (change, number, json.dumps(values)),
+        )
+        self._database.execute(
+            f"DELETE FROM items WHERE mailbox = ? AND {_among(column)}", (number, json.dumps(values))
+        )
+
+    def _throw_away(self, column: str, number: int, values: list[int]) -> None:
         self._database.execute(
             "INSERT INTO garbage (volume, locator) SELECT volume, locator FROM items "
-            f"WHERE mailbox = ? AND {column} = ? AND volume IS NOT NULL", (number, value),
+            f"WHERE mailbox = ? AND {_among(column)} AND volume IS NOT NULL", (number, json.dumps(values)),
         )
 
     def _strip_tags(self, number: int, gone: set[str], change: int) -> None:
@@ -261,6 +265,11 @@ class MailboxWriter:
             above = self._database.execute(
                 "SELECT folder FROM items WHERE mailbox = ? AND id = ?", (number, above)
             ).fetchone()[0]
+
+
+def _among(column: str) -> str:
+    """Return the condition that a column has one of the values of a JSON array."""
+    return f"{column} IN (SELECT value FROM json_each(?))"
 
 
 def _misfit(state: ItemState, origin: str) -> str:
