@@ -105,8 +105,9 @@ def multipart(
 def card(number: int, name: str) -> bytes:
     """Return a vCard."""
     return (
-        f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:card-{number}@sample.example\r\nFN:{name} {number}\r\nN:{number};{name};;;\r\n"
-        f"EMAIL;TYPE=INTERNET:{name.lower()}{number}@sample.example\r\nNOTE:Grüße\\, {name}\r\nEND:VCARD\r\n"
+        f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:card-{number}@sample.example\r\nFN:{name} {number}\r\n"
+        f"N:{number};{name};;;\r\nEMAIL;TYPE=INTERNET:{name.lower()}{number}@sample.example\r\n"
+        f"NOTE:Grüße\\, {name}\r\nEND:VCARD\r\n"
     ).encode()
 
 
