@@ -134,7 +134,7 @@ def split(arguments: Sequence[str]) -> Line:
     :raises SyntaxFault: an option is unknown, or lacks its value.
     """
     words: list[str] = []
-    given = {}
+    given: dict[str, Any] = {}
     rest = iter(arguments)
     for word in rest:
         name, equals, value = word.partition("=")

@@ -7,30 +7,59 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Union
 
-from ..exchange.exporter import export_account
-from ..exchange.importer import import_path
+from ..exchange.exporter import ExportReport, export_account
+from ..exchange.importer import ImportReport, import_path
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.errors import NotFound
+from ..operations.progress import SILENT, Progress
 from .call import Call
+from .operations import operation
+
+IMPORT: Final = "Import"
+EXPORT: Final = "Export"
 
 
 def import_files(call: Call) -> dict[str, Any]:
     """Answer the module mailstore_import."""
-    with contextlib.closing(call.node().store()) as store:
-        account = _account(store, call["account"])
-        report = import_path(store, account, call["source"], call["folder"], dry_run=call.check_mode)
-    return {"changed": report.changed, "report": report.to_json()}
+    parameters = {name: call[name] for name in ("account", "source", "folder")}
+    return _exchange(call, IMPORT, parameters, lambda store, account, progress: import_path(
+        store, account, call["source"], call["folder"], dry_run=call.check_mode, progress=progress
+    ))
 
 
 def export_files(call: Call) -> dict[str, Any]:
     """Answer the module mailstore_export."""
-    with contextlib.closing(call.node().store()) as store:
+    parameters = {name: call[name] for name in ("account", "destination")}
+    return _exchange(call, EXPORT, parameters, lambda store, account, progress: export_account(
+        store, account, call["destination"], dry_run=call.check_mode, progress=progress
+    ))
+
+
+Exchange = Callable[[MailStore, str, Progress], Union[ImportReport, ExportReport]]
+"""Does the work, given the mail server, the id of the account and who is told how far it is."""
+
+
+def _exchange(call: Call, type_: str, parameters: Mapping[str, Any], work: Exchange) -> dict[str, Any]:
+    node = call.node()
+    with contextlib.closing(node.store()) as store:
         account = _account(store, call["account"])
-        report = export_account(store, account, call["destination"], dry_run=call.check_mode)
-    return {"changed": report.changed, "report": report.to_json()}
+        if call.check_mode:
+            report = work(store, account, SILENT)
+        else:
+            with operation(node, type_, parameters) as running:
+                report = work(store, account, running)
+                running.record.result = report.to_json()
+    shown = report.to_json()
+    return {
+        "changed": report.changed,
+        "report": shown,
+        "warnings": [f"{problem.source}: {problem.reason}" for problem in report.problems],
+        "diff": {"prepared": "".join(f"{name}: {shown[name]}\n" for name in shown)},
+    }
 
 
 def _account(store: MailStore, name_or_id: str) -> str:

@@ -26,7 +26,7 @@ from .call import Call
 from .node import Node
 from .operations import operation, seconds
 
-RESTORE: Final = "External Restore"
+OPERATION: Final = "External Restore"
 VERIFY: Final = "Verify Restore"
 
 
@@ -54,7 +54,7 @@ def restore(
         sides.blobs(source)
     told = node.notifications()
     parameters = {"source_path": source_path, "blobs_archive": blobs_archive, **_plain(options)}
-    with operation(node, RESTORE, parameters) as running:
+    with operation(node, OPERATION, parameters) as running:
         report = external_restore(
             sides, options, progress=running,
             notify=lambda type_, subject, text: told.notify(type_, subject, text, notifications),

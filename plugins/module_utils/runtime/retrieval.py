@@ -22,8 +22,9 @@ from ..backup.repository import Repository
 from ..model import moment
 from ..model.errors import InvalidInput, NotABackup, NotFound
 from ..operations.notifications import INFORMATION, WARNING
+from ..operations.progress import SILENT, Progress
 from ..restore.retrieve import THREADS, find_servers, retrieve
-from ..scan.upload import Uploader
+from ..scan.upload import Uploader, UploadReport
 from .call import Call
 from .node import Node
 from .operations import operation
@@ -132,24 +133,18 @@ def retrieve_metadata(
     }
 
 
-def copy_backup_path(node: Node, source: str, destination: str) -> dict[str, Any]:
-    """Copy a Backup Path that can still be read, mail included, as an operation: it is an upload into a directory.
+def copy_backup_path(source: str, destination: str, progress: Progress = SILENT) -> UploadReport:
+    """Copy a Backup Path that can still be read, mail included: it is an upload into a directory.
 
     It may be ended at any moment and run again; the copy is whole at every moment (R-207).
 
-    :return: as retrieve_metadata.
     :raises NotABackup: the source is none. :raises InvalidInput: the destination holds another backup.
     """
     with contextlib.closing(Repository.open(source)) as origin:
         _check_copy(origin, destination)
         with explained("make", destination):
             make_directories(os.path.abspath(destination))
-        with operation(node, COPY, {"source": source, "destination": destination}) as running:
-            report = Uploader(origin, DirectoryArchive(destination)).sync(running)
-            running.record.result = report._asdict()
-    return {
-        "changed": report.changed, **_newest(destination), "report": report._asdict(), "operation_id": running.id,
-    }
+        return Uploader(origin, DirectoryArchive(destination)).sync(progress)
 
 
 def _check_copy(origin: Repository, destination: str) -> None:
@@ -192,13 +187,9 @@ def _newest(destination: str) -> dict[str, Any]:
 
 def answer(call: Call) -> dict[str, Any]:
     """Answer the module metadata_retrieve."""
-    node, destination = call.node(), call["destination"]
     if call["source_type"] == "backup_path":
-        if not call.check_mode:
-            return copy_backup_path(node, call["source"], destination)
-        with contextlib.closing(Repository.open(call["source"])) as origin:
-            _check_copy(origin, destination)
-        return preview(DirectoryArchive(call["source"]), destination)
+        return _answer_copy(call)
+    node, destination = call.node(), call["destination"]
     archive_at = (
         in_bucket(bucket_of(node, call.arguments), call["volume_prefix"])
         if call["source_type"] == "s3"
@@ -210,3 +201,17 @@ def answer(call: Call) -> dict[str, Any]:
     return retrieve_metadata(
         node, archive, destination, threads=call["threads"], notifications=call["notifications"]
     )
+
+
+def _answer_copy(call: Call) -> dict[str, Any]:
+    source, destination = call["source"], call["destination"]
+    with contextlib.closing(Repository.open(source)) as origin:
+        _check_copy(origin, destination)
+    if call.check_mode:
+        return preview(DirectoryArchive(source), destination)
+    with operation(call.node(), COPY, {"source": source, "destination": destination}) as running:
+        report = copy_backup_path(source, destination, running)
+        running.record.result = report._asdict()
+    return {
+        "changed": report.changed, **_newest(destination), "report": report._asdict(), "operation_id": running.id,
+    }
