@@ -57,7 +57,6 @@ def proxy(moto_bucket: S3Settings) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def settings(moto_bucket: S3Settings, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> S3Settings:
     """Settings that go through the proxy, with no waiting between attempts."""
-    monkeypatch.setattr("botocore.retries.standard.time.sleep", lambda _: None)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     return dataclasses.replace(
         moto_bucket, endpoint=proxy.url, secret_key=SECRET, prefix="p", connect_timeout=1, read_timeout=0.5
