@@ -1,0 +1,5 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The drill behind `make drill`: a mail node is filled, backed up to S3, destroyed, recovered elsewhere, and proven."""
