@@ -16,7 +16,12 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup.files imp
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.writer import Writer
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, SERVER, Entry, ItemState
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import (
+    ACCOUNT_ITEM,
+    SERVER,
+    Entry,
+    ItemState,
+)
 
 from tests.engine.backup.fragile import UnsyncedFiles
 

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue is derived: whatever happens to it, it says what the files say."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
+
+from tests.conftest import COLLECTIONS
+from tests.engine.backup.conftest import ANNA, BOB, fill, items, message, opened, without_catalogue
+
+
+def everything(repository: Repository) -> list[object]:
+    """Return all that a repository tells."""
+    return [
+        repository.head(), repository.tokens(), repository.scopes(), repository.span(), repository.counts(),
+        sorted(repository.packs()), repository.damages(),
+        *[list(repository.states(scope, deleted=True)) for scope in repository.scopes()],
+    ]
+
+
+def test_a_deleted_catalogue_is_made_anew(backup: Path) -> None:
+    before = everything(opened(backup))
+    assert everything(opened(without_catalogue(backup))) == before
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"no database at all" * 1000])
+def test_rubbish_in_the_place_of_the_catalogue_is_replaced(backup: Path, rubbish: bytes) -> None:
+    before = everything(opened(backup))
+    (without_catalogue(backup) / CATALOGUE_FILE).write_bytes(rubbish)
+    assert everything(opened(backup)) == before
+
+
+def test_a_catalogue_of_another_backup_is_made_anew(backup: Path, tmp_path: Path) -> None:
+    other = Repository.create(str(tmp_path / "other"), "server-id")
+    with other.writer() as writer:
+        message(writer, "someone", 1)
+        writer.commit()
+    other.close()
+    before = everything(opened(backup))
+    shutil.copy(tmp_path / "other" / CATALOGUE_FILE, without_catalogue(backup) / CATALOGUE_FILE)
+    assert everything(opened(backup)) == before
+
+
+def test_a_catalogue_that_is_newer_than_its_backup_is_made_anew(backup: Path, tmp_path: Path) -> None:
+    shutil.copytree(backup, tmp_path / "older")
+    before = everything(opened(tmp_path / "older"))
+    repository = opened(backup)
+    with repository.writer() as writer:
+        message(writer, ANNA, 99)
+        writer.commit()
+    repository.close()
+    shutil.copy(backup / CATALOGUE_FILE, without_catalogue(tmp_path / "older") / CATALOGUE_FILE)
+    assert everything(opened(tmp_path / "older")) == before
+
+
+def test_the_catalogue_is_for_its_owner_alone(backup: Path) -> None:
+    opened(without_catalogue(backup))
+    assert {file.stat().st_mode & 0o777 for file in backup.glob(CATALOGUE_FILE + "*")} == {0o600}
+
+
+def test_a_backup_that_may_not_be_written_to_is_read_and_left_as_it_is(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(opened(backup))
+    monkeypatch.setattr(Files, "writable", lambda self, name: False)  # root may write to anything
+    names = sorted(file.name for file in without_catalogue(backup).iterdir())
+    assert everything(Repository.open(str(backup))) == before
+    assert sorted(file.name for file in backup.iterdir()) == names
+
+
+def test_a_reader_sees_the_commit_that_it_was_opened_at_until_it_is_refreshed(backup: Path) -> None:
+    reader, repository = opened(backup), opened(backup)
+    with repository.writer() as writer:
+        message(writer, ANNA, 10, "uf", at=100)
+        message(writer, ANNA, 70, at=100)
+        writer.append(ANNA, "12", "message", None, 100)
+        writer.commit()
+    assert items(reader, ANNA)["10"] == "f"
+    assert "70" not in items(reader, ANNA) and "12" in items(reader, ANNA)
+    assert [found.item_id for found in reader.deleted_between(ANNA, 0, 10**6)] == ["11"]
+    assert len(list(reader.history(ANNA, "10"))) == 2
+    assert reader.state(ANNA, "70") is None
+    assert reader.counts()["message"] == len(items(reader, ANNA)) + len(items(reader, BOB))
+    reader.refresh()
+    assert items(reader, ANNA)["10"] == "uf" and "70" in items(reader, ANNA) and "12" not in items(reader, ANNA)
+
+
+READ = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+repository = Repository.open(sys.argv[1])
+print(repository.head().seq, repository.counts()["transactions"], repository.damages())
+"""
+
+
+def test_several_processes_take_in_commits_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "backup"
+    fill(path)
+    repository = opened(path)
+    with repository.writer() as writer:
+        for commit in range(20):
+            for number in range(40):
+                writer.append(BOB, str(number), "message", None, commit)
+            writer.commit()
+    repository.close()
+    without_catalogue(path)
+    command = [sys.executable, "-c", READ, str(path), str(COLLECTIONS)]
+    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    with opened(path).writer() as writer:  # meanwhile
+        for _commit in range(20):
+            message(writer, ANNA, 10)
+            writer.commit()
+    said = [reader.communicate(timeout=60)[0] for reader in readers]
+    assert all(reader.returncode == 0 for reader in readers)
+    for line in said:
+        seq, transactions, damages = line.split(maxsplit=2)
+        assert int(transactions) == 839 + max(0, int(seq) - 23) and damages.strip() == "[]"
+    assert everything(opened(path))[:6] == everything(opened(without_catalogue(path)))[:6]
