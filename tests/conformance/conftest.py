@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The adapters that have to pass the conformance suite, each with an empty mail server for every test."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import MailStore, NewItem
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
+
+DOMAIN = "example.com"
+
+
+class Adapter(NamedTuple):
+    """How the suite gets at a mail server."""
+
+    create: Callable[[Path], MailStore]
+    """Make an empty server that keeps its things at a path, and connect to it."""
+    connect: Callable[[Path], MailStore]
+    """Connect to it once more, also from another process."""
+
+
+ADAPTERS = {
+    "embedded": Adapter(
+        lambda path: EmbeddedStore.create(str(path / "store")), lambda path: EmbeddedStore.open(str(path / "store"))
+    ),
+}
+
+
+class Server:
+    """An empty mail server with one domain, and what the tests do with it."""
+
+    def __init__(self, adapter: Adapter, path: Path) -> None:
+        self.adapter = adapter
+        self.path = path
+        self.store: Any = adapter.create(path)
+        self.store.create_entry(Entry("domain-1", kinds.DOMAIN, DOMAIN))
+
+    def connect(self) -> MailStore:
+        """Connect once more."""
+        return self.adapter.connect(self.path)
+
+    def account(self, name: str = "anna") -> str:
+        """Create an account; return its id."""
+        return str(self.store.create_entry(Entry(f"id-{name}", kinds.ACCOUNT, f"{name}@{DOMAIN}")).entry_id)
+
+    def add(self, account: str, kind: str, name: str = "", blob: bytes | None = None, **fields: Any) -> str:
+        """Add one item; return its id. It lies in the Inbox unless told otherwise."""
+        state = ItemState("", kind, self.inbox(account), name)._replace(**fields)
+        written, = self.store.write_items(account, [NewItem("", state, blob)])
+        assert not written.error
+        return str(written.item_id)
+
+    def folder(self, account: str, name: str, parent: str = "") -> str:
+        """Add a folder, below the root unless told otherwise; return its id."""
+        return self.add(account, kinds.FOLDER, name, folder=parent or self.root(account))
+
+    def root(self, account: str) -> str:
+        """Return the id of an account's root folder."""
+        return str(next(folder.item_id for folder in self.store.folders(account) if not folder.folder))
+
+    def inbox(self, account: str) -> str:
+        """Return the id of an account's Inbox."""
+        return str(next(folder.item_id for folder in self.store.folders(account) if folder.name == "Inbox"))
+
+    def all(self, account: str) -> dict[str, ItemState]:
+        """Return all items of an account but the folders that every account has."""
+        first = {folder.item_id for folder in self.store.folders(account) if self.is_system(folder)}
+        return {item.item_id: item for item in self.store.changes(account).items if item.item_id not in first}
+
+    @staticmethod
+    def is_system(folder: ItemState) -> bool:
+        """Return whether a folder is one that cannot be removed."""
+        return folder.kind == kinds.FOLDER and folder.item_id.isdecimal() and int(folder.item_id) < 256
+
+    def beside(self, work: Callable[[MailStore, Callable[[str], None]], None]) -> Worker:
+        """Let another process work on the server: with a connection of its own, and a function to say a line with."""
+        return Worker(self.connect, work)
+
+
+class Worker:
+    """Another process that works on a server."""
+
+    def __init__(
+        self, connect: Callable[[], MailStore], work: Callable[[MailStore, Callable[[str], None]], None]
+    ) -> None:
+        self._output, end = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            status = 1
+            try:
+                store = connect()
+                work(store, lambda line: void(os.write(end, line.encode() + b"\n")))
+                store.close()
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(end)
+        self._said = b""
+
+    def wait_for(self, lines: int) -> None:
+        """Wait until it has said so many lines, or has finished."""
+        while self._said.count(b"\n") < lines and (more := os.read(self._output, 65536)):
+            self._said += more
+
+    def kill(self) -> list[str]:
+        """Kill it where it stands; return all the lines it said."""
+        os.kill(self._child, signal.SIGKILL)
+        self._end()
+        return self._said.decode().splitlines()
+
+    def finish(self) -> list[str]:
+        """Let it work to its end; return all the lines it said."""
+        assert self._end() == 0, "the work failed"
+        return self._said.decode().splitlines()
+
+    def _end(self) -> int:
+        while more := os.read(self._output, 65536):
+            self._said += more
+        os.close(self._output)
+        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+
+
+def void(_value: object) -> None:
+    """Take a value and return none."""
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return ADAPTERS[request.param]
+
+
+@pytest.fixture
+def server(adapter: Adapter, tmp_path: Path) -> Iterator[Server]:
+    server = Server(adapter, tmp_path)
+    yield server
+    server.store.close()
+
+
+@pytest.fixture
+def make_server(adapter: Adapter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """Make servers within one test, for the examples of Hypothesis."""
+    servers: list[Server] = []
+
+    def make() -> Server:
+        servers.append(Server(adapter, tmp_path_factory.mktemp("server")))
+        return servers[-1]
+
+    yield make
+    for made in servers:
+        made.store.close()
