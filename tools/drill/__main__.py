@@ -25,7 +25,6 @@ from pathlib import Path
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.numbered import last_number
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.commits import Commit
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
@@ -173,7 +172,7 @@ def main() -> int:
 
 def last_commit(server: S3Server, server_id: str) -> Commit:
     """Return the newest commit in the bucket."""
-    archive = S3Archive(S3Settings(bucket=BUCKET, prefix=server_id, endpoint=server.endpoint, **server.keys))
+    archive = S3Archive(server.settings(BUCKET, server_id))
     newest = last_number(lambda seq: archive.size(commits.name(seq)) is not None)
     return commits.parse(archive.get(commits.name(newest)), commits.name(newest))
 

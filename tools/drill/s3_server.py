@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 import boto3
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings
 
 START_SECONDS = 60
 
@@ -70,3 +71,10 @@ class S3Server:
             "s3", endpoint_url=self.endpoint, region_name=self.keys["region"],
             aws_access_key_id=self.keys["access_key"], aws_secret_access_key=self.keys["secret_key"],
         ).create_bucket(Bucket=name)
+
+    def settings(self, bucket: str, prefix: str) -> S3Settings:
+        """Return how to reach the files under a prefix of a bucket."""
+        return S3Settings(
+            bucket=bucket, prefix=prefix, endpoint=self.endpoint, region=self.keys["region"],
+            access_key=self.keys["access_key"], secret_key=self.keys["secret_key"],
+        )
