@@ -100,27 +100,25 @@ def test_an_altered_cache_is_not_believed(
 
 @pytest.mark.parametrize("how", ["missing", "truncated", "altered"])
 def test_a_damaged_pack_takes_only_its_own_blobs_with_it(
-    archive: Archive, backup: Backup, tmp_path: Path, how: str
+    local: Archive, backup: Backup, tmp_path: Path, how: str
 ) -> None:
-    backup.grow(commits=3, messages=12)
-    Uploader(backup.repository, archive).sync()
     places = backup.repository.locate(backup.contents)
     bad = next(place.pack for place in places.values())
     name = packs.file_name(bad)
-    content = archive.get(name)
+    content = local.get(name)
     first = min((place for place in places.values() if place.pack == bad), key=lambda place: place.offset)
     middle = first.offset + first.length // 2
-    archive.delete(name)
+    local.delete(name)
     if how == "truncated":
-        archive.put(name, content[:middle])
+        local.put(name, content[:middle])
     elif how == "altered":
-        archive.put(name, content[:middle] + b"scribble" + content[middle + 8:])
+        local.put(name, content[:middle] + b"scribble" + content[middle + 8:])
     lost = {
         digest for digest, place in places.items()
         if place.pack == bad and (how != "altered" or place.offset == first.offset)
     }
-    retrieve(archive, str(tmp_path / "restore"))
-    blobs = ArchiveBlobs(Repository.open(str(tmp_path / "restore")), archive)
+    retrieve(local, str(tmp_path / "restore"))
+    blobs = ArchiveBlobs(Repository.open(str(tmp_path / "restore")), local)
     errors = failed(blobs, list(backup.contents))
     assert set(errors) == lost
     for error in errors.values():

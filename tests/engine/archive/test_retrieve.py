@@ -220,17 +220,15 @@ def damaged(archive: Archive, name: str, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["missing", "truncated", "altered"])
 def test_a_damaged_pack_is_named_and_the_rest_is_retrieved(
-    archive: Archive, backup: Backup, tmp_path: Path, how: str
+    local: Archive, backup: Backup, tmp_path: Path, how: str
 ) -> None:
-    backup.grow(commits=5)
-    Uploader(backup.repository, archive).sync()
     bad = backup.repository.commit(2).packs[-1]
-    damaged(archive, packs.file_name(bad.name), how)
-    report = retrieve(archive, str(tmp_path / "restore"))
+    damaged(local, packs.file_name(bad.name), how)
+    report = retrieve(local, str(tmp_path / "restore"))
     assert [damage.file for damage in report.damages] == [packs.file_name(bad.name)]
     assert len(states(tmp_path / "restore")) == 16
     assert not (tmp_path / "restore" / packs.file_name(bad.name)).exists()
-    repaired = retrieve(Mended(archive, backup), str(tmp_path / "restore"))
+    repaired = retrieve(Mended(local, backup), str(tmp_path / "restore"))
     assert repaired.packs == 1 and not repaired.damages
     (tmp_path / "restore" / "catalog.sqlite").unlink()
     assert_same_states(tmp_path / "restore", backup)
