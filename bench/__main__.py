@@ -34,7 +34,10 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     document = options.document or (CHECKOUT / "docs" / "benchmarks.md" if options.scale == "full" else None)
-    peers.install()
+    reason = peers.missing()
+    if reason:
+        print(f"make bench: {reason}", file=sys.stderr)
+        return 1
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     rows = []

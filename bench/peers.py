@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import debian
+
 from .measure import CHECKOUT, Failed, Usage, run
 
 PACKAGES = {"rclone": "rclone", "restic": "restic", "borg": "borgbackup"}
@@ -52,19 +54,9 @@ def serve(kind: str) -> Iterator[Server]:
             process.stdin.close()  # which it takes as the end
 
 
-def install() -> None:
-    """Install the peers that are missing, from Debian's packages.
-
-    :raises SystemExit: they are missing and cannot be installed.
-    """
-    missing = sorted(package for program, package in PACKAGES.items() if not shutil.which(program))
-    if not missing:
-        return
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise SystemExit(f"The benchmarks need these programs; as root: {' '.join(command)}")
-    subprocess.run(["apt-get", "update", "-q"], stdout=subprocess.DEVNULL, check=True)
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+def missing() -> str:
+    """Return why the peers cannot be run here, empty when they can; installs them first where that is allowed."""
+    return debian.missing(PACKAGES)
 
 
 def versions() -> Mapping[str, str]:

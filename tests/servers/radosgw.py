@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools import debian
+
 from .endpoint import Endpoint, free_port
 
 PACKAGES = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
@@ -64,19 +66,7 @@ ms mon client mode = crc
 
 def missing() -> str:
     """Return why radosgw cannot be run here, empty when it can; installs it first where that is allowed."""
-    absent = [name for name in PACKAGES if not shutil.which(name)]
-    if not absent:
-        return ""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return f"{', '.join(absent)} are not installed, and only root on Debian or Ubuntu can have them installed"
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(
-            ["apt-get", "-q", *command], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-        if done.returncode:
-            return f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}"
-    return ""
+    return debian.missing({name: name for name in PACKAGES})
 
 
 @contextmanager
