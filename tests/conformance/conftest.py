@@ -85,7 +85,10 @@ class Server:
 
     def beside(self, work: Callable[[MailStore, Callable[[str], None]], None]) -> Worker:
         """Let another process work on the server: with a connection of its own, and a function to say a line with."""
-        return Worker(self.connect, work)
+        self.store.close()  # a connection does not survive a fork
+        worker = Worker(self.connect, work)
+        self.store = self.connect()
+        return worker
 
 
 class Worker:

@@ -38,6 +38,7 @@ class EmbeddedStore(MailStore, Volumes):
     """A mail store in a directory: store.sqlite, volumes/ and redolog/; docs/model.md says what it holds.
 
     Several processes may have one store open; writers take turns, and readers see the store as it was when they began.
+    Each opens it for itself: an open store does not survive a fork.
     """
 
     def __init__(self, path: str) -> None:
