@@ -22,7 +22,7 @@ _GREETINGS: Final = (
     ("utf-8", "Grüße aus Zürich, die Brücke ist fertig ☂"),
     ("iso-8859-1", "Le café était fermé, à bientôt"),
     ("iso-8859-15", "Das kostet 12 € und keinen Cent mehr"),
-    ("windows-1252", "“Quoted” – and dashed"),
+    ("windows-1252", "\u201cQuoted\u201d – and dashed"),
     ("koi8-r", "Завтра утром на пристани"),
     ("windows-1251", "Счёт прилагается"),
     ("iso-2022-jp", "港の灯りが見える"),

@@ -61,8 +61,7 @@ def fill_from_folder(store: MailStore, folder: str, seed: int = 1) -> dict[str, 
     :raises Refused: nothing in the folder could be imported.
     """
     counts = fill(store, seed, messages=80)
-    account = store.find_entry(kinds.ACCOUNT, ACCOUNTS[0])
-    assert account is not None
+    account = next(entry for entry in store.entries(kinds.ACCOUNT) if entry.name == ACCOUNTS[0])
     report = import_path(store, account.entry_id, folder, "Imported")
     if not report.changed:
         raise Refused(f"Nothing in {folder} could be imported; the first problem: {report.problems[0].reason}")
@@ -94,7 +93,7 @@ def provision(store: MailStore, chance: random.Random) -> list[Entry]:
             **({"zimbraHideInGal": ("TRUE",)} if system else {}),
         }
         signature = {
-            "id": _uuid(chance), "name": "Default", "type": "text/html", "content": f"<p>– {local}, “{domain}”</p>",
+            "id": _uuid(chance), "name": "Default", "type": "text/html", "content": f"<p>– {local}, \u201c{domain}\u201d</p>",
         }
         entry = Entry(
             _uuid(chance), kinds.ACCOUNT, name, attrs, aliases=() if system else (f"{local}.alias@{domain}",),
@@ -103,7 +102,7 @@ def provision(store: MailStore, chance: random.Random) -> list[Entry]:
         accounts.append(store.create_entry(entry))
     members = tuple(entry.name for entry in accounts[:4])
     store.create_entry(Entry(_uuid(chance), kinds.DISTRIBUTION_LIST, "crew@harbour.example", {}, (), members))
-    attrs = {"displayName": ("Everyone “here”",), "zimbraHideInGal": ("TRUE",)}
+    attrs = {"displayName": ("Everyone \u201chere\u201d",), "zimbraHideInGal": ("TRUE",)}
     lists = ("crew@harbour.example", "outside@elsewhere.example")
     aliases = ("everyone@orchard.example",)
     store.create_entry(Entry(_uuid(chance), kinds.DISTRIBUTION_LIST, "all@orchard.example", attrs, aliases, lists))
