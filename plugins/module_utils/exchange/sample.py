@@ -93,7 +93,8 @@ def provision(store: MailStore, chance: random.Random) -> list[Entry]:
             **({"zimbraHideInGal": ("TRUE",)} if system else {}),
         }
         signature = {
-            "id": _uuid(chance), "name": "Default", "type": "text/html", "content": f"<p>– {local}, \u201c{domain}\u201d</p>",
+            "id": _uuid(chance), "name": "Default", "type": "text/html",
+            "content": f"<p>– {local}, \u201c{domain}\u201d</p>",
         }
         entry = Entry(
             _uuid(chance), kinds.ACCOUNT, name, attrs, aliases=() if system else (f"{local}.alias@{domain}",),
