@@ -56,6 +56,7 @@ attributes:
 """
 
     S3 = r"""
+options: {}
 requirements:
   - boto3
 """
