@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore, deduplication
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, SECONDARY, Volume
 
 
@@ -75,6 +75,24 @@ def test_identical_blobs_become_one_file(box: Any) -> None:
     assert box.store.deduplicate() == (1, 1, 2, 0, 0, 4)
     assert sorted(os.stat(path).st_nlink for path in box.files()) == [1, 4, 4, 4, 4]
     assert box.contents() == [b"other", b"same", b"same", b"same", b"same"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_was_linked_is_not_linked_anew(box: Any, dry_run: bool) -> None:
+    box.mail(*[b"same"] * 5)
+    one, two, three, four, five = box.files()
+    for kept, linked in ((two, one), (two, three), (five, four)):
+        linked.unlink()
+        os.link(kept, linked)
+    assert box.store.deduplicate(dry_run=dry_run) == (1, 2, 2, 0, 0, 4)  # only with its last link is a file gone
+
+
+def test_a_file_has_no_more_links_than_a_file_system_allows(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deduplication, "_MOST_LINKS", 2)
+    box.mail(*[b"same"] * 5)
+    assert box.store.deduplicate() == (1, 2, 0, 0, 0, 8)
+    assert sorted(os.stat(path).st_nlink for path in box.files()) == [1, 2, 2, 2, 2]
+    assert box.contents() == [b"same"] * 5
 
 
 def test_deduplication_counts_what_it_cannot_use(box: Any) -> None:

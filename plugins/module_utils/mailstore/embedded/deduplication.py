@@ -52,27 +52,40 @@ def _is_there(database: Database, row: tuple[bytes, int, int, str]) -> bool:
 
 def _deduplicate_group(digest: bytes, paths: list[str], dry_run: bool) -> Deduplication:
     duplicated = already = skipped = invalid = saved = 0
-    kept = ""
-    known: set[int] = set()
+    files = []
     for path in paths:
         try:
-            status = os.stat(path)
-            if status.st_ino in known:
-                already += 1
-                continue
+            files.append((os.stat(path), path))
+        except OSError:
+            skipped += 1
+    # The one with the most links is kept, so that what was linked once is not linked anew.
+    files.sort(key=lambda file: -file[0].st_nlink)
+    kept = ""
+    links_kept = 0
+    known: set[int] = set()
+    links_left: dict[int, int] = {}
+    for status, path in files:
+        inode = status.st_ino
+        if inode in known:
+            already += 1
+            continue
+        try:
             if hashlib.sha256(read_file(path)).digest() != digest:
                 invalid += 1
                 continue
-            if not kept or status.st_nlink >= _MOST_LINKS or os.stat(kept).st_nlink >= _MOST_LINKS:
-                kept = path
-                known.add(status.st_ino)
+            if not kept or links_kept >= _MOST_LINKS:
+                kept, links_kept = path, status.st_nlink
+                known.add(inode)
                 continue
             if not dry_run:
                 _link_over(kept, path)
-            duplicated += 1
-            saved += status.st_size if status.st_nlink == 1 else 0
         except OSError:
             skipped += 1
+            continue
+        duplicated += 1
+        links_kept += 1
+        links_left[inode] = links_left.get(inode, status.st_nlink) - 1
+        saved += status.st_size if not links_left[inode] else 0
     return Deduplication(0, duplicated, already, skipped, invalid, saved)
 
 
