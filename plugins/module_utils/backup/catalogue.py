@@ -20,7 +20,7 @@ from ..model.errors import Damaged, Refused
 from . import journals, packs
 from .commits import Commit, Head, PackInfo
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,10 +30,11 @@ CREATE TABLE blobs (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEG
     size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE scopes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, segment TEXT NOT NULL DEFAULT '',
     number INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, token TEXT NOT NULL DEFAULT '');
-CREATE TABLE segments (digest TEXT PRIMARY KEY, first_at INTEGER, last_at INTEGER) WITHOUT ROWID;
+CREATE TABLE segments (digest TEXT PRIMARY KEY, last INTEGER NOT NULL, transactions INTEGER NOT NULL, first_at INTEGER,
+    last_at INTEGER) WITHOUT ROWID;
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
     kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
-CREATE INDEX deletions ON transactions (scope, at) WHERE state IS NULL;
+CREATE INDEX deletions ON transactions (scope, at, seq, kind) WHERE state IS NULL;
 CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (file, reason));
 PRAGMA user_version = {VERSION};
@@ -126,9 +127,11 @@ class Catalogue:
 
     def row(self, query: str, values: Any = ()) -> tuple[Any, ...] | None:
         """Return the first row of a query, None for none. Errors as for rows."""
-        with self._telling():
+        try:  # and not _telling(), which takes as long as the query
             found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
-            return found
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        return found
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -147,14 +150,18 @@ class Catalogue:
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.") from error
-        except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:
-                raise  # a mistake of ours
-            raise Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.") from error
+        except sqlite3.Error as error:
+            raise self._told(error) from error
         except OSError as error:
             raise Refused(f"{self._place} cannot be used ({error.strerror}); check its owner and the disk.") from error
+
+    def _told(self, error: sqlite3.Error) -> Exception:
+        """Return an error in a sentence; a mistake of ours as it is."""
+        if isinstance(error, sqlite3.OperationalError):
+            return Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.")
+        if type(error) is sqlite3.DatabaseError:
+            return Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.")
+        return error
 
     # -- filling; inside changing() --------------------------------------------------------------------------------
 
@@ -206,8 +213,8 @@ class Catalogue:
         scope = self.scope_id(segment.scope)
         moments = [int(row[1]) for row in rows]
         added = self._database.execute(
-            "INSERT OR IGNORE INTO segments VALUES (?, ?, ?)",
-            (digest, min(moments, default=None), max(moments, default=None)),
+            "INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?)",
+            (digest, segment.last, len(rows), min(moments, default=None), max(moments, default=None)),
         )
         if added.rowcount:
             rows.sort(key=_by_item)
@@ -276,11 +283,6 @@ class Catalogue:
     def has_pack(self, name: str) -> bool:
         """Return whether a pack was taken in."""
         return self.row("SELECT 1 FROM packs WHERE name = ?", (name,)) is not None
-
-    def span(self) -> tuple[int, int] | None:
-        """Return the first and last recorded moment."""
-        row = self.row("SELECT min(first_at), max(last_at) FROM segments")
-        return None if row is None or row[0] is None else (row[0], row[1])
 
     def counts(self) -> Mapping[str, int]:
         """Return how much is stored."""

@@ -19,6 +19,7 @@ from ..model.errors import Damaged
 from ..model.state import State
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring_ascii
 
 _TEXT: Final = r'[^"\\]*(?:\\.[^"\\]*)*'  # what stands between the quotes of a JSON string
 _LINE = re.compile(
@@ -49,13 +50,13 @@ def line(seq: int, at: int, item_id: str, kind: str, state: State | None) -> byt
     """Return a transaction as a JSON line, without its end."""
     photograph = "null" if state is None else _encode(state.to_json())
     return b'{"seq":%d,"at":%d,"item":%b,"kind":%b,"state":%b}' % (
-        seq, at, _encode(item_id).encode("ascii"), _encode(kind).encode("ascii"), photograph.encode("ascii"),
+        seq, at, _quote(item_id).encode("ascii"), _quote(kind).encode("ascii"), photograph.encode("ascii"),
     )
 
 
 def key(item_id: str) -> str:
     """Return an item id as it stands between the quotes of a line: ASCII, whatever it is."""
-    return _encode(item_id)[1:-1]
+    return _quote(item_id)[1:-1]
 
 
 def item_id(item_key: str) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..model.errors import AlreadyExists
 from . import frames, packs
 from .commits import PackInfo
 from .files import Files, writing
+
+BUFFER: Final = 256 * 1024
+"""Bytes that are gathered for one write."""
 
 
 class SealedPack(NamedTuple):
@@ -36,25 +39,29 @@ class OpenPack:
         self._descriptor = -1
         self._hash = hashlib.sha256()
         self._entries: list[packs.IndexEntry] = []
+        self._buffer: list[bytes] = []
+        self._buffered = 0
         self.size = 0
-        """Bytes written so far; 0 for a pack without frames."""
+        """Bytes so far; 0 for a pack without frames."""
 
-    def add(self, frame: bytes) -> None:
-        """Write a frame at the end. :raises Refused: the disk does not take it."""
+    def add(self, kind: int, data: bytes, digest: bytes) -> int:
+        """Put in a frame of some bytes and return its length. :raises Refused: the disk does not take it."""
         if not self._entries:
             with writing(self._files.path(self._name)):
                 self._descriptor = self._files.create(self._name)
-            self._write(packs.MAGIC)
-        head = frames.header(frame)
-        self._entries.append(packs.IndexEntry(head.kind, head.digest, self.size, head.length, head.size))
-        self._write(frame)
+            self._append(packs.MAGIC)
+        frame = frames.encode(kind, data, digest)
+        self._entries.append(packs.IndexEntry(kind, digest, self.size, len(frame), len(data)))
+        self._append(frame)
+        return len(frame)
 
     def seal(self) -> SealedPack:
         """Finish the pack and give it its name, durably; the next frame begins another one.
 
         :raises Refused: the disk does not take it.
         """
-        self._write(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self.size))
+        self._append(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self.size))
+        self._write()
         with writing(self._files.path(self._name)):
             self._files.sync(self._descriptor)
         sealed = SealedPack(PackInfo(self._hash.hexdigest(), self._kind, self.size), self._entries)
@@ -83,9 +90,17 @@ class OpenPack:
                 self._files.remove(name)
                 self._files.publish(self._name, name)
 
-    def _write(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> None:
+        self._buffer.append(data)
+        self._buffered += len(data)
+        self.size += len(data)
+        if self._buffered >= BUFFER:
+            self._write()
+
+    def _write(self) -> None:
+        data = b"".join(self._buffer)
+        self._buffer = []
+        self._buffered = 0
         with writing(self._files.path(self._name)):
             self._files.append(self._descriptor, data)
         self._hash.update(data)
-        self.size += len(data)
-

@@ -138,7 +138,7 @@ class Repository:
 
     def span(self) -> tuple[int, int] | None:
         """Return the first and last recorded moment; None for an empty backup."""
-        return self.catalogue.span()
+        return self._states.span()
 
     def counts(self) -> Mapping[str, int]:
         """Return counts: present items and entries by kind, transactions, blobs, blob_bytes, packs, pack_bytes."""

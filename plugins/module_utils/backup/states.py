@@ -90,22 +90,28 @@ class States:
 
     def deletions(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
         """Yield the deletions recorded in an interval, both ends included, oldest first."""
+        # The index of deletions has all of these columns, so that the table is not looked into.
         query = (
-            f"SELECT {_COLUMNS} FROM transactions WHERE {_SCOPE} AND state IS NULL AND at BETWEEN :start AND :at "
-            "AND seq <= :last ORDER BY at, seq"
+            f"SELECT item, seq, at, kind, NULL FROM transactions WHERE {_SCOPE} AND state IS NULL "
+            "AND at BETWEEN :start AND :at AND seq <= :last ORDER BY at, seq"
         )
         for row in self._catalogue.rows(query, self._values(scope, end, start=start)):
             yield _transaction(scope, row)
 
+    def span(self) -> tuple[int, int] | None:
+        """Return the first and last recorded moment."""
+        row = self._catalogue.row("SELECT min(first_at), max(last_at) FROM segments WHERE last <= ?", (self.last,))
+        return None if row is None or row[0] is None else (row[0], row[1])
+
     def counts(self) -> dict[str, int]:
         """Return how many transactions there are, and how many present items and entries by kind."""
         values = {"last": self.last}
-        row = self._catalogue.row("SELECT count(*) FROM transactions WHERE seq <= :last", values) or (0,)
+        row = self._catalogue.row("SELECT coalesce(sum(transactions), 0) FROM segments WHERE last <= :last", values)
         kinds = self._catalogue.rows(
             "SELECT kind, count(*) FROM (SELECT kind, state IS NULL AS gone, max(seq) FROM transactions "
             "WHERE seq <= :last GROUP BY scope, item) WHERE NOT gone GROUP BY kind ORDER BY kind", values,
         )
-        return {**dict(kinds), "transactions": row[0]}
+        return {**dict(kinds), "transactions": row[0] if row else 0}
 
     def _values(self, scope: str, at: int | None, **more: Any) -> dict[str, Any]:
         return {"scope": scope, "last": self.last, "at": _FOREVER if at is None else at, **more}

@@ -103,13 +103,11 @@ class Writer:
         digest = raw.hex()
         if self.has_blob(digest):
             return digest
-        frame = frames.encode(frames.BLOB, data, raw)
         with self._whole():
-            if self._blobs.size and self._blobs.size + len(frame) > self.repository.pack_size:
+            if self._blobs.size and self._blobs.size + len(data) > self.repository.pack_size:
                 self._seal_blobs()
-            self._blobs.add(frame)
+            self._pending += self._blobs.add(frames.BLOB, data, raw)
         self._new_blobs.add(raw)
-        self._pending += len(frame)
         return digest
 
     def append(self, scope: str, item_id: str, kind: str, state: State | None, at: int | None = None) -> int:
@@ -210,10 +208,9 @@ class Writer:
     def _add_metadata(self, kind: int, content: bytes) -> str:
         """Put a frame into the pack of metadata and return the digest of its content."""
         digest = hashlib.sha256(content).digest()
-        frame = frames.encode(kind, content, digest)
-        if self._metadata.size and self._metadata.size + len(frame) > self.repository.pack_size:
+        self._metadata.add(kind, content, digest)
+        if self._metadata.size >= self.repository.pack_size:
             self._sealed.append(self._metadata.seal().info)
-        self._metadata.add(frame)
         return digest.hex()
 
     # -- being the only one, and whole -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, open_pack
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.writer import Writer
@@ -98,6 +98,12 @@ def items(repository: Repository, scope: str, at: int | None = None) -> dict[str
 
 def pack_path(path: Path, name: str) -> Path:
     return path / "packs" / name[:2] / name
+
+
+@pytest.fixture(autouse=True)
+def _no_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every frame be a write of its own, so that it can fail by itself."""
+    monkeypatch.setattr(open_pack, "BUFFER", 1)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 KINDS = st.sampled_from([frames.BLOB, frames.SEGMENT, frames.INDEX])
@@ -32,6 +32,7 @@ def test_a_frame_is_what_the_format_says() -> None:
     assert zstandard.ZstdDecompressor().decompress(frame[100:]) == data
 
 
+@settings(deadline=None)
 @given(KINDS, st.binary(max_size=300))
 def test_what_goes_in_comes_out(kind: int, data: bytes) -> None:
     frame = frames.encode(kind, data)
@@ -40,6 +41,7 @@ def test_what_goes_in_comes_out(kind: int, data: bytes) -> None:
     assert len(frame) <= 100 + len(data)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.data())
 def test_any_altered_byte_is_found(data: bytes, draw: st.DataObject) -> None:
     frame = bytearray(frames.encode(frames.BLOB, data))
@@ -49,6 +51,7 @@ def test_any_altered_byte_is_found(data: bytes, draw: st.DataObject) -> None:
         frames.decode(frame)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.data())
 def test_any_cut_is_found(data: bytes, draw: st.DataObject) -> None:
     frame = frames.encode(frames.BLOB, data)
@@ -77,6 +80,7 @@ def test_a_frame_that_would_unpack_to_more_than_it_says_is_refused() -> None:
         frames.decode(bomb)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=120), max_size=5), st.binary(max_size=30), st.binary(max_size=30))
 def test_frames_are_found_without_an_index(contents: list[bytes], before: bytes, between: bytes) -> None:
     data = before + b"".join(frames.encode(frames.BLOB, content) + between for content in contents) + b"RSTF cut"
@@ -94,6 +98,7 @@ def make_pack(contents: list[bytes]) -> bytes:
     return data + packs.tail(packs.encode_index(packs.ITSELF, entries), len(data))
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=120), max_size=5))
 def test_a_pack_is_read_by_its_footer(contents: list[bytes]) -> None:
     data = make_pack(contents)
@@ -104,6 +109,7 @@ def test_a_pack_is_read_by_its_footer(contents: list[bytes]) -> None:
     assert [frames.decode(data[e.offset: e.offset + e.length], e.digest) for e in entries] == contents
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=120), min_size=1, max_size=5), st.data())
 def test_a_damaged_header_costs_one_frame_of_a_pack(contents: list[bytes], draw: st.DataObject) -> None:
     data = make_pack(contents)

@@ -19,7 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
     State,
     state_from_json,
 )
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 TEXTS = st.one_of(st.text(max_size=12), st.text(alphabet='"\\{}[],:\n\r', max_size=12))
@@ -39,7 +39,7 @@ ENTRIES = st.builds(
 STATES: st.SearchStrategy[State | None] = st.one_of(st.none(), ITEMS, ENTRIES)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(-(10**13), 10**13), TEXTS, STATES), max_size=6))
 def test_what_is_written_is_read(changes: list[tuple[int, str, State | None]]) -> None:
     lines = [
