@@ -117,8 +117,10 @@ class _ExternalRestore:
             except RestanteError as error:
                 self._notify(ERROR, _subject("Operation Ended"), f"It failed: {error}\n\n{self.report.text()}")
                 raise
-        level = WARNING if self.report.unrestored else INFORMATION
-        self._notify(level, _subject("Operation Ended"), self.report.text())
+        stopped = self._progress.stopping()
+        level = WARNING if stopped or self.report.unrestored else INFORMATION
+        how = "It was stopped; run again, it goes on.\n\n" if stopped else ""
+        self._notify(level, _subject("Operation Ended"), how + self.report.text())
         return self.report
 
     def _phases(self, selection: Selection, import_map: ImportMap) -> None:
@@ -129,12 +131,13 @@ class _ExternalRestore:
             if selection.left_out:
                 self.report.warn(f"System accounts were left out: {', '.join(selection.left_out)}.")
             accounts = self._provision(selection, import_map, source, store)
-            total = source.counts()
+            total = {} if self._options.provisioning_only else source.counts()
         self._notify(INFORMATION, _subject("PHASE 1 Feedback"), self.report.text())
         if self._options.provisioning_only or self._progress.stopping():
             return
         task = Import(self._sides, self._options, self._patience, import_map.import_id, import_map.ids())
-        self._progress.phase(PHASES[1], sum(total.get(kind, 0) for kind in kinds.ITEM_KINDS), total["blob_bytes"])
+        expected = sum(total.get(kind, 0) for kind in kinds.ITEM_KINDS)
+        self._progress.phase(PHASES[1], expected, total.get("blob_bytes", 0))
         late, incomplete = self._items(task, accounts)
         if not self._progress.stopping():
             self._progress.phase(PHASES[2])

@@ -116,8 +116,10 @@ class Folders:
     def _settle(self, wanted: ItemState, present: ItemState) -> None:
         """Correct shares with whom was not at the destination when an earlier run restored them, and is now."""
         settled = present._replace(attrs=shares.grants(present, self._entry_ids).attrs)
-        if settled == present or not self._applier.change(wanted, settled):
+        if settled == present:
             self._applier.skip_one(kinds.FOLDER)
+        else:
+            self._applier.change(wanted, settled)
 
     def _make(self, wanted: Iterable[ItemState]) -> None:
         batch = [self._new(state) for state in wanted]

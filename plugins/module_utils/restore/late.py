@@ -19,7 +19,7 @@ from . import shares
 from .apply import MailboxApplier
 from .folders import Folders, substitute_origin
 from .idmap import OriginSet
-from .mailbox import read_contents
+from .mailbox import Content, read_contents
 from .mountpoints import Mountpoints, Target
 from .session import Account, Session
 
@@ -87,7 +87,7 @@ class LateItems:
         """Return the destination's id of a directory entry."""
         return self._session.references.entry(entry_id)
 
-    def contents(self, states: Sequence[ItemState]) -> list[Any]:
+    def contents(self, states: Sequence[ItemState]) -> list[Content]:
         """Return items with their contents."""
         return read_contents(self._session.blobs, states)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..backup.repository import Repository
-from ..mailstore.port import NewItem, Written
+from ..mailstore.port import NewItem
 from ..model import kinds
 from ..model.errors import RestanteError, Unavailable
 from ..model.state import ItemState
@@ -26,8 +26,9 @@ from .idmap import OriginSet
 from .plan import ItemStep
 
 MIB: Final = 1024 * 1024
+WINDOW_STEPS: Final = 16_384
 WINDOW_ITEMS: Final = 2048
-WINDOW_BYTES: Final = 24 * MIB
+WINDOW_BYTES: Final = 16 * MIB
 """How much is read ahead at once: enough that a reader of packs finds neighbours, little enough for memory."""
 BATCH_ITEMS: Final = 256
 BATCH_BYTES: Final = 8 * MIB
@@ -167,9 +168,11 @@ class MailboxRestore:
                 for step in window.left:
                     self._applier.leave(step.state, step.state.item_id, step.cause, step.reason)
                 for batch in _batches(window.writes):
-                    if self._progress.stopping():
-                        return
                     self._write(batch)
+                    if self._progress.stopping():
+                        break
+                if self._progress.stopping():
+                    return
 
     def _windows(self, steps: Iterable[ItemStep]) -> Iterator[_Window]:
         """Cut a plan into windows and read their contents; this runs in the background."""
@@ -177,7 +180,7 @@ class MailboxRestore:
         skipped: Counter[str] = Counter()
         left: list[ItemStep] = []
         size = 0
-        for step in steps:
+        for number, step in enumerate(steps, 1):
             if step.action == plan.SKIP:
                 skipped[step.state.kind] += 1
             elif step.action == plan.LEAVE:
@@ -185,29 +188,27 @@ class MailboxRestore:
             else:
                 writes.append(step.state)
                 size += step.state.size
-                if size >= WINDOW_BYTES or len(writes) >= WINDOW_ITEMS:
-                    yield _Window(read_contents(self._blobs, writes), skipped, left)
-                    writes, skipped, left, size = [], Counter(), [], 0
+            if size >= WINDOW_BYTES or len(writes) >= WINDOW_ITEMS or number % WINDOW_STEPS == 0:
+                yield _Window(read_contents(self._blobs, writes), skipped, left)
+                writes, skipped, left, size = [], Counter(), [], 0
         yield _Window(read_contents(self._blobs, writes), skipped, left)
 
     def _write(self, batch: Sequence[Content]) -> None:
         new = []
-        same = []
+        there = []
         for content in batch:
             if content.error is not None:
                 self._applier.unreadable(content.state, content.error)
             elif self._applier.is_there(content.state):
-                same.append((content.state, content.state.item_id))
+                there.append((content.state, content.state.item_id))
             else:
                 new.append(NewItem(content.state.item_id, self._placed(content.state), content.blob))
-        self._applier.adopt(same)
-        self._note_contacts(self._applier.write(new))
-
-    def _note_contacts(self, written: Iterable[Written]) -> None:
+        self._applier.adopt(there)
+        written = self._applier.write(new)
         if self._contacts:
-            for item in written:
-                if item.origin in self._contacts:
-                    self._contacts[item.origin] = item.item_id
+            ids = [(state.item_id, item_id) for state, item_id in there]
+            ids += [(item.origin, item.item_id) for item in written]
+            self._contacts.update((origin, item_id) for origin, item_id in ids if origin in self._contacts)
 
     def _placed(self, state: ItemState) -> ItemState:
         """Return an item with the folder and the tags that it has at the destination."""

@@ -26,7 +26,7 @@ from typing import Any, Final, NoReturn
 from ..model.errors import RestanteError
 from ..operations.progress import Progress
 
-Work = Callable[[int], "dict[str, Any]"]
+Work = Callable[[int], dict[str, Any]]
 """Does one task by its number; what it returns can be written as JSON."""
 
 Session = Callable[[Progress], AbstractContextManager[Work]]

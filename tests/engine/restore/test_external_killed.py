@@ -4,7 +4,7 @@
 
 """A restore that is killed at any moment and run again: everything is there once, and nothing twice.
 
-RESTANTE_KILLS sets how many restores are killed (20 by default).
+RESTANTE_KILLS sets how many restores are killed (12 by default).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from restore_kit import World, mail
 from test_folder_restore import assert_the_mountpoint_took_the_place_of_the_folder, filtered
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
-KILLS = int(os.environ.get("RESTANTE_KILLS", "20"))
+KILLS = int(os.environ.get("RESTANTE_KILLS", "12"))
 
 RESTORE = """
 import os, signal, sys, threading

@@ -338,8 +338,10 @@ def test_a_backup_of_the_same_server_needs_to_be_forced_and_adds_what_is_missing
     """R-104, R-122, R-138, R-321: what is on the server already is recognised, and not restored a second time."""
     shutil.copytree(world.path / "backup-a", world.path / "copy")
     with world.a() as store:
-        messages = [state for state in store.changes("a-anna").items if state.kind == kinds.MESSAGE]
-        store.delete_items("a-anna", [state.item_id for state in messages[:3]])
+        everything = list(store.changes("a-anna").items)
+        messages = [state for state in everything if state.kind == kinds.MESSAGE]
+        own_group = next(state for state in everything if state.name == "own")
+        store.delete_items("a-anna", [state.item_id for state in (*messages[:3], own_group)])
         store.update_item("a-anna", messages[4]._replace(folder="3", flags="f"))
     world.destination = "a"
     sides = world.sides(source=lambda: Repository.open(str(world.path / "copy")))
@@ -353,7 +355,11 @@ def test_a_backup_of_the_same_server_needs_to_be_forced_and_adds_what_is_missing
     for address, items in before["items"].items():
         new = {item: state for item, state in after["items"][address].items() if item not in items}
         assert {item: state for item, state in after["items"][address].items() if item in items} == items
-        assert [state["kind"] for state in new.values()] == ([kinds.MESSAGE] * 3 if address == ANNA else [])
+        expected = [kinds.CONTACT_GROUP] + [kinds.MESSAGE] * 3 if address == ANNA else []
+        assert sorted(state["kind"] for state in new.values()) == expected
+    contact = world.items(ANNA, kinds.CONTACT)[0].item_id
+    own = next(state for state in world.items(ANNA, kinds.CONTACT_GROUP) if state.name == "own")
+    assert own.attrs["members"][0]["value"] == contact
 
 
 def test_the_source_need_not_be_writable(world: World) -> None:
