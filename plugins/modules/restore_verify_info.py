@@ -25,10 +25,14 @@ options:
     type: str
     default: last
   accounts:
-    description: Compare these accounts only, by address.
+    description: Compare these accounts only, by address or id.
     type: list
     elements: str
     default: []
+  skip_system_accounts:
+    description: Leave out service mailboxes that were not named, as M(restante.carbonio.external_restore) does.
+    type: bool
+    default: true
   fail_on_difference:
     description: Fail the task when something is missing or different.
     type: bool
@@ -59,6 +63,7 @@ ARGUMENTS = {
     "source_path": {"type": "path", "required": True},
     "at": {"type": "str", "default": "last"},
     "accounts": {"type": "list", "elements": "str", "default": []},
+    "skip_system_accounts": {"type": "bool", "default": True},
     "fail_on_difference": {"type": "bool", "default": False},
 }
 

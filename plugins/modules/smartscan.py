@@ -57,6 +57,11 @@ report:
   returned: when not in check mode
   type: dict
   sample: {"new_items": 12, "checked_items": 15, "commits": 1}
+stats:
+  description: The report as text.
+  returned: when not in check mode
+  type: str
+  sample: "New accounts: 9\nAccounts updated: 0\n"
 changed_accounts:
   description: The accounts that have changed since the last scan.
   returned: in check mode

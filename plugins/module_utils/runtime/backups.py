@@ -37,7 +37,7 @@ def smart_scan(
 
     A remote store that does not answer does not stop the backup (R-284): what it lacks goes up the next time.
 
-    :return: the scan's report, with "changed", "upload", "warnings" and "operation_id".
+    :return: the scan's report, with "changed", "stats" (the report as text), "upload", "warnings" and "operation_id".
     :raises Damaged: more reads have failed than read_error_threshold allows.
     """
     parameters = {"deep": deep, "accounts": list(accounts), "read_error_threshold": read_error_threshold}
@@ -62,10 +62,10 @@ def smart_scan(
                 f"{read_error_threshold}. The first: {report.failures[0].reason}"
             )
     troubled = bool(report.failures or upload.warnings)
+    text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
     if report.changed or troubled:
-        text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
         node.notifications().notify(WARNING if troubled else INFORMATION, f"{OPERATION}: ended", text, notifications)
-    return {**result, "operation_id": running.id}
+    return {**result, "stats": text, "operation_id": running.id}
 
 
 class _Upload:
@@ -130,6 +130,7 @@ def preview(node: Node, accounts: Sequence[str] = ()) -> dict[str, Any]:
         behind = _not_uploaded(node, store, repository) if repository is not None else 0
     return {
         "changed": repository is None or bool(changed or entries or behind),
+        "new": repository is None,
         "changed_accounts": changed,
         "changed_entries": entries,
         "commits_to_upload": behind,
@@ -191,14 +192,19 @@ def answer(call: Call) -> dict[str, Any]:
     if call["state"] == "initialised" and is_initialised(node):
         return {"changed": False}
     if call.check_mode:
-        return preview(node, call["accounts"])
+        found = preview(node, call["accounts"])
+        lines = [*found["changed_entries"], *(f"mailbox {name}" for name in found["changed_accounts"])]
+        if found["new"]:
+            lines.insert(0, f"Backup Path {node.settings.backup_path}")
+        return {**found, "diff": {"prepared": "".join(f"{line}\n" for line in lines)}}
     report = smart_scan(
         node, deep=call["deep"], accounts=call["accounts"], read_error_threshold=call["read_error_threshold"],
         notifications=call["notifications"],
     )
+    changed, stats = report.pop("changed"), report.pop("stats")
     return {
-        "changed": report.pop("changed"), "operation_id": report.pop("operation_id"),
-        "warnings": report.pop("warnings"), "report": report,
+        "changed": changed, "operation_id": report.pop("operation_id"), "warnings": report.pop("warnings"),
+        "report": report, "stats": stats, "diff": {"prepared": stats if changed else ""},
     }
 
 

@@ -134,7 +134,7 @@ def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, A
     except NotFound:
         record = None
     if record is None:
-        return {"changed": False}
+        return {"changed": False, "diff": {"before": {}, "after": {}}}
     volume = node.settings.backup_volume
     if volume.type == "s3" and volume.bucket_configuration_id == record.id:
         raise Refused(

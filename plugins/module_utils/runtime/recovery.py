@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..archive.s3 import S3Archive
 from ..backup.repository import Repository
-from ..model import moment
+from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, Refused
+from ..model.state import Entry
 from ..restore.blobs import ArchiveBlobs, Blobs, LocalBlobs
 from ..restore.external import choose, external_restore
 from ..restore.idmap import import_id_of
 from ..restore.options import ExternalOptions
 from ..restore.preview import preview
+from ..restore.selection import is_system_account
 from ..restore.session import Sides
 from ..restore.verify import VerifyReport, verify
 from .call import Call
@@ -69,11 +71,14 @@ def restore(
     }
 
 
-def prove(node: Node, source_path: str, *, at: int | None = None, accounts: Sequence[str] = ()) -> VerifyReport:
+def prove(
+    node: Node, source_path: str, *, at: int | None = None, accounts: Sequence[str] = (), system_accounts: bool = True
+) -> VerifyReport:
     """Compare this node's mail server with a backup that was restored to it, item by item, every content hashed.
 
     :param at: UTC milliseconds; None for the backup's last state.
-    :param accounts: addresses; none for all that were restored.
+    :param accounts: addresses or ids; empty for all.
+    :param system_accounts: whether all includes service mailboxes.
     :raises NotFound: the backup was never restored to this node.
     """
     with contextlib.closing(Repository.open(source_path)) as source, contextlib.closing(node.store()) as store:
@@ -83,7 +88,9 @@ def prove(node: Node, source_path: str, *, at: int | None = None, accounts: Sequ
                 f"The backup in {source_path} was never restored to this node: {node.settings.backup_path} has no map "
                 "of it. Run the External Restore first."
             )
-        with operation(node, VERIFY, {"source_path": source_path}) as running:
+        if not accounts and not system_accounts:
+            accounts = [entry.name for entry in _accounts(source, at) if not is_system_account(entry)]
+        with operation(node, VERIFY, {"source_path": source_path, "accounts": list(accounts)}) as running:
             report = verify(source, store, import_id, at=at, accounts=accounts or None, progress=running)
             running.record.result = report.to_json()
     return report
@@ -110,7 +117,7 @@ def answer(call: Call) -> dict[str, Any]:
     )
     if call["fail_on_unrestored"] and result["unrestored_items"]:
         raise Refused(f"The restore has ended, but not everything could be restored.\n{result['stats']}")
-    return {**result, "diff": {"prepared": result["stats"]}}
+    return {**result, "diff": {"prepared": result["stats"] if result["changed"] else ""}}
 
 
 def proof(call: Call) -> dict[str, Any]:
@@ -119,13 +126,22 @@ def proof(call: Call) -> dict[str, Any]:
     at = moment.parse(call["at"], node.settings.time_zone)
     if at == moment.FIRST:
         raise InvalidInput("A restore cannot be compared with the first moment of a backup; give a date, or last.")
-    report = prove(node, call["source_path"], at=at if isinstance(at, int) else None, accounts=call["accounts"])
+    report = prove(
+        node, call["source_path"], at=at if isinstance(at, int) else None, accounts=call["accounts"],
+        system_accounts=not call["skip_system_accounts"],
+    )
     if call["fail_on_difference"] and not report.passed:
         found = "; ".join(
             f"{one.account} {one.kind} {one.item_id}: {one.field}" for one in report.differences[:10]
         )
         raise Refused(f"The restore is not complete. The first differences: {found}.")
     return {"verification": report.to_json()}
+
+
+def _accounts(source: Repository, at: int | None) -> Iterator[Entry]:
+    for last in source.entries(kinds.ACCOUNT, at):
+        if isinstance(last.state, Entry):
+            yield last.state
 
 
 def _source(path: str) -> Repository:

@@ -116,6 +116,7 @@ def retrieve_metadata(
     if threads < 1:
         raise InvalidInput(f"threads is {threads}; give how many requests may be in flight, 1 or more.")
     parameters = {"source": archive.describe(), "destination": destination, "threads": threads}
+    here = _newest(destination).get("newest_commit", 0)
     with operation(node, RETRIEVE, parameters) as running:
         report = retrieve(archive, destination, threads, running)
         damages = [damage._asdict() for damage in report.damages]
@@ -129,7 +130,7 @@ def retrieve_metadata(
         )
     return {
         "changed": report.changed, "newest_commit": report.newest, "recovery_point": moment.iso(report.at),
-        "report": result, "operation_id": running.id, "warnings": warnings,
+        "report": result, "operation_id": running.id, "warnings": warnings, "diff": _difference(destination, here),
     }
 
 
@@ -174,7 +175,17 @@ def preview(archive: Archive, destination: str) -> dict[str, Any]:
                 raise InvalidInput(
                     f"{destination} holds another backup than {archive.describe()}. Choose an empty directory."
                 )
-    return {"changed": newest > here}
+    return {"changed": newest > here, "diff": _difference(destination, here, newest)}
+
+
+def _difference(destination: str, before: int, after: int = 0) -> dict[str, str]:
+    """Return what a restore directory holds, before and after; it is looked at where after is not given."""
+    after = after or _newest(destination).get("newest_commit", 0)
+    return {"before": _contents(destination, before), "after": _contents(destination, after)}
+
+
+def _contents(destination: str, commit: int) -> str:
+    return f"{destination}: commit {commit}\n" if commit else ""
 
 
 def _newest(destination: str) -> dict[str, Any]:
@@ -205,6 +216,7 @@ def answer(call: Call) -> dict[str, Any]:
 
 def _answer_copy(call: Call) -> dict[str, Any]:
     source, destination = call["source"], call["destination"]
+    here = _newest(destination).get("newest_commit", 0)
     with contextlib.closing(Repository.open(source)) as origin:
         _check_copy(origin, destination)
     if call.check_mode:
@@ -214,4 +226,5 @@ def _answer_copy(call: Call) -> dict[str, Any]:
         running.record.result = report._asdict()
     return {
         "changed": report.changed, **_newest(destination), "report": report._asdict(), "operation_id": running.id,
+        "diff": _difference(destination, here),
     }
