@@ -9,7 +9,7 @@ SCALE ?= full
 DRILL_ENV := build/env-drill
 TEST_ENV := build/env-test
 LINT := ruff mypy changelog docs ansible-lint
-SUITES := unit engine playbooks drill-tests bench-tests
+SUITES := unit engine playbooks molecule drill-tests bench-tests
 
 .PHONY: help drill test lint sanity $(SUITES) bench env-drill env-test clean
 
@@ -17,7 +17,7 @@ help:
 	@echo "make drill [CORPUS=folder]    rehearse the S3 recovery on this machine (under 2 minutes)"
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
-	@echo "make unit | engine | playbooks | drill-tests | bench-tests    one suite of tests"
+	@echo "make unit | engine | playbooks | molecule | drill-tests | bench-tests    one suite of tests"
 	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"
 	@echo "make clean                    remove build/"
 	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"

@@ -38,6 +38,7 @@ SUITES = {
     "unit": ["tests/unit", "tests/conformance"],
     "engine": ["tests/engine"],
     "playbooks": ["tests/playbooks"],
+    "molecule": ["tests/molecule"],
     "drill": ["tests/drill"],
     "bench": ["tests/bench"],
 }
