@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ...model import kinds, moment
@@ -111,14 +111,16 @@ class EmbeddedStore(MailStore, Volumes):
             self._directory.create(entry)
             if entry.kind == kinds.ACCOUNT:
                 self._writer.create(entry.entry_id, at)
-            self._record(_scope(entry.kind, entry.entry_id), "create_entry", entry=entry.to_json(), at=at)
+            self._record(
+                _scope(entry.kind, entry.entry_id), "create_entry", lambda: {"entry": entry.to_json(), "at": at}
+            )
         return entry
 
     def update_entry(self, entry: Entry) -> bool:
         with self._database.transaction():
             changed = self._directory.update(entry)
             if changed:
-                self._record(_scope(entry.kind, entry.entry_id), "update_entry", entry=entry.to_json())
+                self._record(_scope(entry.kind, entry.entry_id), "update_entry", lambda: {"entry": entry.to_json()})
         return changed
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
@@ -126,7 +128,7 @@ class EmbeddedStore(MailStore, Volumes):
             self._directory.delete(kind, entry_id)
             if kind == kinds.ACCOUNT:
                 self._writer.delete(entry_id)
-            self._record(_scope(kind, entry_id), "delete_entry", kind=kind, entry_id=entry_id)
+            self._record(_scope(kind, entry_id), "delete_entry", lambda: {"kind": kind, "entry_id": entry_id})
         self._blobs.collect_garbage()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -169,10 +171,12 @@ class EmbeddedStore(MailStore, Volumes):
             with self._database.transaction():
                 written = self._writer.add(number, batch, contents, import_id)
                 if any(new.item_id and not new.existed for new in written):
-                    self._record(account_id, "write_items", account=account_id, import_id=import_id, items=[
-                        {"origin": new.origin, "state": new.state.to_json(), "blob": blob}
-                        for new, blob in zip(batch, blobs)
-                    ])
+                    self._record(account_id, "write_items", lambda: {
+                        "account": account_id, "import_id": import_id, "items": [
+                            {"origin": new.origin, "state": new.state.to_json(), "blob": blob}
+                            for new, blob in zip(batch, blobs)
+                        ],
+                    })
             self._blobs.discard(
                 content.place for new, content in zip(written, contents) if content and (new.existed or not new.item_id)
             )
@@ -185,7 +189,9 @@ class EmbeddedStore(MailStore, Volumes):
         number = mailbox_number(self._database, account_id)
         with self._database.transaction():
             self._writer.map_imported(number, import_id, pairs)
-            self._record(account_id, "map_imported", account=account_id, import_id=import_id, pairs=pairs)
+            self._record(account_id, "map_imported", lambda: {
+                "account": account_id, "import_id": import_id, "pairs": pairs,
+            })
 
     def update_item(self, account_id: str, state: ItemState, blob: bytes | None = None) -> None:
         number = mailbox_number(self._database, account_id)
@@ -193,10 +199,9 @@ class EmbeddedStore(MailStore, Volumes):
             content = None if blob is None else Content(_digest(blob), len(blob), places[0])
             with self._database.transaction():
                 if self._writer.update(number, state, content):
-                    self._record(
-                        account_id, "update_item",
-                        account=account_id, item=state.item_id, state=state.to_json(), blob=blob,
-                    )
+                    self._record(account_id, "update_item", lambda: {
+                        "account": account_id, "item": state.item_id, "state": state.to_json(), "blob": blob,
+                    })
         if blob is not None:
             self._blobs.collect_garbage()
 
@@ -204,7 +209,7 @@ class EmbeddedStore(MailStore, Volumes):
         number = mailbox_number(self._database, account_id)
         with self._database.transaction():
             if self._writer.remove(number, item_ids):
-                self._record(account_id, "delete_items", account=account_id, items=list(item_ids))
+                self._record(account_id, "delete_items", lambda: {"account": account_id, "items": list(item_ids)})
         self._blobs.collect_garbage()
 
     # -- volumes ---------------------------------------------------------------------------------------------------
@@ -241,11 +246,11 @@ class EmbeddedStore(MailStore, Volumes):
             self._database.execute("UPDATE meta SET value = ? WHERE key = 'redo_log'", ("on" if enabled else "off",))
         return changed
 
-    def _record(self, scope: str, operation: str, **fields: Any) -> None:
+    def _record(self, scope: str, operation: str, fields: Callable[[], dict[str, Any]]) -> None:
         """Number the transaction that is under way, and write it to the redo log where that is on."""
         number = self._feed.append(scope)
         if self.redo_log():
-            self._redo_log.append(Record(number, operation, fields))
+            self._redo_log.append(Record(number, operation, fields()))
 
 
 def _digest(blob: bytes) -> bytes:
