@@ -65,7 +65,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         "bucket", {"bucket_name": "missing", "create": False, "{s3}": ""}, "There is no bucket missing",
     ),
     "refused credentials": (
-        "bucket", {"bucket_name": "x", "{s3}": "", "url": "{refusing}"}, "credentials are not accepted",
+        "bucket", {"bucket_name": "x", "{s3}": "", "url": "{refusing}"}, "Check the keys",
     ),
     "a store that overwrites": (
         "bucket", {"bucket_name": "x", "{s3}": "", "url": "{overwriting}"}, "does not honour conditional writes",
