@@ -70,11 +70,11 @@ def _create_bucket_command(provider: str) -> Command:
     def run(node: Node, **given: Any) -> Any:
         return _create_bucket(provider, node, **given)
 
+    shown = ["https://s3.example.com" if parameter is _URL else "backup" for parameter in mandatory]
     return Command(
         "core", ("doCreateBucket", provider), f"keep the configuration of a bucket of {provider} under an id", run,
         (*_BUCKET, *mandatory), optional, by_position,
-        example=f"doCreateBucket {provider} carbonio-backup ACCESS_KEY {FROM_STDIN} "
-        + ("backup eu-west-1" if by_position else "https://s3.example.com backup"),
+        example=" ".join(["doCreateBucket", provider, "carbonio-backup", "ACCESS_KEY", FROM_STDIN, *shown]),
     )
 
 
