@@ -306,7 +306,7 @@ def test_an_update_to_a_taken_name_is_refused(server: Any) -> None:
 
 def test_deleted_items_are_gone_and_their_ids_are_not_given_again(server: Any) -> None:
     account = server.account()
-    gone, kept = (server.add(account, kinds.MESSAGE, blob=MAIL) for _ in range(2))
+    gone, kept = (server.add(account, kinds.MESSAGE, blob=MAIL) for _unused in range(2))
     server.store.delete_items(account, [gone, "unknown"])
     assert set(server.all(account)) == {kept}
     with pytest.raises(NotFound, match=gone):
@@ -342,7 +342,7 @@ def test_tokens_differ_exactly_for_the_mailboxes_that_changed(server: Any) -> No
 
 def test_changes_since_a_token_are_what_changed_since(server: Any) -> None:
     account = server.account()
-    old, gone, moved = (server.add(account, kinds.MESSAGE, blob=MAIL) for _ in range(3))
+    old, gone, moved = (server.add(account, kinds.MESSAGE, blob=MAIL) for _unused in range(3))
     token = server.store.changes(account).token
     assert not server.store.changes(account, token).full
     assert list(server.store.changes(account, token).items) == []
@@ -375,7 +375,7 @@ def test_a_token_of_a_mailbox_that_was_deleted_and_made_again_gives_all(server: 
 
 def test_changes_are_as_they_were_when_asked_for_whatever_is_written_meanwhile(server: Any) -> None:
     account = server.account()
-    items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _ in range(20)]
+    items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _unused in range(20)]
     listed = []
     changes = server.store.changes(account)
     for state in changes.items:
@@ -472,7 +472,7 @@ def test_imports_and_accounts_know_nothing_of_each_other(server: Any) -> None:
 
 def test_without_an_import_every_item_is_new(server: Any) -> None:
     account = server.account()
-    for _ in range(2):
+    for _unused in range(2):
         assert not any(written.existed for written in server.store.write_items(account, messages(server, account, 2)))
     assert len(server.all(account)) == 4
 
@@ -574,8 +574,8 @@ def test_a_big_mailbox_is_read_without_holding_it(server: Any) -> None:
     for start in range(0, 6000, 500):
         server.store.write_items(account, [NewItem(str(start + n), state, b"%d" % n) for n in range(500)], "import")
     tracemalloc.start()
-    assert sum(1 for _ in server.store.changes(account).items) >= 6000
-    assert sum(1 for _ in server.store.imported(account, "import")) == 6000
+    assert sum(1 for _unused in server.store.changes(account).items) >= 6000
+    assert sum(1 for _unused in server.store.imported(account, "import")) == 6000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500_000

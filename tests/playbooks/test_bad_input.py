@@ -165,7 +165,7 @@ def _preparation(root: Path, s3: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _task(case: str, s3: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
-    module, options, _ = CASES[case]
+    module, options, _unused = CASES[case]
     given: dict[str, Any] = {}
     for key, value in options.items():
         if key == "{s3}":

@@ -57,7 +57,7 @@ class FaultyProxy:
 
     def count(self, method: str) -> int:
         """Return how many requests of a method came."""
-        return sum(1 for this_method, _ in self.seen if this_method == method)
+        return sum(1 for this_method, _unused in self.seen if this_method == method)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ class BucketAdmin:
         except NotFound:
             return None
         values, unsupported = {}, {}
-        for setting, (read, _) in _SETTINGS.items():
+        for setting, (read, _unused) in _SETTINGS.items():
             try:
                 values[setting] = self._read(setting, read)
             except RestanteError as error:

@@ -42,7 +42,7 @@ def probe_conditional_writes(archive: Archive) -> None:
     :raises Refused: the store cannot be used, with the reason.
     """
     _probe(archive, [b"first"], [b"second"])
-    for _ in range(_ROUNDS):
+    for _unused in range(_ROUNDS):
         _probe(archive, [b"writer %d" % number for number in range(_WRITERS)])
 
 

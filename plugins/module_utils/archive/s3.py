@@ -171,5 +171,5 @@ class S3Archive(Archive):
             self._bucket_seen = True
 
 
-def _never_overwrite(params: dict[str, Any], **_: object) -> None:
+def _never_overwrite(params: dict[str, Any], **_unused: object) -> None:
     params["headers"]["If-None-Match"] = "*"

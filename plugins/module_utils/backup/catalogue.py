@@ -159,7 +159,7 @@ class Catalogue:
         """Return an error in a sentence; a mistake of ours as it is."""
         if isinstance(error, sqlite3.OperationalError):
             return Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.")
-        if type(error) is sqlite3.DatabaseError:
+        if error.__class__ is sqlite3.DatabaseError:  # itself, and none of its kinds
             return Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.")
         return error
 

@@ -32,19 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if arguments is None else arguments, sys.stdout, sys.stderr)
     except SyntaxFault as error:
-        print(error, file=sys.stderr)
+        _say(sys.stderr, error)
         if error.command is not None:
-            print("\n" + text.command_help(error.command), file=sys.stderr)
+            _say(sys.stderr, "\n" + text.command_help(error.command))
         elif error.module:
-            print("\n" + text.module_help(COMMANDS, error.module), file=sys.stderr)
+            _say(sys.stderr, "\n" + text.module_help(COMMANDS, error.module))
         else:
-            print(f"{text.PROGRAM} {HELP} shows what there is.", file=sys.stderr)
+            _say(sys.stderr, f"{text.PROGRAM} {HELP} shows what there is.")
     except RestanteError as error:
-        print(error, file=sys.stderr)
+        _say(sys.stderr, error)
     except OSError as error:
-        print(f"{error.filename or 'The system'}: {error.strerror or error}.", file=sys.stderr)
+        _say(sys.stderr, f"{error.filename or 'The system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        _say(sys.stderr, "Interrupted.")
     return EXIT_CODES[FAILED]
 
 
@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
     words = list(line.words)
     asked = [word for word in words[:1] + words[-1:] if word.lower() == HELP]
     if asked or not words:
-        print(_help([word for word in words if word.lower() != HELP]), file=output)
+        _say(output, _help([word for word in words if word.lower() != HELP]))
         return 0
     command, rest = find(COMMANDS, words)
     given = values(command, rest)
@@ -94,15 +94,15 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
     try:
         _wait(background, node, operation_id, errors if options.progress else None)
     except KeyboardInterrupt:
-        print(f"\nThe operation goes on; backup monitor {operation_id} shows it.", file=errors)
+        _say(errors, f"\nThe operation goes on; backup monitor {operation_id} shows it.")
         return 0
     except RestanteError as error:
-        print(error, file=errors)
+        _say(errors, error)
     state = node.operations.get(operation_id).state if operation_id else SUCCESSFUL
     if background.result is not None:
         _show({"operationId": operation_id, "state": state, **background.result}, options, output)
     elif state == INTERRUPTED:
-        print(f"The operation {operation_id} was interrupted: its process was killed. Run it again.", file=errors)
+        _say(errors, f"The operation {operation_id} was interrupted: its process was killed. Run it again.")
     return EXIT_CODES[state]
 
 
@@ -113,7 +113,7 @@ def _wait(background: Background, node: Node, operation_id: str, told: IO[str] |
         ended = background.ended(_POLL_SECONDS)
         if told is not None and operation_id:
             for line in narrator.lines(node.operations.get(operation_id)):
-                print(line, file=told, flush=True)
+                _say(told, line)
 
 
 def _show(result: Any, options: Options, output: IO[str]) -> None:
@@ -121,4 +121,9 @@ def _show(result: Any, options: Options, output: IO[str]) -> None:
         json.dump(result, output, indent=2, ensure_ascii=False, default=str)
         output.write("\n")
     else:
-        print(text.tree(result), file=output)
+        _say(output, text.tree(result))
+
+
+def _say(output: IO[str], said: object) -> None:
+    output.write(f"{said}\n")
+    output.flush()

@@ -193,7 +193,7 @@ class MailboxApplier:
         """Record that items of the backup are these items of the mailbox already; they count as skipped."""
         if pairs:
             self._record(pairs)
-            self.skip(Counter(state.kind for state, _ in pairs))
+            self.skip(Counter(state.kind for state, _unused in pairs))
 
     def change(self, state: ItemState, present: ItemState, blob: bytes | None = None) -> bool:
         """Make an item that is there already what it is to be, and record it as a copy.
@@ -302,4 +302,3 @@ class MailboxApplier:
             self.report.add_restored(kind, count)
         for kind, count in skipped.items():
             self.report.add_skipped(kind, count)
-

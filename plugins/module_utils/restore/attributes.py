@@ -87,7 +87,7 @@ def mapped(entry: Entry, ids: EntryIds, skip_aliases: bool = False) -> Mapped:
             continue
         translated = [(value, translate(value, ids)) for value in values]
         unresolved += [(name, value) for value, other in translated if other is None]
-        found = tuple(other for _, other in translated if other is not None)
+        found = tuple(other for _unused, other in translated if other is not None)
         if found or not values:
             attrs[name] = found
     return Mapped(

@@ -106,7 +106,7 @@ def import_id_of(backup_path: str, server_id: str) -> str | None:
     path = os.path.join(backup_path, map_name(server_id))
     try:
         with open(path, "rb") as file:
-            header, _, _ = _parse(path, file.read())
+            header = _parse(path, file.read())[0]
     except FileNotFoundError:
         return None
     return None if header is None else str(header["import"])
@@ -119,7 +119,7 @@ def read_map(path: str) -> list[Row]:
     """
     try:
         with open(path, "rb") as file:
-            header, rows, _ = _parse(path, file.read())
+            header, rows, _unused = _parse(path, file.read())
     except OSError as error:
         raise NotFound(f"The map {path} cannot be read ({error.strerror}); name a file map_<server id>.") from error
     if header is None:
@@ -141,7 +141,7 @@ class ItemLog:
     def origins(self) -> OriginSet:
         """Return the items that the log has of this import. To be read before anything is added."""
         found = OriginSet()
-        for origin, _ in self._pairs():
+        for origin, _unused in self._pairs():
             found.add(origin)
         return found
 

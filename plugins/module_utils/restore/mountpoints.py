@@ -11,6 +11,7 @@ next run goes on; when all has been moved, the helper is removed. Nothing is del
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -138,11 +139,12 @@ class Mountpoints:
 
     def _below(self, helper: ItemState) -> Iterator[ItemState]:
         """Yield the folders in a folder, parents first."""
-        inside = [helper.item_id]
-        for folder_id in inside:
+        waiting = deque([helper.item_id])
+        while waiting:
+            folder_id = waiting.popleft()
             for folder in list(self._folders.present.values()):
                 if folder.folder == folder_id and folder.kind == kinds.FOLDER:
-                    inside.append(folder.item_id)
+                    waiting.append(folder.item_id)
                     yield folder
 
     def _same_folder(self, owner: MailboxApplier, parent: str, folder: ItemState) -> str:

@@ -131,7 +131,7 @@ def levels(folders: Iterable[ItemState]) -> list[list[ItemState]]:
                 known[folder_id] = known[folder_id]._replace(folder="")
             depth += 1
             depths[folder_id] = depth
-    ordered: list[list[ItemState]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
+    ordered: list[list[ItemState]] = [[] for _unused in range(max(depths.values(), default=-1) + 1)]
     for folder_id, folder in known.items():
         ordered[depths[folder_id]].append(folder)
     return ordered

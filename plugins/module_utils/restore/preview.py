@@ -73,7 +73,7 @@ def _entries(
 ) -> Iterator[EntryStep]:
     for step in plan.provisioning(selection, options):
         present = store.find_entry(step.entry.kind, step.entry.name)
-        wanted, _ = mapped(step.entry, references.entry, options.skip_aliases)
+        wanted, _unused = mapped(step.entry, references.entry, options.skip_aliases)
         if present is None or (step.action == plan.ATTRIBUTES and not _has(present, wanted)):
             yield step
 
@@ -97,7 +97,7 @@ def _items(
         return Counter()
     there = OriginSet()
     if present is not None and import_id:
-        for origin, _ in store.imported(present.entry_id, import_id):
+        for origin, _unused in store.imported(present.entry_id, import_id):
             there.add(origin)
     left_out = () if options.restore_datasource else (kinds.DATA_SOURCE,)
     wanted = [kind for kind in kinds.ITEM_KINDS if kind not in left_out]

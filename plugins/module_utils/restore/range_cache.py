@@ -41,14 +41,14 @@ class RangeCache:
         found = []
         with os.scandir(path) as entries:
             for entry in entries:
-                pack, _, rest = entry.name.partition(".")
-                offset, _, length = rest.partition(".")
+                pack, _unused, rest = entry.name.partition(".")
+                offset, _unused, length = rest.partition(".")
                 with suppress(OSError):
                     if offset.isdigit() and length.isdigit() and entry.stat().st_size == int(length):
                         found.append((entry.stat().st_mtime, pack, _Range(int(offset), int(length))))
                     elif entry.name.endswith(".part"):
                         os.unlink(entry.path)
-        for _, pack, kept in sorted(found):
+        for _modified, pack, kept in sorted(found):
             self._note(pack, kept)
 
     def find(self, pack: str, offset: int, length: int) -> bytes | None:
@@ -87,7 +87,7 @@ class RangeCache:
             self._size += kept.length
             insort(self._ranges.setdefault(pack, []), kept)
         while self._size > self._limit and len(self._files) > 1:
-            (oldest_pack, oldest), _ = self._files.popitem(last=False)
+            (oldest_pack, oldest), _unused = self._files.popitem(last=False)
             self._size -= oldest.length
             self._ranges[oldest_pack].remove(oldest)
             with suppress(OSError):

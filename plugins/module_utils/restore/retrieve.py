@@ -169,7 +169,7 @@ class _Retrieval:
             )
         found = self._read_commits(range(max(newest, 1), newest + 1), here)
         first = newest
-        while first > 1 and not any(commit.full for commit, _ in found.values()):
+        while first > 1 and not any(commit.full for commit, _unused in found.values()):
             # Once, usually: the newest commit tells where the full one is. Where that is damaged, back to another.
             start = found[first][0].checkpoint if first in found else first - 1
             found.update(self._read_commits(range(start, first), here))
@@ -230,7 +230,7 @@ class _Retrieval:
     def _fetch_packs(self, chain: Iterable[tuple[Commit, bytes]]) -> tuple[int, int]:
         """Fetch the metadata packs that are not at the destination; return how many, and their bytes."""
         wanted: dict[str, PackInfo] = {}
-        for commit, _ in chain:
+        for commit, _unused in chain:
             wanted.update((pack.name, pack) for pack in commit.packs if pack.kind == packs.METADATA)
             for name in commit.removed:
                 wanted.pop(name, None)
@@ -252,7 +252,7 @@ class _Retrieval:
     def _assemble(self, wanted: Sequence[PackInfo]) -> dict[str, RestanteError]:
         """Fetch packs; return the errors of those that could not be had."""
         under_way = {packs.file_name(pack.name): (pack, Assembly(self._files, pack)) for pack in wanted}
-        pieces = (piece for _, assembly in under_way.values() for piece in assembly.pieces())
+        pieces = (piece for _unused, assembly in under_way.values() for piece in assembly.pieces())
         failed = {}
 
         def use(piece: Piece, data: bytes) -> None:
@@ -269,7 +269,7 @@ class _Retrieval:
                     if self._progress.stopping():
                         break
         finally:
-            for _, assembly in under_way.values():
+            for _unused, assembly in under_way.values():
                 assembly.close()
         return failed
 

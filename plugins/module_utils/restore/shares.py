@@ -88,7 +88,7 @@ def contact_of(member: Mapping[str, Any], account_id: str) -> tuple[str, str] | 
     """Return (account id, item id) of a group's member that is a contact; None for one that is an address."""
     if member.get("type") != "contact":
         return None
-    owner, _, item_id = str(member.get("value", "")).rpartition(":")
+    owner, _unused, item_id = str(member.get("value", "")).rpartition(":")
     return owner or account_id, item_id
 
 
@@ -104,7 +104,8 @@ def refers_to(state: ItemState, account_id: str) -> Iterator[tuple[str, str]]:
 
 def has_foreign_members(state: ItemState, account_id: str) -> bool:
     """Tell whether a contact group holds contacts of other mailboxes (R-134), which have to be there before it."""
-    return state.kind == kinds.CONTACT_GROUP and any(owner != account_id for owner, _ in refers_to(state, account_id))
+    owners = (owner for owner, _unused in refers_to(state, account_id))
+    return state.kind == kinds.CONTACT_GROUP and any(owner != account_id for owner in owners)
 
 
 def members(state: ItemState, account_id: str, entry_ids: EntryIds, item_ids: ItemIds) -> Resolved:

@@ -74,12 +74,12 @@ class Side(abc.ABC):
 
     def path(self, account_id: str, folder_id: str) -> Path:
         """Return where a folder is; its id, marked as such, where it is not there."""
-        paths, _ = self._account(account_id)
+        paths, _unused = self._account(account_id)
         return paths.get(folder_id, (f"(no folder {folder_id})",) if folder_id else ())
 
     def tag(self, account_id: str, tag_id: str) -> str:
         """Return the name of a tag; its id, marked as such, where it is not there."""
-        _, tags = self._account(account_id)
+        _unused, tags = self._account(account_id)
         if tag_id not in tags:
             tag = self.item(account_id, tag_id)
             tags[tag_id] = f"(no tag {tag_id})" if tag is None else tag.name
@@ -186,7 +186,7 @@ class StoreSide(Side):
 
     def folder_at(self, account_id: str, path: Path) -> str | None:
         """Return the id of the folder at a path, None where there is none."""
-        paths, _ = self._account(account_id)
+        paths, _unused = self._account(account_id)
         return next((folder_id for folder_id, other in paths.items() if other == path), None)
 
     def _folders(self, account_id: str) -> Mapping[str, ItemState]:
@@ -245,7 +245,7 @@ def _members(side: Side, account_id: str, attrs: _Attrs) -> Any:
         if member.get("type") != "contact":
             members.append(dict(member))
             continue
-        owner, _, item_id = member.get("value", "").rpartition(":")
+        owner, _unused, item_id = member.get("value", "").rpartition(":")
         contact = side.item(owner or account_id, item_id)
         if contact is not None:
             members.append((side.name(owner or account_id), contact.digest))

@@ -78,12 +78,12 @@ class _Pool:
 
     def run(self, count: int) -> Iterator[tuple[int, dict[str, Any] | None]]:
         try:
-            for _ in range(count):
+            for _unused in range(count):
                 self._start()
             while self._workers.get_map():
                 if self._progress.stopping():
                     self._stop[0] = 1
-                for key, _ in self._workers.select(_POLL_SECONDS):
+                for key, _unused in self._workers.select(_POLL_SECONDS):
                     yield from self._hear(key.data)
         finally:
             for key in list(self._workers.get_map().values()):

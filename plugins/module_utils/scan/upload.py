@@ -104,7 +104,7 @@ class Uploader:
         self,
         stop: threading.Event,
         every: float = EVERY,
-        report: Callable[[UploadReport | Unavailable], None] = lambda _: None,
+        report: Callable[[UploadReport | Unavailable], None] = lambda _unused: None,
     ) -> None:
         """Go on sending until told to stop, and send what there is then.
 

@@ -31,8 +31,8 @@ class Backup:
     def grow(self, commits: int = 1, messages: int = 4) -> None:
         """Record messages in some commits."""
         with self.repository.writer() as writer:
-            for _ in range(commits):
-                for _ in range(messages):
+            for _unused in range(commits):
+                for _unused in range(messages):
                     content = os.urandom(700) + b" and so on" * 50
                     digest = writer.put_blob(content)
                     self.contents[digest] = content

@@ -127,7 +127,7 @@ def test_a_listing_of_many_pages_is_complete(archive: Archive) -> None:
     assert next(archive.list("commits/", after=names[9])).name == names[10]
 
 
-def _small_pages(params: dict[str, Any], **_: object) -> None:
+def _small_pages(params: dict[str, Any], **_unused: object) -> None:
     params["MaxKeys"] = 4
 
 

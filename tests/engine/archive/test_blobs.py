@@ -44,7 +44,7 @@ def restored(local: Archive, tmp_path: Path) -> Repository:
 def sound(blobs: ArchiveBlobs, wanted: list[str]) -> dict[str, bytes]:
     """Return the blobs that can be read, each yielded once."""
     results = list(blobs.read(wanted))
-    assert len(results) == len({digest for digest, _ in results}) == len(set(wanted))
+    assert len(results) == len({digest for digest, _unused in results}) == len(set(wanted))
     return {digest: blob for digest, blob in results if isinstance(blob, bytes)}
 
 

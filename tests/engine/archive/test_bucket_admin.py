@@ -107,7 +107,7 @@ def test_what_the_server_takes_and_does_not_keep_is_reported(settings: S3Setting
     assert "did not keep it" in failed["versioning"]
 
 
-def _suspend(params: dict[str, bytes], **_: object) -> None:
+def _suspend(params: dict[str, bytes], **_unused: object) -> None:
     params["body"] = params["body"].replace(b"Enabled", b"Suspended")
 
 

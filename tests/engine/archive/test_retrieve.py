@@ -289,7 +289,7 @@ def test_an_archive_that_goes_away_is_told_and_nothing_is_promised(local: Archiv
 
 
 def test_a_full_disk_is_told_as_such(local: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
+    def full(*_unused: object) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(assembly.os, "pwrite", full)

@@ -57,7 +57,7 @@ def proxy(moto_bucket: S3Settings) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def settings(moto_bucket: S3Settings, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> S3Settings:
     """Settings that go through the proxy, with no waiting between attempts."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _unused: None)
     return dataclasses.replace(
         moto_bucket, endpoint=proxy.url, secret_key=SECRET, prefix="p", connect_timeout=1, read_timeout=0.5
     )
@@ -71,7 +71,7 @@ def shaky(settings: S3Settings) -> S3Archive:
 def without(header: str) -> Callable[..., None]:
     """Return what takes a header out of a request before it is sent."""
 
-    def change(params: dict[str, Any], **_: object) -> None:
+    def change(params: dict[str, Any], **_unused: object) -> None:
         params["headers"].pop(header, None)
 
     return change
@@ -302,7 +302,7 @@ def test_upload_and_retrieval_get_through_a_line_that_fails_all_the_time(
 
     proxy.decide = decide
     backup.grow(commits=6)
-    for _ in range(20):
+    for _unused in range(20):
         try:
             Uploader(backup.repository, shaky, threads=2).sync()
             break
@@ -311,7 +311,7 @@ def test_upload_and_retrieval_get_through_a_line_that_fails_all_the_time(
     proxy.decide = lambda method, path: ""
     assert {file.name for file in shaky.list("")} == set(backup.files())
     proxy.decide = decide
-    for _ in range(20):
+    for _unused in range(20):
         try:
             report = retrieve(shaky, str(tmp_path / "restore"), threads=2)
             break

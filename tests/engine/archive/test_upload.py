@@ -234,7 +234,7 @@ def test_a_commit_never_comes_before_its_packs_while_the_backup_is_written_on(
     checking = threading.Thread(target=check)
     for thread in (following, checking):
         thread.start()
-    for _ in range(15):
+    for _unused in range(15):
         backup.grow()
     stop.set()
     for thread in (following, checking):

@@ -116,7 +116,7 @@ def test_several_processes_take_in_commits_at_once(tmp_path: Path) -> None:
     repository.close()
     without_catalogue(path)
     command = [sys.executable, "-c", READ, str(path), str(COLLECTIONS)]
-    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _unused in range(4)]
     with opened(path).writer() as writer:  # meanwhile
         for _commit in range(20):
             message(writer, ANNA, 10)

@@ -116,7 +116,7 @@ def test_packs_end_near_their_size_and_a_large_content_has_one_alone(backup: Pat
     large = os.urandom(3 * PACK)
     repository = opened(backup)
     with repository.writer() as writer:
-        first = [writer.put_blob(os.urandom(500)) for _ in range(20)]
+        first = [writer.put_blob(os.urandom(500)) for _unused in range(20)]
         alone = writer.put_blob(large)
         last = writer.put_blob(b"small")
         commit = writer.commit()

@@ -175,7 +175,7 @@ def test_ctrl_c_leaves_the_operation_to_itself(machine: Machine, held_up: Callab
     assert process.stderr is not None
     assert "waits for the operations before it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=PATIENCE)
+    _unused, messages = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "The operation goes on" in messages
     held_up()
     await_state(machine, machine.node.operations.list()[-1].id, "successful")
@@ -194,7 +194,7 @@ def test_a_queued_operation_that_is_removed_exits_with_3(
     listed = json.loads(machine.ok("--json", "backup", "getAllOperations"))
     assert [one["state"] for one in listed] == ["running", "queued"]
     machine.ok("backup", *stop, *([operation_id] if stop == ["doStopOperation"] else []))
-    _, messages = process.communicate(timeout=PATIENCE)
+    _unused, messages = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3
     assert "removed from the queue" in messages
 
@@ -216,7 +216,7 @@ def test_an_operation_that_is_killed_exits_with_4(machine: Machine, held_up: Cal
     process.stderr.readline()
     operation_id = machine.node.operations.list()[-1].id
     os.kill(worker_of(Path(machine.node.settings.state_path), operation_id), signal.SIGKILL)
-    _, messages = process.communicate(timeout=PATIENCE)
+    _unused, messages = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4 and "was interrupted" in messages
     assert machine.node.operations.get(operation_id).state == INTERRUPTED
 
@@ -259,7 +259,7 @@ def test_an_operation_that_fails_exits_with_1_and_its_reason(machine: Machine) -
 
 def test_settings_that_are_missing_are_told(machine: Machine) -> None:
     os.unlink(machine.config_file)
-    status, _, messages = machine.run("backup", "getBackupInfo")
+    status, _unused, messages = machine.run("backup", "getBackupInfo")
     assert status == 1 and "does not exist" in messages
 
 

@@ -327,7 +327,7 @@ def test_people_are_told_in_the_documented_order(world: World, caplog: pytest.Lo
     assert heard == [
         "Operation Started", PHASES[0], "PHASE 1 Feedback", PHASES[1], PHASES[2], "Operation Ended",
     ]
-    assert {type_ for type_, _ in told} == {"Information"}
+    assert {type_ for type_, _unused in told} == {"Information"}
     assert "3 accounts" in told[0][1]
     assert told[2][1] == report.text()
     assert told[2][1].startswith("- stats -\nRestored Items: ")
@@ -369,7 +369,7 @@ def test_tasks_are_handed_out_in_order_and_each_is_done_once() -> None:
 
     for count in (1, 2, 7):
         results = list(workers.run(session, 20, count, Silent()))
-        assert sorted(task for task, _ in results) == list(range(20))
+        assert sorted(task for task, _unused in results) == list(range(20))
         assert all(result == {**result, "task": task} for task, result in results if result is not None)
-        processes = {result["pid"] for _, result in results if result is not None}
+        processes = {result["pid"] for _unused, result in results if result is not None}
         assert (os.getpid() in processes) is (count == 1)

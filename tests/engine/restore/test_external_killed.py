@@ -103,7 +103,7 @@ def test_a_restore_killed_again_and_again_ends_as_if_it_never_was(world: World) 
     while deaths < KILLS:
         world.new_destination(f"kill{rounds}")
         rounds += 1
-        for _ in range(chance.randrange(1, 6)):
+        for _unused in range(chance.randrange(1, 6)):
             # A later run has less to do: what is beyond its end is a restore that was not killed.
             deaths += killed(restore(world, chance.choice((1, 1, 3)), chance.randrange(1, lines)))
         assert not killed(restore(world))

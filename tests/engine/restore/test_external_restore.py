@@ -56,7 +56,7 @@ def test_ids_at_the_destination_are_its_own(world: World) -> None:
         store.create_entry(Entry("x-l", kinds.DISTRIBUTION_LIST, "all@example.com"))
         for local in ("anna", "bruno"):
             store.create_entry(Entry(f"x-{local}", kinds.ACCOUNT, f"{local}@example.com"))
-            for _ in range(20):
+            for _unused in range(20):
                 mail(store, f"x-{local}", INBOX, 3)
     report = world.restore(skip_system_accounts=False)
     assert not report.unrestored

@@ -241,7 +241,7 @@ def test_the_default_calendar_is_the_restored_one(world: World) -> None:
     with world.a() as store:
         calendar = add(store, "a-anna", kinds.FOLDER, "1", "Team calendar", attrs={"view": "appointment"})
         store.update_entry(Entry("a-anna", kinds.ACCOUNT, ANNA, {"zimbraPrefDefaultCalendarId": (calendar,)}))
-    for _ in range(2):
+    for _unused in range(2):
         world.restore()
         with world.b() as store:
             attrs = store.find_entry(kinds.ACCOUNT, ANNA).attrs

@@ -126,7 +126,7 @@ class Recovery:
     def member(self, account: str, member: dict[str, str]) -> dict[str, str]:
         if member["type"] != "contact":
             return member
-        owner, _, item = member["value"].rpartition(":")
+        owner, _unused, item = member["value"].rpartition(":")
         new = self.items[owner or account, item]
         return {**member, "value": f"{self.entries[owner]}:{new}" if owner else new}
 

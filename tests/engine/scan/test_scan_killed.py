@@ -61,7 +61,7 @@ def test_a_scan_killed_again_and_again_ends_as_if_it_never_was(node: Any, seed: 
     for account in accounts:
         node.mail(account, *(f"{account} {number % 25} ".encode() * 200 for number in range(30)))
     deaths = 0
-    for _ in range(12):
+    for _unused in range(12):
         died = scan_and_die(node, chance.randrange(1, 12_000))
         assert died.returncode in (0, -signal.SIGKILL), died.stderr
         deaths += died.returncode != 0

@@ -102,7 +102,7 @@ def make_pack(contents: list[bytes]) -> bytes:
 @given(st.lists(st.binary(max_size=120), max_size=5))
 def test_a_pack_is_read_by_its_footer(contents: list[bytes]) -> None:
     data = make_pack(contents)
-    offset, length = packs.footer(data[-packs.FOOTER_SIZE:])
+    offset, length = packs.footer(data[len(data) - packs.FOOTER_SIZE:])
     assert offset + length + packs.FOOTER_SIZE == len(data)
     described, entries = packs.decode_index(frames.decode(data[offset: offset + length]))
     assert described == packs.ITSELF

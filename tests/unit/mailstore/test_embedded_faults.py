@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedd
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     AlreadyExists,
+    Busy,
     Damaged,
     InvalidInput,
     NotFound,
@@ -74,7 +76,7 @@ def test_a_full_disk_under_the_database_is_said_and_leaves_nothing_half(box: Any
 
 
 def test_a_sync_that_fails_is_no_success(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_directory: int) -> None:
+    def fail(_directory: int, _names: list[str]) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
@@ -128,6 +130,43 @@ def test_a_lost_volume_is_damage_and_a_sentence(box: Any) -> None:
         box.store.read_blob(box.account, item)
 
 
+def test_a_volume_whose_disk_is_gone_is_not_made_anew(box: Any) -> None:
+    os.rename(box.path / "volumes" / "message1", box.path / "away")
+    with pytest.raises(Refused, match="message1.*No such file"):
+        box.mail(b"x")
+    os.rename(box.path / "away", box.path / "volumes" / "message1")
+    box.mail(b"x")
+    assert box.contents() == [b"x"]
+
+
+def test_a_volume_that_is_deleted_while_it_is_written_to_takes_nothing_with_it(
+    box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = EmbeddedStore.open(str(box.path))
+    real = box.store._writer.add
+
+    def add(*arguments: Any) -> Any:
+        if len(other.volumes()) == 1 and other.volumes()[0].name == "message1":
+            box.store._database.execute("ROLLBACK")
+            other.create_volume(Volume("", "second", PRIMARY, "volumes/second", current=True))
+            other.delete_volume("1")
+            box.store._database.execute("BEGIN IMMEDIATE")
+        return real(*arguments)
+
+    monkeypatch.setattr(box.store._writer, "add", add)
+    with pytest.raises(Busy, match="again"):
+        box.mail(b"x")
+    box.mail(b"x")
+    assert box.contents() == [b"x"]
+    other.close()
+
+
+def test_a_store_that_was_removed_can_be_closed(box: Any) -> None:
+    box.mail(b"x")
+    shutil.rmtree(box.path)
+    box.store.close()
+
+
 def test_a_damaged_database_is_said(box: Any) -> None:
     box.mail(*(b"%d" % number for number in range(300)))
     box.store.close()
@@ -136,6 +175,21 @@ def test_a_damaged_database_is_said(box: Any) -> None:
         (box.path / name).unlink(missing_ok=True)
     with pytest.raises(Damaged, match="damaged"):
         EmbeddedStore.open(str(box.path))
+
+
+def test_a_database_that_is_damaged_within_is_said(box: Any) -> None:
+    box.store.write_items(box.account, box.batch(0, 1000), "import")
+    box.store.close()
+    size = os.path.getsize(box.path / "store.sqlite")
+    with open(box.path / "store.sqlite", "r+b") as file:
+        file.seek(size // 4096 // 4 * 4096)
+        file.write(os.urandom(size // 2))
+    store = EmbeddedStore.open(str(box.path))
+    with pytest.raises(Damaged, match="put back a copy"):
+        for _unused in range(len(list(store.changes(box.account).items))):
+            pass
+        list(store.imported(box.account, "import"))
+    store.close()
 
 
 def test_a_newer_store_is_left_alone(box: Any) -> None:

@@ -176,7 +176,7 @@ def test_a_log_that_cannot_be_written_stops_the_write(box: Any, monkeypatch: pyt
 def test_the_log_of_another_store_is_refused(box: Any, make_box: Any) -> None:
     other = make_box("other")
     other.store.create_entry(Entry("z", kinds.ACCOUNT, "zoe@example.com"))
-    for _ in range(2):
+    for _unused in range(2):
         other.store.write_items("z", other.batch(0, 1))
     box.mail(b"x")
     with pytest.raises(Damaged, match="is this the log"):

@@ -135,7 +135,7 @@ def test_a_notification_is_stored_and_sent(tmp_path: Path, server: MailServer) -
     assert (note.sent_to, note.error) == (("admin@example.com", "me@example.com"), "")
     assert there.get(note.id) == note
     assert there.list() == [note]
-    recipients, data, _ = server.mails[0]
+    recipients, data, _unused = server.mails[0]
     assert recipients == ["admin@example.com", "me@example.com"]
     mail = message_from_bytes(data, policy=policy.default)
     assert (mail["Subject"], mail["From"]) == ("Operation Ended", "restante@example.com")
@@ -180,7 +180,7 @@ def test_an_odd_address_or_subject_raises_nothing(tmp_path: Path, server: MailSe
     there = notes.Notifications(str(tmp_path), settings(server))
     note = there.notify(notes.ERROR, "two\r\nlines: x", "t", [address])
     assert there.get(note.id) == note
-    for _, data, _ in server.mails:
+    for _unused, data, _unused in server.mails:
         mail = message_from_bytes(data, policy=policy.default)
         assert mail["Subject"] == "two lines: x"
         assert mail["Bcc"] is None
@@ -193,7 +193,7 @@ def test_starttls_and_authentication(tmp_path: Path, server: MailServer, authori
     )
     note = notes.Notifications(str(tmp_path), mail).notify(notes.ERROR, "s", "t")
     assert note.error == ""
-    assert [encrypted for _, _, encrypted in server.mails] == [True]
+    assert [encrypted for _unused, _unused, encrypted in server.mails] == [True]
 
 
 def test_a_wrong_password_is_reported_without_being_told(tmp_path: Path, server: MailServer) -> None:

@@ -49,7 +49,7 @@ def another_process(state: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def until(condition: Callable[[], object]) -> None:
     """Wait for a condition that another thread or process brings about."""
     waiting = threading.Event()
-    for _ in range(3000):
+    for _unused in range(3000):
         if condition():
             return
         waiting.wait(0.01)
@@ -175,7 +175,7 @@ def test_one_waits_for_an_operation_of_another_process(tmp_path: Path) -> None:
             began.set()
 
     thread = threading.Thread(target=follow)
-    with another_process(tmp_path) as (_, process):
+    with another_process(tmp_path) as (_unused, process):
         thread.start()
         until(lambda: len(operations.list()) == 2)
         assert not began.is_set()
@@ -211,7 +211,7 @@ def test_only_so_many_finished_operations_are_remembered(tmp_path: Path, monkeyp
     monkeypatch.setattr(records, "KEPT", 3)
     operations = ops.Operations(str(tmp_path))
     ids = []
-    for _ in range(6):
+    for _unused in range(6):
         with operations.start("SmartScan") as operation:
             ids.append(operation.id)
     # The newest was still running when the oldest were forgotten.

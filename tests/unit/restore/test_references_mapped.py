@@ -159,6 +159,6 @@ def test_no_script_is_parsed_into_failure(script: bytes) -> None:
 @given(st.text(max_size=20))
 def test_any_name_survives_quoting(name: str) -> None:
     found: list[Any] = []
-    changed = sieve.retarget(b'fileinto "x";', lambda _: name)
-    sieve.retarget(changed, lambda folder: found.append(folder))
+    changed = sieve.retarget(b'fileinto "x";', lambda _unused: name)
+    sieve.retarget(changed, found.append)
     assert found == [name]

@@ -143,6 +143,7 @@ def read_file(path: str) -> bytes:
 
 
 def _write(volume: Volume, batch: Batch, contents: Sequence[bytes]) -> None:
+    os.stat(volume.path)  # a volume whose disk is not mounted is not made anew
     path = os.path.join(volume.path, batch.directory)
     make_directories(path)
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -52,10 +52,20 @@ class Database(sqlite3.Connection):
             raise
 
     def snapshot(self) -> Database:
-        """Return the store as it is now, on a connection of its own that the caller closes."""
+        """Return the store as it is now, on a connection of its own, to be used with reading()."""
         other = _connect(self.path)
         other.execute("BEGIN")
         return other
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Read from a snapshot, and close it when the block is left."""
+        try:
+            yield self
+        except sqlite3.DatabaseError as error:  # of a row that was fetched after execute()
+            raise _sentence(self.path, error) from error
+        finally:
+            self.close()
 
 
 def create(path: str) -> Database:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from contextlib import closing
 from itertools import groupby
 
 from ..volumes import Deduplication, Volume
@@ -24,7 +23,7 @@ def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) ->
     """Find identical blobs, volume by volume, and keep one file of each."""
     total = Deduplication(0, 0, 0, 0, 0, 0)
     for volume in volumes:
-        with closing(database.snapshot()) as snapshot:
+        with database.snapshot().reading() as snapshot:
             mailboxes = snapshot.execute(
                 "SELECT count(DISTINCT mailbox) FROM items WHERE volume = ?", (volume.volume_id,)
             ).fetchone()[0]

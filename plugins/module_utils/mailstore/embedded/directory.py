@@ -107,7 +107,8 @@ class Directory:
 
 def _entry(data: str) -> Entry:
     entry = state_from_json("", json.loads(data))
-    assert isinstance(entry, Entry)
+    if not isinstance(entry, Entry):
+        raise TypeError("a row of the directory holds something else than an entry")
     return entry
 
 

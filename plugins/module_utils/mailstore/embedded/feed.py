@@ -35,11 +35,11 @@ class Feed:
 
     def append(self, scope: str) -> int:
         """Add the transaction that is under way; return its number."""
-        seq = self._database.execute(
+        number = self._database.execute(
             "INSERT INTO feed (scope, change) VALUES (?, ifnull((SELECT change FROM mailboxes WHERE account = ?), 0))",
             (scope, scope),
         ).lastrowid
-        assert seq is not None  # an INSERT has one
+        seq = int(number or 0)  # an INSERT always has one
         if seq % 1000 == 0:
             self._database.execute("DELETE FROM feed WHERE seq <= ?", (seq - KEPT,))
         return seq

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from ...model.errors import Refused
-from .files import make_directories
+from .files import make_directories, remove
 
 _WIDTH: Final = 100
 
@@ -94,7 +94,7 @@ class Incoming:
     def close(self) -> None:
         """Remove this writer's note."""
         if self._descriptor >= 0:
-            os.unlink(self._own)
+            remove([self._own])
             os.close(self._descriptor)
             self._descriptor = -1
 

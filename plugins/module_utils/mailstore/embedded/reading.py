@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 from ...model.errors import Damaged, NotFound
 from ...model.state import ItemState
@@ -99,7 +98,7 @@ class MailboxReader:
     def imported(self, account: str, import_id: str) -> Iterator[tuple[str, str]]:
         """Yield (origin, item) of an import in the order of writing."""
         number = mailbox_number(self._database, account)
-        with closing(self._database.snapshot()) as snapshot:
+        with self._database.snapshot().reading() as snapshot:
             rows = snapshot.execute(
                 "SELECT origin, item FROM imports WHERE mailbox = ? AND import = ? ORDER BY seq", (number, import_id)
             )
@@ -119,7 +118,7 @@ def _folders(database: Database, number: int) -> Iterator[ItemState]:
 
 
 def _all_items(snapshot: Database, number: int) -> Iterator[ItemState]:
-    with closing(snapshot):
+    with snapshot.reading():
         yield from parents_first(_folders(snapshot, number))
         yield from map(state_of, snapshot.execute(
             f"SELECT {COLUMNS} FROM items INDEXED BY tag_names WHERE mailbox = ? AND kind = 'tag'", (number,)
@@ -131,7 +130,7 @@ def _all_items(snapshot: Database, number: int) -> Iterator[ItemState]:
 
 def _changed_items(snapshot: Database, number: int, after: int) -> Iterator[ItemState]:
     changed = f"SELECT {COLUMNS} FROM items WHERE mailbox = ? AND change > ?"
-    with closing(snapshot):
+    with snapshot.reading():
         yield from parents_first(map(state_of, snapshot.execute(f"{changed} AND {IS_FOLDER}", (number, after))))
         yield from map(state_of, snapshot.execute(f"{changed} AND kind = 'tag'", (number, after)))
         yield from map(state_of, snapshot.execute(f"{changed} AND NOT ({IS_FOLDER} OR kind = 'tag')", (number, after)))

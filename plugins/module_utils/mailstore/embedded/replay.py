@@ -58,7 +58,7 @@ def _write_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
 
 
 def _map_imported(store: EmbeddedStore, fields: dict[str, Any]) -> None:
-    store.map_imported(fields["account"], fields["import_id"], [(origin, item) for origin, item in fields["pairs"]])
+    store.map_imported(fields["account"], fields["import_id"], [(pair[0], pair[1]) for pair in fields["pairs"]])
 
 
 def _update_item(store: EmbeddedStore, fields: dict[str, Any]) -> None:
@@ -82,13 +82,15 @@ _OPERATIONS: dict[str, Callable[[EmbeddedStore, dict[str, Any]], None]] = {
 
 def _entry(fields: dict[str, Any]) -> Entry:
     entry = state_from_json("", fields["entry"])
-    assert isinstance(entry, Entry)  # the operation writes nothing else
+    if not isinstance(entry, Entry):
+        raise TypeError("the redo log has something else than an entry where an entry should be")
     return entry
 
 
 def _state(item: str, record: dict[str, Any]) -> ItemState:
     state = state_from_json(item, record)
-    assert isinstance(state, ItemState)  # as above
+    if not isinstance(state, ItemState):
+        raise TypeError("the redo log has something else than an item where an item should be")
     return state
 
 

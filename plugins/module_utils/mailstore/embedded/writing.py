@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...model import kinds
-from ...model.errors import NotFound, Refused
+from ...model.errors import Busy, NotFound, Refused
 from ...model.state import ItemState
 from ..port import NewItem, Written
 from .blobs import Place
@@ -114,7 +114,10 @@ class MailboxWriter:
             written.append(Written(new.origin, str(item)))
             item += 1
         if item > first:
-            self._database.executemany(_INSERT, rows)
+            try:
+                self._database.executemany(_INSERT, rows)
+            except sqlite3.IntegrityError as error:
+                raise Busy("The volume that the blobs went to was deleted meanwhile; write them again.") from error
             self._database.executemany(
                 "INSERT INTO imports (mailbox, import, origin, item) VALUES (?, ?, ?, ?)", imports
             )
