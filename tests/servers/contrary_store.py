@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
@@ -39,16 +39,16 @@ class _Overwriting(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         if wanted:
             first, last = map(int, wanted.partition("=")[2].split("-"))
-            self._answer(206, content[first:last + 1], {"Content-Range": f"bytes {first}-{last}/{len(content)}"})
+            self._answer(206, content[first:last + 1], f"bytes {first}-{last}/{len(content)}")
         else:
             self._answer(200, content)
 
     do_HEAD = do_GET
 
-    def _answer(self, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def _answer(self, status: int, content: bytes = b"", content_range: str = "") -> None:
         self.send_response_only(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
+        if content_range:
+            self.send_header("Content-Range", content_range)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
@@ -81,15 +81,11 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
             thread.join()
 
 
-@contextmanager
-def overwriting_store() -> Iterator[str]:
-    """Serve a store that ignores If-None-Match; yield its URL."""
-    with _serving(type("Handler", (_Overwriting,), {"files": {}})) as url:
-        yield url
+def overwriting_store() -> AbstractContextManager[str]:
+    """Serve a store that ignores If-None-Match; the with statement gives its URL."""
+    return _serving(type("Handler", (_Overwriting,), {"files": {}}))
 
 
-@contextmanager
-def refusing_store() -> Iterator[str]:
-    """Serve a store that refuses all credentials; yield its URL."""
-    with _serving(_Refusing) as url:
-        yield url
+def refusing_store() -> AbstractContextManager[str]:
+    """Serve a store that refuses all credentials; the with statement gives its URL."""
+    return _serving(_Refusing)

@@ -36,7 +36,7 @@ from tests.servers.moto_server import moto_server
 
 BUCKET = "backup-of-a"
 PATIENCE = 120.0
-COMMAND = [sys.executable, "-m", "ansible_collections.restante.carbonio.plugins.module_utils.cli"]
+COMMAND = (sys.executable, "-m", "ansible_collections.restante.carbonio.plugins.module_utils.cli")
 
 
 class Machine:
@@ -54,17 +54,17 @@ class Machine:
         """The node as its settings say now."""
         return Node.load(self.config_file)
 
-    def start(self, *words: str, program: list[str] = COMMAND) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command."""
         return subprocess.Popen(
-            [*program, "--config-file", self.config_file, *words], text=True,
+            [*COMMAND, "--config-file", self.config_file, *words], text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
 
-    def run(self, *words: str, typed: str = "", program: list[str] = COMMAND) -> tuple[int, str, str]:
+    def run(self, *words: str, typed: str = "") -> tuple[int, str, str]:
         """Run a command to its end; return exit status, output and messages."""
-        process = self.start(*words, program=program)
+        process = self.start(*words)
         output, messages = process.communicate(typed, timeout=PATIENCE)
         assert "Traceback" not in output + messages
         return process.returncode, output, messages
