@@ -97,11 +97,15 @@ class Writer:
         """Return whether a blob is in the backup or was added by this writer."""
         return bytes.fromhex(digest) in self._new_blobs or self.repository.has_blob(digest)
 
-    def put_blob(self, data: bytes) -> str:
-        """Add a blob, once, and return its digest. :raises Refused: the disk does not take it."""
+    def put_blob(self, data: bytes, again: bool = False) -> str:
+        """Add a blob, once, and return its digest.
+
+        :param again: add it even if a committed pack has it: that pack is lost or damaged, and this copy replaces it.
+        :raises Refused: the disk does not take it.
+        """
         raw = hashlib.sha256(data).digest()
         digest = raw.hex()
-        if self.has_blob(digest):
+        if raw in self._new_blobs or (not again and self.repository.has_blob(digest)):
             return digest
         with self._whole():
             if self._blobs.size and self._blobs.size + len(data) > self.repository.pack_size:

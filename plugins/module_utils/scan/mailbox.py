@@ -51,7 +51,7 @@ class MailboxScan:
     ) -> None:
         """
         :param ended: asked before each item; True leaves the mailbox there, so that the next scan goes on with it.
-        :param deep: list everything and read every content.
+        :param deep: list everything, read every content, and write again those that the backup has lost.
         """
         self._store = store
         self._recorder = recorder
@@ -141,7 +141,7 @@ class MailboxScan:
             if present.digest or present.size:
                 raise _Unreadable(f"The mail server does not find its content ({vanished}).") from vanished
             return present  # there is such an item, and it has no content
-        digest = self._recorder.put_blob(data)
+        digest = self._recorder.put_blob(data, repair=self._deep)
         if state.digest not in ("", digest):
             # Either it was changed since it was listed, or the mail server holds something else than it says.
             state = self._present(account_id, state.item_id)

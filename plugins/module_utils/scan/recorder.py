@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from ..backup.commits import Commit
 from ..backup.repository import Repository
 from ..backup.writer import Writer
+from ..model.errors import RestanteError
 from ..model.state import State
 
 MIB: Final = 1024 * 1024
@@ -58,14 +59,26 @@ class Recorder:
         """Return whether a content is in the backup, or on its way there."""
         return self._writer.has_blob(digest)
 
-    def put_blob(self, data: bytes) -> str:
-        """Write a content, once, and return its digest."""
+    def put_blob(self, data: bytes, repair: bool = False) -> str:
+        """Write a content, once, and return its digest.
+
+        :param repair: read the backup's own copy too, and write the content again where that cannot be read.
+        """
         before = self._writer.pending()
         digest = self._writer.put_blob(data)
+        if repair and not self._readable(digest):
+            self._writer.put_blob(data, again=True)
         if self._writer.pending() > before:
             self.new_blobs += 1
             self.new_bytes += len(data)
         return digest
+
+    def _readable(self, digest: str) -> bool:
+        try:
+            self.repository.read_blob(digest)
+        except RestanteError:
+            return False
+        return True
 
     def record(self, scope: str, item_id: str, state: State) -> None:
         """Write a new state."""

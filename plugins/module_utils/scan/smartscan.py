@@ -41,7 +41,8 @@ def smart_scan(
 ) -> ScanReport:
     """Scan a mail server into a Backup Path. Scanning again when nothing has changed writes nothing.
 
-    :param deep: look at every item of every mailbox, read every content, and write again what the backup lacks (R-218).
+    :param deep: look at every item of every mailbox, read every content on both sides, and write again what the backup
+        lacks or cannot read (R-218).
     :param accounts: addresses or ids of the accounts to scan, and nothing else (R-219); None for the whole server.
     :param skip_lists: leave distribution lists out (R-228).
     :param read_error_threshold: give up after more than so many failed reads; 0 never gives up (R-230).

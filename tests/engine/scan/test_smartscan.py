@@ -397,6 +397,25 @@ def test_a_deep_scan_reads_every_content_and_writes_nothing_that_is_there(node: 
     assert not report.changed
 
 
+@pytest.mark.parametrize("harm", ["lost", "damaged"])
+def test_a_deep_scan_writes_again_what_the_backup_has_lost(node: Any, harm: str) -> None:
+    """R-218."""
+    account = node.account("anna")
+    node.mail(account, b"1", b"2", b"2")
+    node.scan()
+    name = next(pack.name for pack in node.repository.packs() if pack.kind == "blobs")
+    pack = node.path / "backup" / "packs" / name[:2] / name
+    if harm == "lost":
+        pack.unlink()
+    else:
+        pack.write_bytes(bytes(pack.stat().st_size))
+    assert not node.scan().changed, "a scan that is not deep looks at what has changed only"
+    assert node.scan(deep=True).new_blobs == 2
+    for content in (b"1", b"2"):
+        assert node.repository.read_blob(hashlib.sha256(content).hexdigest()) == content
+    assert not node.scan(deep=True).changed
+
+
 def test_the_report_has_the_counters_of_the_notification(node: Any) -> None:
     """R-282."""
     node.mail(node.account("anna"), b"1")
