@@ -32,9 +32,12 @@ class Cadence(NamedTuple):
 EVERY_FEW_SECONDS: Final = Cadence()
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def fingerprint(state: State) -> int:
     """Return a number that two states share only when they are the same (within one process)."""
-    return hash(json.dumps(state.to_json(), sort_keys=True, separators=(",", ":")))
+    return hash(_canonical(state.to_json()))
 
 
 class Recorder:
