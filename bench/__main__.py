@@ -38,26 +38,26 @@ def main() -> int:
     if reason:
         print(f"make bench: {reason}", file=sys.stderr)
         return 1
+    data = options.work / "data"
     shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
+    data.mkdir(parents=True)
     rows = []
     try:
         with peers.serve(options.server) as server:
-            bench = measures.Bench(options.work, measures.SCALES[options.scale], server, options.corpus)
+            bench = measures.Bench(data, measures.SCALES[options.scale], server, options.corpus)
             for row in bench.measures(options.only):
                 rows.append(row)
                 print(report.line(row), flush=True)
+                # After each, so that a run that is stopped keeps what it has measured.
+                (options.work / "results.json").write_text(report.as_json(rows) + "\n", encoding="utf-8")
+        if document and not options.only:
+            today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+            report.write(document, report.section(rows, bench.mail(), server.description, peers.versions(), today))
     except Failed as failure:
         print(f"make bench: {failure}", file=sys.stderr)
         return 1
     finally:
-        for leftover in options.work.iterdir():
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-    (options.work / "results.json").write_text(report.as_json(rows) + "\n", encoding="utf-8")
-    if document and not options.only:
-        today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
-        report.write(document, report.section(rows, bench.mail(), server.description, peers.versions(), today))
+        shutil.rmtree(data)
     return 0
 
 
