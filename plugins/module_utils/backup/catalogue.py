@@ -11,6 +11,7 @@ whole account at any moment are one walk along the table. Item ids are kept as j
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,30 +79,29 @@ class Catalogue:
         self._path = path
         self._place = path or "the temporary catalogue"
         with self._telling():
+            if path and not os.path.exists(path):
+                self._make()
             try:
-                self._database = self._open()
+                self._database = self._connect()
             except sqlite3.OperationalError:
                 raise  # locked, disk full, no permission: the file may be sound
             except sqlite3.DatabaseError:
-                self._remove()
-                self._database = self._open()
+                self._make()
+                self._database = self._connect()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._path:
-            # Before SQLite does, with the mode of files with mail in them; its other files take over the mode.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            database.execute("PRAGMA journal_mode = WAL")
             # NORMAL can lose the last changes in a power failure, which are then made again; it cannot corrupt.
             database.execute("PRAGMA synchronous = NORMAL")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
-                raise sqlite3.DatabaseError("of another version")
-            if version == 0:
+            if _version(database) != VERSION:
                 database.execute("BEGIN IMMEDIATE")
-                if database.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody else was quicker
+                if _version(database) != VERSION:  # nobody else was quicker
                     _make_tables(database)
                 database.execute("COMMIT")
         except BaseException:
@@ -109,14 +109,30 @@ class Catalogue:
             raise
         return database
 
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path + suffix)
+    def _make(self) -> None:
+        """Put an empty catalogue where there is none, or something else; whole, as others may be about to open it."""
+        with _alone(os.path.dirname(self._path)):
+            if os.path.exists(self._path):
+                try:
+                    self._connect().close()
+                    return  # another process was quicker
+                except sqlite3.DatabaseError:
+                    pass
+            new = f"{self._path}.new"
+            # A log that stayed when its file went would be played into the new one.
+            for path in (f"{self._path}-wal", f"{self._path}-shm", new, f"{new}-wal", f"{new}-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            # Before SQLite does, with the mode of files with mail in them; its other files take over the mode.
+            os.close(os.open(new, os.O_RDWR | os.O_CREAT, 0o600))
+            database = sqlite3.connect(new, isolation_level=None)
+            try:
+                # SQLite has nobody wait for a file that is becoming one with a log: it must be one before it is seen.
+                database.execute("PRAGMA journal_mode = WAL")
+                _make_tables(database)
+            finally:
+                database.close()
+            os.rename(new, self._path)
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -167,8 +183,6 @@ class Catalogue:
 
     def clear(self) -> None:
         """Forget everything."""
-        for (table,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            self._database.execute(f"DROP TABLE {table}")
         _make_tables(self._database)
 
     def set_meta(self, key: str, value: str) -> None:
@@ -245,6 +259,10 @@ class Catalogue:
         row = self.row("SELECT value FROM meta WHERE key = ?", (key,))
         return str(row[0]) if row else default
 
+    def all_meta(self) -> dict[str, str]:
+        """Return all remembered values, as of one moment."""
+        return dict(self.rows("SELECT key, value FROM meta"))
+
     def damages(self) -> list[tuple[Damage, str]]:
         """Return the damages noted so far, with the versions of their files."""
         rows = self.rows("SELECT file, reason, consequence, version FROM damages ORDER BY file, reason")
@@ -309,7 +327,26 @@ class Catalogue:
         return self.row("SELECT 1 FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)) is not None
 
 
+@contextlib.contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Keep other processes that make a catalogue in a directory waiting."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _version(database: sqlite3.Connection) -> int:
+    number: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return number
+
+
 def _make_tables(database: sqlite3.Connection) -> None:
+    """Make the tables, empty, in the place of any that are there."""
+    for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        database.execute(f"DROP TABLE {table}")
     for statement in _SCHEMA.split(";"):
         database.execute(statement)
 

@@ -10,7 +10,9 @@ another did. The heads and the number of the commit follow when all its packs ar
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 from ..model.errors import Damaged, NotFound, Refused, RestanteError
 from . import commits, frames, journals, packs
@@ -19,6 +21,10 @@ from .commits import Commit, FormatInfo, PackInfo
 from .files import Files
 
 _UNKNOWN = "What only it records or names is unknown."
+
+
+class _Moved(Exception):
+    """Another process has changed where the catalogue stands."""
 
 
 class Intake:
@@ -31,40 +37,58 @@ class Intake:
 
     def begin(self) -> None:
         """Clear a catalogue that is of another backup or another time, or named damages of files that changed since."""
-        head = self._catalogue.meta("head")
-        if not head and not self._catalogue.meta("newest"):
-            return
-        sound = self._catalogue.meta("repository") == self._info.repository
-        if sound and head:
-            try:
-                sound = self.read(int(head)).hash == self._catalogue.meta("hash")
-            except RestanteError:
-                sound = False
-        sound = sound and all(
+        before = self._catalogue.all_meta()
+        if before and not self._is_sound(before):
+            with self._catalogue.changing():
+                if self._catalogue.all_meta() == before:  # or another process is at work on it
+                    self._catalogue.clear()
+
+    def _is_sound(self, meta: dict[str, str]) -> bool:
+        try:
+            if "head" in meta and self.read(int(meta["head"])).hash != meta["hash"]:
+                return False
+        except RestanteError:
+            return False
+        return meta.get("repository", self._info.repository) == self._info.repository and all(
             self._files.version(damage.file) == version for damage, version in self._catalogue.damages()
         )
-        if not sound:
-            with self._catalogue.changing():
-                self._catalogue.clear()
 
     def catch_up(self) -> None:
         """Take in the commits that are new. :raises NotABackup: one is of a newer format."""
-        after = int(self._catalogue.meta("newest", "0"))
-        newest = self._newest(after)
-        if newest == after:
-            return
-        if not after:
-            after = self._base(newest) - 1
+        while True:
+            try:
+                return self._follow()
+            except _Moved:
+                pass
+
+    def _follow(self) -> None:
+        known = self._known()
+        newest = self._newest(known)
+        after = known or self._base(newest) - 1
         for seq in range(after + 1, newest + 1):
             if self._is_there(seq):
-                self._commit(seq, after)
-                after = seq
+                self._commit(seq, known, after)
+                known = after = seq
         noted = str(len(self._catalogue.damages()))
         if self._catalogue.meta("damages", "0") != noted:
             # A token promises that all before it is recorded. These commits promised it without knowing of a damage.
-            with self._catalogue.changing():
+            with self._standing_at(known):
                 self._catalogue.forget_tokens()
                 self._catalogue.set_meta("damages", noted)
+
+    def _known(self) -> int:
+        return int(self._catalogue.meta("newest", "0"))
+
+    @contextlib.contextmanager
+    def _standing_at(self, known: int) -> Iterator[None]:
+        """Change the catalogue if its newest commit is still the one that is known.
+
+        :raises _Moved: another process has taken in more, or has cleared it.
+        """
+        with self._catalogue.changing():
+            if self._known() != known:
+                raise _Moved
+            yield
 
     def read(self, seq: int) -> Commit:
         """Return a commit. :raises NotFound, Refused, Damaged: there is none that can be read."""
@@ -106,36 +130,36 @@ class Intake:
 
     # -- taking in -------------------------------------------------------------------------------------------------
 
-    def _commit(self, seq: int, after: int) -> None:
+    def _commit(self, seq: int, known: int, after: int) -> None:
         """Take in a commit.
 
-        :param after: the number of the file before it.
+        :param known: the newest commit in the catalogue. :param after: the number of the file before this one.
         """
-        commit = self._readable(seq)
+        commit, error = self._readable(seq)
         if commit is not None:
-            with self._catalogue.changing():
+            with self._standing_at(known):
+                self._catalogue.set_meta("repository", commit.repository)
                 for pack in commit.packs:
                     if pack.kind == packs.BLOBS:
                         self._catalogue.add_pack(pack)
             for pack in commit.packs:
                 if pack.kind == packs.METADATA and not self._catalogue.has_pack(pack.name):
-                    self._metadata_pack(pack)
-        with self._catalogue.changing():
-            if int(self._catalogue.meta("newest", "0")) >= seq:
-                return  # another process was quicker
+                    self._metadata_pack(pack, known)
+        with self._standing_at(known):
             if seq > after + 1:
                 self._note(commits.name(after + 1), f"Commits {after + 1} to {seq - 1} are missing.", _UNKNOWN)
-            if commit is not None:
+            if commit is None:
+                self._note(commits.name(seq), error, _UNKNOWN)
+            else:
                 self._finish(commit)
             self._catalogue.set_meta("newest", str(seq))
 
-    def _readable(self, seq: int) -> Commit | None:
+    def _readable(self, seq: int) -> tuple[Commit | None, str]:
+        """Return a commit, or None and why it cannot be read."""
         try:
-            return self.read(seq)
+            return self.read(seq), ""
         except (Damaged, NotFound, Refused) as error:
-            with self._catalogue.changing():
-                self._note(commits.name(seq), str(error), _UNKNOWN)
-            return None
+            return None, str(error)
 
     def _finish(self, commit: Commit) -> None:
         """Take in what a commit says of the backup as a whole, when its packs are in."""
@@ -155,20 +179,19 @@ class Intake:
                     name, f"The newest segment ({newest.number}) of the journal {scope} cannot be read.",
                     f"The newest changes of {scope} as of this commit are unknown.",
                 )
-        self._catalogue.set_meta("repository", commit.repository)
         self._catalogue.set_meta("head", str(commit.seq))
         self._catalogue.set_meta("hash", commit.hash)
 
-    def _metadata_pack(self, pack: PackInfo) -> None:
+    def _metadata_pack(self, pack: PackInfo, known: int) -> None:
         name = packs.file_name(pack.name)
         try:
             data = self._files.read(name)
         except (NotFound, Refused) as error:
-            with self._catalogue.changing():
+            with self._standing_at(known):
                 self._catalogue.add_pack(pack)
                 self._note(name, str(error), _UNKNOWN)
             return
-        with self._catalogue.changing():
+        with self._standing_at(known):
             if not self._catalogue.add_pack(pack):
                 return  # another process was quicker
             if hashlib.sha256(data).hexdigest() != pack.name:

@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
 
 from tests.conftest import COLLECTIONS
-from tests.engine.backup.conftest import ANNA, BOB, fill, items, message, opened, without_catalogue
+from tests.engine.backup.conftest import ANNA, BOB, fill, items, message, opened, pack_path, without_catalogue
+from tests.engine.backup.fragile import UnsyncedFiles
 
 
 def everything(repository: Repository) -> list[object]:
@@ -37,6 +41,29 @@ def test_a_deleted_catalogue_is_made_anew(backup: Path) -> None:
 def test_rubbish_in_the_place_of_the_catalogue_is_replaced(backup: Path, rubbish: bytes) -> None:
     before = everything(opened(backup))
     (without_catalogue(backup) / CATALOGUE_FILE).write_bytes(rubbish)
+    assert everything(opened(backup)) == before
+
+
+def test_a_log_that_stayed_when_its_catalogue_was_deleted_does_no_harm(backup: Path) -> None:
+    before = everything(opened(without_catalogue(backup)))
+    killed = opened(backup)
+    with killed.writer() as writer:
+        message(writer, ANNA, 50)
+        writer.commit()
+    log = backup / f"{CATALOGUE_FILE}-wal"
+    left = log.read_bytes()
+    killed.close()
+    (backup / commits.name(4)).unlink()
+    (without_catalogue(backup) / log.name).write_bytes(left)
+    assert left and everything(opened(backup)) == before
+
+
+def test_a_catalogue_of_another_version_is_made_anew(backup: Path) -> None:
+    before = everything(opened(backup))
+    database = sqlite3.connect(backup / CATALOGUE_FILE)
+    database.execute("PRAGMA user_version = 1")
+    database.execute("DROP TABLE segments")
+    database.close()
     assert everything(opened(backup)) == before
 
 
@@ -93,6 +120,48 @@ def test_a_reader_sees_the_commit_that_it_was_opened_at_until_it_is_refreshed(ba
     assert reader.counts()["message"] == len(items(reader, ANNA)) + len(items(reader, BOB))
     reader.refresh()
     assert items(reader, ANNA)["10"] == "uf" and "70" in items(reader, ANNA) and "12" not in items(reader, ANNA)
+
+
+class Interleaved(UnsyncedFiles):
+    """Files that do something else before one of the reads."""
+
+    def __init__(self, root: str, before: int, act: Callable[[], None]) -> None:
+        super().__init__(root)
+        self._before = before
+        self._act = act
+
+    def read(self, name: str) -> bytes:
+        self._before -= 1
+        if self._before == 0:
+            self._act()
+        return super().read(name)
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["sound", "a damage is put right meanwhile"])
+def test_a_process_that_is_overtaken_while_it_takes_in_commits_goes_on_from_there(
+    backup: Path, damaged: bool
+) -> None:
+    [pack] = [pack for pack in opened(backup).commit(2).packs if pack.kind == packs.METADATA]
+    path = pack_path(backup, pack.name)
+    sound = path.read_bytes()
+    before = everything(opened(without_catalogue(backup)))
+    for number in range(1, 14):
+        without_catalogue(backup)
+        if damaged:
+            path.write_bytes(sound[:-1])
+
+        def overtake() -> None:
+            path.write_bytes(sound)
+            opened(backup).close()
+
+        repository = opened(backup, Interleaved(str(backup), number, overtake))
+        if number < 8 or not damaged:
+            assert everything(repository) == before, number
+        repository.close()
+        path.write_bytes(sound)
+        repository = opened(backup)
+        assert everything(repository) == before, number
+        repository.close()
 
 
 READ = """
