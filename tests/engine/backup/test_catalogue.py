@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -14,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
 
 from tests.conftest import COLLECTIONS
 from tests.engine.backup.conftest import ANNA, BOB, fill, items, message, opened, pack_path, without_catalogue
-from tests.engine.backup.fragile import UnsyncedFiles
+from tests.engine.backup.fragile import Interrupted, UnsyncedFiles
 
 
 def everything(repository: Repository) -> list[object]:
@@ -45,15 +46,15 @@ def test_rubbish_in_the_place_of_the_catalogue_is_replaced(backup: Path, rubbish
 
 
 def test_a_log_that_stayed_when_its_catalogue_was_deleted_does_no_harm(backup: Path) -> None:
-    before = everything(opened(without_catalogue(backup)))
+    opened(backup).close()
     killed = opened(backup)
     with killed.writer() as writer:
         message(writer, ANNA, 50)
         writer.commit()
+    before = everything(killed)
     log = backup / f"{CATALOGUE_FILE}-wal"
     left = log.read_bytes()
     killed.close()
-    (backup / commits.name(4)).unlink()
     (without_catalogue(backup) / log.name).write_bytes(left)
     assert left and everything(opened(backup)) == before
 
@@ -137,31 +138,34 @@ class Interleaved(UnsyncedFiles):
         return super().read(name)
 
 
+@pytest.mark.parametrize("ends_at", [0, 1, 2, 3, 4, 6], ids=lambda ends_at: f"which is killed at read {ends_at}")
 @pytest.mark.parametrize("damaged", [False, True], ids=["sound", "a damage is put right meanwhile"])
-def test_a_process_that_is_overtaken_while_it_takes_in_commits_goes_on_from_there(
-    backup: Path, damaged: bool
+def test_a_process_that_another_overtakes_while_it_takes_in_commits_loses_nothing(
+    backup: Path, damaged: bool, ends_at: int
 ) -> None:
     [pack] = [pack for pack in opened(backup).commit(2).packs if pack.kind == packs.METADATA]
     path = pack_path(backup, pack.name)
     sound = path.read_bytes()
     before = everything(opened(without_catalogue(backup)))
-    for number in range(1, 14):
+
+    def overtake() -> None:
+        path.write_bytes(sound)
+        with contextlib.suppress(Interrupted):
+            opened(backup, Interleaved(str(backup), ends_at + 1 if ends_at else 0, end)).close()
+
+    for number in range(1, 12):
         without_catalogue(backup)
         if damaged:
             path.write_bytes(sound[:-1])
-
-        def overtake() -> None:
-            path.write_bytes(sound)
-            opened(backup).close()
-
-        repository = opened(backup, Interleaved(str(backup), number, overtake))
-        if number < 8 or not damaged:
-            assert everything(repository) == before, number
-        repository.close()
+        opened(backup, Interleaved(str(backup), number, overtake)).close()
         path.write_bytes(sound)
         repository = opened(backup)
         assert everything(repository) == before, number
         repository.close()
+
+
+def end() -> None:
+    raise Interrupted
 
 
 READ = """
