@@ -36,7 +36,8 @@ def test_the_drill_restores_proves_and_reports(node_a: NodeA, tmp_path: Path) ->
     assert report["expected"] == report["verified"]
     assert report["expected"]["message"] == report["restored"]["message"] == node_a.held["message"]
     assert report["unrestored"] == {} and report["differences"] == []
-    assert report["rto_seconds"]
+    assert report["rto_seconds"]["total"] > 0
+    assert isinstance(report["rpo_seconds"], float), "how old the backup was, in seconds"
 
 
 def test_the_drill_refuses_to_write_anywhere_else(node_a: NodeA, tmp_path: Path) -> None:

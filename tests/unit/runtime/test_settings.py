@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotFound, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
+from ansible_collections.restante.carbonio.plugins.modules.backup_config import ARGUMENTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,7 +87,5 @@ def test_a_file_that_is_missing_or_no_json_is_told(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_an_option_of_the_module() -> None:
-    from ansible_collections.restante.carbonio.plugins.modules.backup_config import ARGUMENTS
-
     names = {field.name for field in dataclasses.fields(Settings)} - {"backup_volume"}
     assert names == set(ARGUMENTS) - {"mailstore_create"}
