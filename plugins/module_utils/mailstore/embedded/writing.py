@@ -117,7 +117,7 @@ class MailboxWriter:
             try:
                 self._database.executemany(_INSERT, rows)
             except sqlite3.IntegrityError as error:
-                raise Busy("The volume that the blobs went to was deleted meanwhile; write them again.") from error
+                raise Busy("The volume that the blobs went to is gone by now; write them again.") from error
             self._database.executemany(
                 "INSERT INTO imports (mailbox, import, origin, item) VALUES (?, ?, ?, ?)", imports
             )
