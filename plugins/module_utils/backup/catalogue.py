@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Damaged, Refused
-from . import journals, packs
+from . import journals
 from .commits import Commit, Head, PackInfo
 
 VERSION: Final = 3

@@ -17,9 +17,11 @@ try:
 except ImportError:
     HAS_ZSTANDARD = False
     ZSTANDARD_IMPORT_ERROR: str | None = traceback.format_exc()
+    ZstdError: type[Exception] = InvalidInput
 else:
     HAS_ZSTANDARD = True
     ZSTANDARD_IMPORT_ERROR = None
+    ZstdError = zstandard.ZstdError
 
 LEVEL: Final = 1
 """On single messages and on journals, level 3 takes twice the time and makes them no more than 1 % smaller."""
@@ -68,7 +70,10 @@ def decompress(data: Any, size: int) -> bytes:
 
 
 def reader(stream: IO[bytes]) -> IO[bytes]:
-    """Return the plain bytes of a compressed stream, unpacked as they are read."""
+    """Return the plain bytes of a compressed stream of any frames, unpacked as they are read.
+
+    Reading raises ZstdError where the stream is damaged. A stream cut short only ends early.
+    """
     require()
-    plain: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(stream)
+    plain: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
     return plain

@@ -73,6 +73,7 @@ def export_account(
         if progress.stopping():
             break
         path = os.path.join(destination, _path(item, folders))
+        outdated = present.with_other_flags(path)
         if present.holds(path, item):
             report.existed[item.kind] += 1
             continue
@@ -82,8 +83,9 @@ def export_account(
             report.problems.append(Problem(item.item_id, str(error)))
             continue
         if not dry_run:
-            present.forget_other_flags(path)
             _write(path, content, item)
+            for other in outdated:
+                os.unlink(other)
         report.exported[item.kind] += 1
         progress.advance(1, len(content))
     return report
@@ -91,9 +93,18 @@ def export_account(
 
 def safe(name: str) -> str:
     """Return a name as one part of a path: letters of any script stay, what has a meaning in paths is encoded."""
-    return "".join(
+    encoded = "".join(
         character if character.isalnum() or character in " _-@+" else _encoded(character) for character in name
-    )[:120] or "%"
+    ) or "%"
+    return _short(encoded, 120)
+
+
+def _short(name: str, limit: int) -> str:
+    """Return a name of no more bytes than a file system takes; what is cut ends in a digest of the whole."""
+    whole = name.encode("utf-8")
+    if len(whole) <= limit:
+        return name
+    return f"{whole[: limit - 17].decode('utf-8', 'ignore')}~{hashlib.sha256(whole).hexdigest()[:16]}"
 
 
 def _encoded(character: str) -> str:
@@ -107,7 +118,7 @@ def _path(item: ItemState, folders: dict[str, ItemState]) -> str:
         names.insert(0, safe(folder.name))
         folder = folders.get(folder.folder)
     if item.kind == kinds.MESSAGE:
-        below = [] if names in ([], ["Inbox"]) else ["." + ".".join(names)]
+        below = [] if names in ([], ["Inbox"]) else ["." + _short(".".join(names), 240)]
         letters = "".join(theirs for ours, theirs in _MAILDIR_FLAGS if ours in item.flags)
         seen = "" if "u" in item.flags else "S"
         flags = "".join(sorted(letters + seen))
@@ -121,7 +132,7 @@ class _Present:
     """What earlier exports have written."""
 
     def __init__(self) -> None:
-        self._messages: dict[str, dict[str, str]] = {}
+        self._messages: dict[str, dict[str, list[str]]] = {}
 
     def holds(self, path: str, item: ItemState) -> bool:
         """Return whether a file has the content of an item."""
@@ -133,18 +144,17 @@ class _Present:
         except OSError:
             return False
 
-    def forget_other_flags(self, path: str) -> None:
-        """Remove a message that an earlier export wrote with other flags, which are part of its name."""
+    def with_other_flags(self, path: str) -> list[str]:
+        """Return where an earlier export wrote a message with other flags, which are part of its file's name."""
         folder, name = os.path.split(path)
         stem, separator, _flags = name.partition(":2,")
         if not separator:
-            return
+            return []
         if folder not in self._messages:
-            names = os.listdir(folder) if os.path.isdir(folder) else []
-            self._messages[folder] = {other.partition(":2,")[0]: other for other in names}
-        other = self._messages[folder].get(stem)
-        if other is not None and other != name:
-            os.unlink(os.path.join(folder, other))
+            names = self._messages[folder] = {}
+            for other in os.listdir(folder) if os.path.isdir(folder) else ():
+                names.setdefault(other.partition(":2,")[0], []).append(other)
+        return [os.path.join(folder, other) for other in self._messages[folder].get(stem, ()) if other != name]
 
 
 def _write(path: str, content: bytes, item: ItemState) -> None:

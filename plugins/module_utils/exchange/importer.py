@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -28,6 +29,8 @@ _HOMES: Final = {
     "message": "Inbox", "appointment": "Calendar", "task": "Tasks", "contact": "Contacts", "document": "Briefcase",
 }
 """The folder by view for what is imported without one."""
+
+_MAILDIR_NAME: Final = re.compile(r"(?:cur|new)/([^/]*?)(?::2,[^/]*)?$")
 
 
 class ImportReport:
@@ -77,7 +80,8 @@ class _Import:
         self._dry_run = dry_run
         self._progress = progress
         self._import_id = f"files:{'/'.join(self._base)}"
-        self._known = {origin for origin, _item in store.imported(account_id, self._import_id)}
+        self._known = dict(store.imported(account_id, self._import_id))
+        self._kinds: dict[str, str] = {}
         self._folders: dict[tuple[str, str], str] = {}
         self._root = ""
         self._has_filter = False
@@ -86,7 +90,8 @@ class _Import:
         items = list(self._store.folders(self._account))
         self._root = next(item.item_id for item in items if not item.folder)
         self._folders = {(item.folder, item.name): item.item_id for item in items if item.kind == kinds.FOLDER}
-        self._has_filter = any(item.kind == kinds.FILTER_SET for item in self._store.changes(self._account).items)
+        self._kinds = {item.item_id: item.kind for item in self._store.changes(self._account).items}
+        self._has_filter = kinds.FILTER_SET in self._kinds.values()
         self._progress.phase("import")
         batch: list[NewItem] = []
         size = 0
@@ -108,25 +113,31 @@ class _Import:
                 self._report.problems.append(found)
                 continue
             digest = hashlib.sha256(found.content).hexdigest()
-            key = f"{found.source}:{digest}"
+            key = f"{_identity(found.source)}:{digest}"
             seen[key] += 1
             origin = f"{key}:{seen[key]}"
             if origin in self._known:
-                self._report.existed[found.kind] += 1
-            elif self._dry_run:
-                self._report.imported[found.kind] += 1
+                self._report.existed[self._kinds.get(self._known[origin], found.kind)] += 1
+                continue
+            kind = self._kind(found)
+            if self._dry_run:
+                self._report.imported[kind] += 1
             else:
-                yield NewItem(origin, self._state(found), found.content)
+                yield NewItem(origin, self._state(found, kind), found.content)
 
-    def _state(self, found: Found) -> ItemState:
-        kind, name, attrs = found.kind, "", {}
+    def _kind(self, found: Found) -> str:
+        """A mailbox has one incoming script; the others become documents, where a person finds them."""
+        if found.kind == kinds.FILTER_SET and self._has_filter:
+            return kinds.DOCUMENT
+        self._has_filter = self._has_filter or found.kind == kinds.FILTER_SET
+        return found.kind
+
+    def _state(self, found: Found, kind: str) -> ItemState:
+        name, attrs = "", {}
         if kind == kinds.FILTER_SET:
-            if self._has_filter:
-                # A mailbox has one incoming script; the others are kept where a person finds them.
-                kind, attrs = kinds.DOCUMENT, {"content_type": "application/sieve"}
-                name = found.name or "script.sieve"
-            else:
-                self._has_filter, name = True, "incoming"
+            name = "incoming"
+        elif kind == kinds.DOCUMENT:
+            name, attrs = found.name, {"content_type": "application/sieve"}
         view = _VIEWS.get(kind, "")
         folder = self._folder((*self._base, *found.folder), view) if view else ""
         return ItemState("", kind, folder, name, found.flags, (), found.date, attrs=attrs)
@@ -160,3 +171,8 @@ class _Import:
             else:
                 self._report.imported[new.state.kind] += 1
             self._progress.advance(1, len(new.blob or b""))
+
+
+def _identity(source: str) -> str:
+    """Return what stays of a file's place when a mail client reads or flags the message in it."""
+    return _MAILDIR_NAME.sub(r"cur/\1", source)

@@ -11,13 +11,10 @@ is written anew.
 from __future__ import annotations
 
 import gzip
-import io
-import mailbox
 import os
 import re
 import stat
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -28,13 +25,20 @@ from ..model import kinds
 from ..model.errors import InvalidInput, RestanteError
 
 LARGEST: Final = 256 * 1024 * 1024
-"""Bytes of the largest file, or member of an archive, that is read; what is larger is a problem."""
+"""Bytes of the largest file, message of an mbox or member of an archive that is read; what is larger is a problem."""
+
+_HEADERS: Final = 16 * 1024 * 1024
+"""Bytes that an archive may spend on the headers of one member; tarfile would take them into memory unasked."""
+_LINE: Final = 1024 * 1024
+_LAST_DATE: Final = 253_402_300_799
+"""The end of the year 9999 in seconds, after which no calendar goes on."""
 
 _CALENDAR: Final = (".ics", ".ical")
 _CARD: Final = (".vcf", ".vcard")
 _SIEVE: Final = (".sieve", ".siv")
 _TAR: Final = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _MAILDIR_FLAGS: Final = {"F": "f", "R": "r", "P": "w", "D": "d", "T": "x"}
+_MBOX: Final = (".mbox", ".mbx", ".mbox.gz")
 _NUMBERED = re.compile(r"\d+\.?")
 _HEADER = re.compile(rb"\A(?:From |>From |[!-9;-~]+[ \t]*:)")
 _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -94,7 +98,7 @@ def _folder(path: str, source: str, names: tuple[str, ...]) -> Iterator[Read]:
     try:
         entries = sorted(os.listdir(path))
     except OSError as error:
-        yield Problem(source or path, f"The folder cannot be read ({error.strerror}).")
+        yield Problem(printable(source or path), f"The folder cannot be read ({error.strerror}).")
         return
     maildir = "cur" in entries and "new" in entries
     for entry in entries:
@@ -106,22 +110,49 @@ def _folder(path: str, source: str, names: tuple[str, ...]) -> Iterator[Read]:
         elif maildir and entry == "tmp":
             continue  # what is still being delivered
         elif maildir and entry.startswith("."):
-            yield from _folder(below, where, (*names, *entry[1:].split(".")))
+            yield from _folder(below, where, (*names, *_subfolder(entry)))
         else:
-            yield from _folder(below, where, (*names, entry))
+            yield from _folder(below, where, (*names, printable(entry)))
+
+
+def printable(name: str) -> str:
+    r"""Return a name of a file system or archive as text: bytes that are not UTF-8 become \xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _subfolder(name: str) -> tuple[str, ...]:
+    """Return the folders that a Maildir++ directory stands for."""
+    return tuple(part for part in printable(name).split(".") if part)
 
 
 def _on_disk(path: str, source: str, names: tuple[str, ...]) -> Iterator[Read]:
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
-            yield Problem(source, "It is no regular file; links, devices and pipes are left out.")
+            yield _irregular(printable(source))
             return
         with open(path, "rb") as stream:
-            file = _File(os.path.basename(path), source, names, stream, status.st_size, int(status.st_mtime * 1000))
-            yield from _contents(file)
+            name, modified = printable(os.path.basename(path)), _moment(status.st_mtime)
+            yield from _contents(_File(name, printable(source), names, stream, status.st_size, modified))
     except OSError as error:
-        yield Problem(source, f"It cannot be read ({error.strerror or error}).")
+        yield Problem(printable(source), f"It cannot be read ({error.strerror or error}).")
+
+
+def _irregular(source: str) -> Problem:
+    return Problem(source, "It is no regular file; links, devices and pipes are left out.")
+
+
+def _empty(source: str) -> Problem:
+    return Problem(source, "It is empty.")
+
+
+def _too_large(source: str, size: int) -> Problem:
+    return Problem(source, f"It has {size} bytes; what is over {LARGEST} is not imported.")
+
+
+def _moment(seconds: float) -> int:
+    """Return UTC milliseconds, or 0 for what is no moment that a mailbox can hold."""
+    return int(seconds * 1000) if 0 <= seconds <= _LAST_DATE else 0
 
 
 def _contents(file: _File) -> Iterator[Read]:
@@ -130,19 +161,21 @@ def _contents(file: _File) -> Iterator[Read]:
     try:
         if name.endswith(_TAR):
             yield from _tar(file)
-        elif name.endswith((".mbox", ".mbx", ".mbox.gz")):
+        elif name.endswith(_MBOX):
             yield from _mbox(file)
         elif file.size > LARGEST:
-            yield Problem(file.source, f"It has {file.size} bytes; files over {LARGEST} are not imported.")
+            yield _too_large(file.source, file.size)
         else:
             yield from _single(file, file.stream.read())
-    except (OSError, EOFError, zlib.error, tarfile.TarError, mailbox.Error, RestanteError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, compression.ZstdError, tarfile.TarError, RestanteError) as error:
         yield Problem(file.source, f"It is damaged or cut short ({error}).")
 
 
 def _single(file: _File, content: bytes) -> Iterator[Read]:
     name = file.name.lower()
-    if name.endswith(_CALENDAR):
+    if not content:
+        yield _empty(file.source)
+    elif name.endswith(_CALENDAR):
         yield from _blocks(file, content, b"VCALENDAR", kinds.APPOINTMENT)
     elif name.endswith(_CARD):
         yield from _blocks(file, content, b"VCARD", kinds.CONTACT)
@@ -185,82 +218,117 @@ def _date(content: bytes) -> int:
 
 
 def _mbox(file: _File) -> Iterator[Read]:
-    """Split an mbox where the standard library does: at lines that begin with "From "; nothing is unescaped."""
-    stream = gzip.GzipFile(fileobj=file.stream) if file.name.lower().endswith(".gz") else file.stream
-    with tempfile.NamedTemporaryFile() as copy:
-        _copy(stream, copy, LARGEST * 16)
-        copy.flush()
-        box = mailbox.mbox(copy.name, create=False)
-        folder = (*file.folder, re.sub(r"\.mbox(\.gz)?$|\.mbx$", "", file.name, flags=re.IGNORECASE))
-        try:
-            for number, key in enumerate(box.keys(), 1):
-                yield _message(file._replace(folder=folder), box.get_bytes(key), number)
-        finally:
-            box.close()
+    """Split an mbox at lines that begin with "From ", as Python's mailbox does; nothing is unescaped."""
+    stream: Any = gzip.GzipFile(fileobj=file.stream) if file.name.lower().endswith(".gz") else file.stream
+    folder = (*file.folder, re.sub(r"\.mbox(\.gz)?$|\.mbx$", "", file.name, flags=re.IGNORECASE))
+    file = file._replace(folder=folder)
+    number = size = 0
+    lines: list[bytes] = []
+    fresh = True  # whether the next bytes begin a line, as those after a part of an endless line do not
+    for line in iter(lambda: stream.readline(_LINE), b""):
+        if fresh and line.startswith(b"From "):
+            yield from _mbox_message(file, lines, size, number)
+            number, size, lines = number + 1, 0, []
+        else:
+            size += len(line)
+            if size <= LARGEST:
+                lines.append(line)
+            else:
+                lines.clear()
+        fresh = line.endswith(b"\n")
+    yield from _mbox_message(file, lines, size, number)
 
 
-def _copy(source: Any, target: Any, limit: int) -> None:
-    copied = 0
-    for chunk in iter(lambda: source.read(1 << 20), b""):
-        copied += len(chunk)
-        if copied > limit:
-            raise InvalidInput(f"it unpacks to more than {limit} bytes")
-        target.write(chunk)
+def _mbox_message(file: _File, lines: list[bytes], size: int, number: int) -> Iterator[Read]:
+    if number == 0:
+        if size:
+            yield Problem(file.source, f'Its first {size} bytes come before the first "From " line, in no message.')
+    elif size > LARGEST:
+        yield _too_large(f"{file.source}#{number}", size)
+    elif not size:
+        yield _empty(f"{file.source}#{number}")
+    else:
+        # The empty line before the next "From " belongs to the mbox, not to the message.
+        yield _message(file, b"".join(lines[:-1] if lines and lines[-1] == b"\n" else lines), number)
+
+
+class _Metered:
+    """A stream that gives no more than it has been allowed."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.left = _HEADERS
+
+    def read(self, size: int) -> bytes:
+        """Read some bytes. :raises InvalidInput: they are more than is left."""
+        data: bytes = self._stream.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise InvalidInput("a member has more headers, or unpacks to more, than any mail needs")
+        return data
 
 
 def _tar(file: _File) -> Iterator[Read]:
     """Read a tar archive as a stream; members keep the folders of their names, wherever those would lead."""
-    stream: Any = file.stream
-    if file.name.lower().endswith(".zst"):
-        stream = compression.reader(file.stream)
-    elif file.name.lower().endswith(("gz",)):
-        stream = gzip.GzipFile(fileobj=file.stream)
+    name = file.name.lower()
+    plain: Any = file.stream
+    if name.endswith(".zst"):
+        plain = compression.reader(file.stream)
+    elif name.endswith("gz"):
+        plain = gzip.GzipFile(fileobj=file.stream)
+    stream: Any = _Metered(plain)
     stem = re.sub(r"\.(tar(\.gz|\.zst)?|tgz)$", "", file.name, flags=re.IGNORECASE)
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            source = f"{file.source}/{member.name}"
-            if member.isdir():
-                continue
-            data = archive.extractfile(member) if member.isreg() else None
-            if data is None:
-                yield Problem(source, "It is no regular file; links, devices and pipes are left out.")
-                continue
-            if member.size > LARGEST:
-                yield Problem(source, f"It has {member.size} bytes; files over {LARGEST} are not imported.")
-                continue
-            parts = [part for part in member.name.split("/") if part not in ("", ".", "..")]
-            folders = tuple(part for part in parts[:-1] if part not in ("cur", "new"))
-            content = data.read()
-            yield from _single(
-                _File(
-                    parts[-1] if parts else "", source, (*file.folder, stem, *folders), io.BytesIO(content),
-                    member.size, int(member.mtime) * 1000,
-                ),
-                content,
-            )
+            stream.left = _HEADERS + min(member.size, 16 * LARGEST)
+            if not member.isdir():
+                yield from _member(file, archive, member, (*file.folder, stem))
+        # An archive ends with two empty blocks. At a damaged header tarfile ends as well, and without a word.
+        if archive.fileobj is None or archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            yield Problem(file.source, "It is damaged or cut short: what follows its last readable member is lost.")
+
+
+def _member(file: _File, archive: tarfile.TarFile, member: tarfile.TarInfo, names: tuple[str, ...]) -> Iterator[Read]:
+    source = f"{file.source}/{printable(member.name)}"
+    data = archive.extractfile(member) if member.isreg() else None
+    if data is None:
+        yield _irregular(source)
+        return
+    *above, name = [part for part in printable(member.name).split("/") if part not in ("", ".", "..")] or [""]
+    if name.lower().endswith(_TAR):
+        yield Problem(source, "It is an archive in an archive; unpack it and import what it holds.")
+    elif member.size > LARGEST:
+        yield _too_large(source, member.size)
+    else:
+        if above and above[-1] in ("cur", "new"):
+            above.pop()
+            if above and above[-1].startswith("."):
+                above[-1:] = _subfolder(above[-1])
+        yield from _contents(_File(name, source, (*names, *above), data, member.size, _moment(member.mtime)))
 
 
 def _blocks(file: _File, content: bytes, what: bytes, kind: str) -> Iterator[Found]:
-    """Cut a file into its outermost BEGIN ... END blocks; what has none is one item as a whole."""
-    begin, end = re.compile(rb"^begin:" + what + rb"\b", re.I | re.M), re.compile(
-        rb"^end:" + what + rb"[ \t]*(\r\n|\n|\r|\Z)", re.I | re.M
-    )
-    pieces = []
+    """Cut a file after each outermost BEGIN ... END block; the pieces together are the whole file."""
+    marks = re.compile(rb"^(?:\xef\xbb\xbf)?(begin|end):" + what + rb"\b[^\r\n]*(?:\r\n|\r|\n|\Z)", re.I | re.M)
+    pieces: list[bytes] = []
     depth = start = 0
-    marks = sorted([(m.start(), m.end(), 1) for m in begin.finditer(content)]
-                   + [(m.start(), m.end(), -1) for m in end.finditer(content)])
-    for first, last, step in marks:
-        if step == 1 and depth == 0:
-            start = first
-        depth = max(0, depth + step)
-        if step == -1 and depth == 0 and last > start:
-            pieces.append(content[start:last])
-            start = last
-    for number, piece in enumerate(pieces or [content], 1):
+    for mark in marks.finditer(content):
+        if mark.group(1).lower() == b"begin":
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                pieces.append(content[start:mark.end()])
+                start = mark.end()
+    if depth or not pieces:
+        pieces.append(content[start:])
+    else:
+        pieces[-1] += content[start:]
+    for number, piece in enumerate(pieces, 1):
         upper = piece.upper()
         actual = kind
         if kind == kinds.APPOINTMENT and b"BEGIN:VTODO" in upper and b"BEGIN:VEVENT" not in upper:
             actual = kinds.TASK
-        if kind == kinds.CONTACT and re.search(rb"^KIND:GROUP", upper, re.M):
+        if kind == kinds.CONTACT and re.search(rb"^(X-ADDRESSBOOKSERVER-)?KIND:GROUP", upper, re.M):
             actual = kinds.CONTACT_GROUP
         yield Found(actual, f"{file.source}#{number}", file.folder, piece, file.name, date=file.modified)

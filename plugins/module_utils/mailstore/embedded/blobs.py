@@ -30,6 +30,8 @@ from .volume_table import VolumeTable
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LEVEL: Final = 6
 _CHUNK: Final = 1000
+_SHELF: Final = 4096
+"""Items of which the blobs lie in one directory, as with Carbonio."""
 
 
 class Place(NamedTuple):
@@ -62,7 +64,7 @@ class Blobs:
             yield []
             return
         volume = self._volumes.current()
-        with self._incoming.batch(int(volume.volume_id), mailbox, len(contents)) as batch:
+        with self._incoming.batch(int(volume.volume_id), mailbox, self._shelf(mailbox), len(contents)) as batch:
             try:
                 _write(volume, batch, contents)
                 yield [Place(batch.volume, locator) for locator in batch.locators()]
@@ -115,6 +117,10 @@ class Blobs:
     def close(self) -> None:
         """Say that this writer has finished."""
         self._incoming.close()
+
+    def _shelf(self, mailbox: int) -> int:
+        row = self._database.execute("SELECT next_id FROM mailboxes WHERE number = ?", (mailbox,)).fetchone()
+        return row[0] // _SHELF if row else 0
 
     def _settle(self, batch: Batch) -> None:
         """Remove the blobs of a batch that no row names."""

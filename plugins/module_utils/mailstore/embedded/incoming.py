@@ -29,12 +29,14 @@ class Batch(NamedTuple):
     name: str
     volume: int
     mailbox: int
+    shelf: int
+    """A directory of the mailbox. Files that are written one after the other lie in one, as far as it has room."""
     files: int
 
     @property
     def directory(self) -> str:
         """Return the directory of the files, below the volume's."""
-        return f"{self.mailbox}/msg/{self.name[:2]}"
+        return f"{self.mailbox}/msg/{self.shelf}"
 
     def names(self) -> list[str]:
         """Return the names of the files."""
@@ -54,13 +56,13 @@ class Incoming:
         self._descriptor = -1
 
     @contextmanager
-    def batch(self, volume: int, mailbox: int, files: int) -> Iterator[Batch]:
+    def batch(self, volume: int, mailbox: int, shelf: int, files: int) -> Iterator[Batch]:
         """Name a batch and keep a note of it until the block is left. :raises Refused: it cannot be noted."""
-        batch = Batch(secrets.token_hex(8), volume, mailbox, files)
+        batch = Batch(secrets.token_hex(8), volume, mailbox, shelf, files)
         try:
             if self._descriptor < 0:
                 self._open()
-            os.pwrite(self._descriptor, f"{batch.name} {volume} {mailbox} {files}".ljust(_WIDTH).encode("ascii"), 0)
+            os.pwrite(self._descriptor, " ".join(map(str, batch)).ljust(_WIDTH).encode("ascii"), 0)
         except OSError as error:
             raise Refused(
                 f"Nothing can be written in {self._directory} ({error.strerror}); make room, or correct its rights."
@@ -83,7 +85,7 @@ class Incoming:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 fields = os.read(descriptor, _WIDTH).split()
-                if len(fields) == 4:
+                if len(fields) == 5:
                     yield Batch(fields[0].decode("ascii"), *(int(field) for field in fields[1:]))
                 os.unlink(path)
             except (BlockingIOError, FileNotFoundError):
