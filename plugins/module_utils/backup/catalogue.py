@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from ..model.errors import Damaged, Refused
 from . import journals
 from .commits import Commit, Head, PackInfo
+from .packs import IndexEntry
 
 VERSION: Final = 3
 
@@ -206,7 +207,7 @@ class Catalogue:
         self._database.execute("DELETE FROM blobs WHERE pack = (SELECT id FROM packs WHERE name = ?)", (name,))
         self._database.execute("DELETE FROM packs WHERE name = ?", (name,))
 
-    def add_index(self, name: str, entries: Iterable[packs.IndexEntry]) -> None:
+    def add_index(self, name: str, entries: Iterable[IndexEntry]) -> None:
         """Take in the index of a blob pack; nothing where the pack is unknown."""
         row = self._database.execute("SELECT id FROM packs WHERE name = ?", (name,)).fetchone()
         if row is not None:
