@@ -1,13 +1,13 @@
-# Copyright: (c) 2026, the restante.carbonio contributors
+#!/usr/bin/env python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Get mail out of a Backup Path without restante.carbonio: with Python 3.9 or later and its zstandard package alone.
 
-    rescue.py DIRECTORY accounts [--at T]
-    rescue.py DIRECTORY list ACCOUNT [--at T]
-    rescue.py DIRECTORY extract ACCOUNT ITEM TARGET [--at T]
-    rescue.py DIRECTORY extract ACCOUNT --all TARGET [--at T]
+    python3 rescue.py DIRECTORY accounts [--at T]
+    python3 rescue.py DIRECTORY list ACCOUNT [--at T]
+    python3 rescue.py DIRECTORY extract ACCOUNT ITEM TARGET [--at T]
+    python3 rescue.py DIRECTORY extract ACCOUNT --all TARGET [--at T]
 
 DIRECTORY is a Backup Path, or what was copied from <prefix>/<server id>/ of a bucket. ACCOUNT is an address or an id.
 T is a moment as 2026-03-28T09:29:49+01:00 (without an offset: this machine's time), or milliseconds since 1970 UTC.

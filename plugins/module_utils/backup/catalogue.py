@@ -22,7 +22,7 @@ from . import journals
 from .commits import Commit, Head, PackInfo
 from .packs import IndexEntry
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,7 +36,7 @@ CREATE TABLE segments (digest TEXT PRIMARY KEY, last INTEGER NOT NULL, transacti
     last_at INTEGER) WITHOUT ROWID;
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
     kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
-CREATE INDEX deletions ON transactions (scope, at, seq, kind) WHERE state IS NULL;
+CREATE INDEX deletions ON transactions (scope, at, seq, kind, state) WHERE state IS NULL;
 CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (file, reason));
 PRAGMA user_version = {VERSION};

@@ -92,7 +92,7 @@ class States:
         """Yield the deletions recorded in an interval, both ends included, oldest first."""
         # The index of deletions has all of these columns, so that the table is not looked into.
         query = (
-            f"SELECT item, seq, at, kind, NULL FROM transactions WHERE {_SCOPE} AND state IS NULL "
+            f"SELECT {_COLUMNS} FROM transactions WHERE {_SCOPE} AND state IS NULL "
             "AND at BETWEEN :start AND :at AND seq <= :last ORDER BY at, seq"
         )
         for row in self._catalogue.rows(query, self._values(scope, end, start=start)):
