@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,7 +35,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings
 from tests.servers.endpoint import Endpoint
 from tests.servers.moto_server import moto_server
 
-BUCKET = "backup-of-a"
+BUCKET = f"backup-of-a-{uuid.uuid4().hex[:8]}"
+"""moto's servers of one process share what they hold."""
 PATIENCE = 120.0
 COMMAND = (sys.executable, "-m", "ansible_collections.restante.carbonio.plugins.module_utils.cli")
 
