@@ -58,8 +58,9 @@ class Machine:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command."""
+        # A background job is born deaf to Ctrl+C, and the tests may be run as one.
         return subprocess.Popen(
-            [*COMMAND, "--config-file", self.config_file, *words], text=True,
+            ["env", "--default-signal=INT", *COMMAND, "--config-file", self.config_file, *words], text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
