@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands `core`: buckets and notifications (reference, section 3.4)."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ..archive.buckets import PROVIDERS, BucketRecord
+from ..model import moment
+from ..runtime import buckets
+from ..runtime.node import Node
+from .grammar import BOOLEAN, TEXT, Command, Parameter, choice
+from .parameters import PREFIX, REGION, URL
+
+FROM_STDIN: Final = "-"
+
+_BUCKET: Final = (
+    Parameter("bucket_name", TEXT, "as it is called at the provider"),
+    Parameter("access_key"),
+    Parameter("secret", TEXT, f"{FROM_STDIN} reads it from standard input, where no process list shows it"),
+)
+_LABEL: Final = Parameter("label", TEXT, "a name for people", "")
+_NOTES: Final = Parameter("notes", TEXT, "", "")
+_SIGNATURE: Final = Parameter("signature_version", choice("v2", "v4"), "", "v4")
+
+_BUCKET_KINDS: Final[Mapping[str, tuple[Sequence[Parameter], Sequence[Parameter], int]]] = {
+    "S3": ((_LABEL,), (REGION, URL, PREFIX, _NOTES), 1),
+    "Alibaba": ((_LABEL,), (URL, PREFIX, REGION, _NOTES), 0),
+    "Ceph": ((URL, _LABEL), (PREFIX, _NOTES), 0),
+    "Cloudian": ((URL, _LABEL), (PREFIX, _NOTES), 0),
+    "CustomS3": ((URL, _LABEL), (PREFIX, _NOTES, REGION, _SIGNATURE), 0),
+    "EMC": ((URL, _LABEL), (PREFIX, _NOTES), 0),
+    "MinIO": ((URL, _LABEL), (PREFIX, _NOTES, _SIGNATURE), 0),
+    "ScalityS3": ((URL, _LABEL), (PREFIX, _NOTES), 0),
+}
+"""For each provider what comes after the secret, what is optional, and how much of that may come by position."""
+
+
+def _create_bucket(provider: str, node: Node, **given: Any) -> Any:
+    secret = given.pop("secret")
+    if secret == FROM_STDIN:
+        secret = getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    wanted = BucketRecord(
+        bucket=given.pop("bucket_name"), secret_key=secret, endpoint=given.pop("url"), provider=provider, **given
+    )
+    return {"Bucket ID": buckets.add(node, wanted).id}
+
+
+def _create_bucket_command(provider: str) -> Command:
+    mandatory, optional, by_position = _BUCKET_KINDS[provider]
+
+    def run(node: Node, **given: Any) -> Any:
+        return _create_bucket(provider, node, **given)
+
+    shown = ["https://s3.example.com" if parameter is URL else "backup" for parameter in mandatory]
+    return Command(
+        "core", ("doCreateBucket", provider), f"keep the configuration of a bucket of {provider} under an id", run,
+        (*_BUCKET, *mandatory), optional, by_position,
+        example=" ".join(["doCreateBucket", provider, "carbonio-backup", "ACCESS_KEY", FROM_STDIN, *shown]),
+    )
+
+
+def _list_buckets(node: Node, provider: str, show_secrets: bool) -> Any:
+    return [
+        {
+            "bucketName": bucket["bucket"],
+            "label": bucket["label"],
+            "storeType": bucket["provider"],
+            "url": bucket["endpoint"],
+            "region": bucket["region"],
+            "destinationPath": bucket["prefix"],
+            "accessKey": bucket["access_key"],
+            **({"secret": bucket["secret_key"]} if show_secrets else {}),
+            "notes": bucket["notes"],
+            "uuid": bucket["id"],
+            "usage in external backup": bucket["usage_in_external_backup"],
+        }
+        for bucket in buckets.listed(node, provider, show_secrets)
+    ]
+
+
+def _test_connection(node: Node, bucket_configuration_id: str) -> Any:
+    buckets.test(node, bucket_configuration_id)
+    return "connection ok"
+
+
+def _notifications(node: Node, id: str) -> Any:
+    found = [node.notifications().get(id)] if id else node.notifications().list()
+    return [
+        {
+            "id": note.id, "server": note.node, "date": moment.vendor(note.at, node.settings.time_zone),
+            "type": note.type, "subject": note.subject, **({"text": note.text} if id else {}),
+        }
+        for note in found
+    ]
+
+
+COMMANDS: Final = (
+    *map(_create_bucket_command, _BUCKET_KINDS),
+    Command(
+        "core", ("testS3Connection",), "write, read and delete a file in a bucket", _test_connection,
+        (Parameter("bucket_configuration_id", TEXT, "the Bucket ID that listBuckets shows"),),
+    ),
+    Command(
+        "core", ("listBuckets",), "show the bucket configurations", _list_buckets,
+        (Parameter("provider", choice("all", *PROVIDERS), "which ones"),),
+        (Parameter("show_secrets", BOOLEAN, "", False),), example="listBuckets all",
+    ),
+    Command(
+        "core", ("getNotification",), "list the notifications, or show one", _notifications,
+        optional=(Parameter("id", TEXT, "the one to show", ""),),
+    ),
+)
