@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..model.state import Entry, ItemState
+from .following import Follower, TokenFollower
 
 
 class Capabilities(NamedTuple):
@@ -126,6 +127,10 @@ class MailStore(abc.ABC):
     @abc.abstractmethod
     def changes(self, account_id: str, since: str = "") -> Changes:
         """Return what changed since a token; everything when since is empty or the server cannot tell any more."""
+
+    def follow(self) -> Follower:
+        """Return what tells, from now on, of which accounts something has changed; used by the same thread."""
+        return TokenFollower(self.tokens)
 
     @abc.abstractmethod
     def item(self, account_id: str, item_id: str) -> ItemState | None:

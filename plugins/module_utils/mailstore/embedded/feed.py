@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ...model.errors import NotFound
+from ..following import News
 from .database import Database
 
 KEPT: Final = 100_000
@@ -54,9 +55,29 @@ class Feed:
 
         :raises NotFound: the feed does not go back so far; compare all tokens instead.
         """
+        # With the row of that number itself, one question tells both what is new and whether anything is missing.
         rows = self._database.execute(
-            "SELECT seq, scope, change FROM feed WHERE seq > ? ORDER BY seq", (seq,)
+            "SELECT seq, scope, change FROM feed WHERE seq >= ? ORDER BY seq", (seq,)
         ).fetchall()
-        if (rows[0][0] if rows else self.last() + 1) != seq + 1:
+        if rows[0][0] > seq + 1 if rows else seq > 0:
             raise NotFound(f"The change feed does not hold what came after {seq}; look at all accounts instead.")
-        return (FeedEntry(*row) for row in rows)
+        return (FeedEntry(*row) for row in rows if row[0] > seq)
+
+
+class FeedFollower:
+    """Follows a store by its feed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._last = feed.last()
+
+    def news(self) -> News:
+        """Return what has happened since this was called before."""
+        try:
+            entries = list(self._feed.since(self._last))
+        except NotFound:
+            self._last = self._feed.last()
+            return News((), str(self._last), overrun=True)
+        if entries:
+            self._last = entries[-1].seq
+        return News({entry.scope for entry in entries}, str(self._last))

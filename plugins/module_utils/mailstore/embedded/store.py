@@ -21,7 +21,7 @@ from . import database
 from .blobs import Blobs
 from .deduplication import deduplicate
 from .directory import Directory
-from .feed import Feed, FeedEntry
+from .feed import Feed, FeedEntry, FeedFollower
 from .files import make_directories, remove_empty
 from .reading import MailboxReader, mailbox_number
 from .redo_log import Record, RedoLog
@@ -147,6 +147,9 @@ class EmbeddedStore(MailStore, Volumes):
 
     def read_blob(self, account_id: str, item_id: str) -> bytes:
         return self._reader.read_blob(account_id, item_id)
+
+    def follow(self) -> FeedFollower:
+        return FeedFollower(self._feed)
 
     def feed(self, since: int) -> Iterator[FeedEntry]:
         """Yield the transactions of the whole store after a number, 0 for all.
