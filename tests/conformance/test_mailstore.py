@@ -259,6 +259,20 @@ def test_an_unknown_item_is_named_or_none(server: Any) -> None:
         server.store.read_blob(account, server.inbox(account))
 
 
+def test_several_contents_come_in_the_order_asked_for_and_one_that_is_gone_costs_no_other(server: Any) -> None:
+    account = server.account()
+    items = [server.add(account, kinds.MESSAGE, blob=f"{number}".encode() * number) for number in range(100)]
+    wanted = [items[99], "999999", items[0], *reversed(items), server.inbox(account), items[99]]
+    contents = list(server.store.read_blobs(account, wanted))
+    assert [len(content) for content in contents if isinstance(content, bytes)] == [
+        len(f"{number}") * number for number in (99, 0, *reversed(range(100)), 99)
+    ]
+    assert [isinstance(content, NotFound) for content in contents] == [False, True, *[False] * 101, True, False]
+    assert list(server.store.read_blobs(account, [])) == []
+    with pytest.raises(NotFound, match="nobody"):
+        list(server.store.read_blobs("nobody", []))
+
+
 # -- changing and deleting ---------------------------------------------------------------------------------------------
 
 

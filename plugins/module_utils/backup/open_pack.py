@@ -11,12 +11,16 @@ import os
 from typing import Final, NamedTuple
 
 from ..model.errors import AlreadyExists
-from . import frames, packs
+from . import packs
 from .commits import PackInfo
+from .encoder import Encoder, Plain
 from .files import Files, writing
 
 BUFFER: Final = 256 * 1024
 """Bytes that are gathered for one write."""
+
+_ENCODING: Final = 8 * 1024 * 1024
+"""Plain bytes that may be on their way to becoming frames."""
 
 
 class SealedPack(NamedTuple):
@@ -41,39 +45,52 @@ class OpenPack:
         self._entries: list[packs.IndexEntry] = []
         self._buffer: list[bytes] = []
         self._buffered = 0
-        self.size = 0
-        """Bytes so far; 0 for a pack without frames."""
+        self._size = 0
+        self._encoder = Encoder()
 
-    def add(self, kind: int, data: bytes, digest: bytes) -> int:
-        """Put in a frame of some bytes and return its length. :raises Refused: the disk does not take it."""
-        if not self._entries:
+    def __bool__(self) -> bool:
+        """Return whether there are frames."""
+        return self._descriptor >= 0
+
+    def add(self, kind: int, data: bytes, digest: bytes) -> None:
+        """Put in a frame of some bytes. :raises Refused: the disk does not take it, or those before it."""
+        if self._descriptor < 0:
             with writing(self._files.path(self._name)):
                 self._descriptor = self._files.create(self._name)
             self._append(packs.MAGIC)
-        frame = frames.encode(kind, data, digest)
-        self._entries.append(packs.IndexEntry(kind, digest, self.size, len(frame), len(data)))
-        self._append(frame)
-        return len(frame)
+        self._encoder.put(Plain(kind, digest, data))
+        self._take(_ENCODING)
+
+    def has_room(self, size: int, limit: int) -> bool:
+        """Return whether so many bytes more keep the pack within a limit."""
+        if self._size + self._encoder.weight + size > limit:
+            self._take(0)  # it may have become less by being compressed
+        return self._size + size <= limit
 
     def seal(self) -> SealedPack:
         """Finish the pack and give it its name, durably; the next frame begins another one.
 
         :raises Refused: the disk does not take it.
         """
-        self._append(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self.size))
+        self._take(0)
+        self._append(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self._size))
         self._write()
         with writing(self._files.path(self._name)):
             self._files.sync(self._descriptor)
-        sealed = SealedPack(PackInfo(self._hash.hexdigest(), self._kind, self.size), self._entries)
+        sealed = SealedPack(PackInfo(self._hash.hexdigest(), self._kind, self._size), self._entries)
         self._publish(sealed.info)
-        self.close()
+        self._close_file()
         self._hash = hashlib.sha256()
         self._entries = []
-        self.size = 0
+        self._size = 0
         return sealed
 
     def close(self) -> None:
         """Close the file, leaving it as it is."""
+        self._encoder.close()
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -90,10 +107,16 @@ class OpenPack:
                 self._files.remove(name)
                 self._files.publish(self._name, name)
 
+    def _take(self, leave: int) -> None:
+        """Append the frames that are made by now, and wait for more until so many plain bytes are left."""
+        for plain, frame in self._encoder.take(leave):
+            self._entries.append(packs.IndexEntry(plain.kind, plain.digest, self._size, len(frame), len(plain.data)))
+            self._append(frame)
+
     def _append(self, data: bytes) -> None:
         self._buffer.append(data)
         self._buffered += len(data)
-        self.size += len(data)
+        self._size += len(data)
         if self._buffered >= BUFFER:
             self._write()
 

@@ -16,7 +16,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +57,7 @@ class Writer:
         self._metadata = OpenPack(self._files, packs.METADATA)
         self._sealed: list[PackInfo] = []
         self._new_blobs: set[bytes] = set()
+        self._absent: set[bytes] = set()
         self._lines: dict[str, list[tuple[int, bytes]]] = {}
         self._line_bytes = 0
         self._new_heads: dict[str, Head] = {}
@@ -97,6 +98,13 @@ class Writer:
         """Return whether a blob is in the backup or was added by this writer."""
         return bytes.fromhex(digest) in self._new_blobs or self.repository.has_blob(digest)
 
+    def missing(self, digests: Collection[str]) -> set[str]:
+        """Return those blobs that are not in the backup and were not added by this writer."""
+        there = self.repository.locate(digests)
+        missing = {digest for digest in digests if digest not in there and bytes.fromhex(digest) not in self._new_blobs}
+        self._absent = {bytes.fromhex(digest) for digest in missing}
+        return missing
+
     def put_blob(self, data: bytes, again: bool = False) -> str:
         """Add a blob, once, and return its digest.
 
@@ -105,12 +113,13 @@ class Writer:
         """
         raw = hashlib.sha256(data).digest()
         digest = raw.hex()
-        if raw in self._new_blobs or (not again and self.repository.has_blob(digest)):
+        if raw in self._new_blobs or not (again or raw in self._absent or not self.repository.has_blob(digest)):
             return digest
         with self._whole():
-            if self._blobs.size and self._blobs.size + len(data) > self.repository.pack_size:
+            if self._blobs and not self._blobs.has_room(len(data), self.repository.pack_size):
                 self._seal_blobs()
-            self._pending += self._blobs.add(frames.BLOB, data, raw)
+            self._blobs.add(frames.BLOB, data, raw)
+        self._pending += frames.HEADER_SIZE + len(data)
         self._new_blobs.add(raw)
         return digest
 
@@ -131,7 +140,7 @@ class Writer:
         return self._seq
 
     def pending(self) -> int:
-        """Return how many bytes, of blobs and of transactions, are not committed yet."""
+        """Return how many plain bytes, of blobs and of transactions, are not committed yet."""
         return self._pending
 
     # -- committing ------------------------------------------------------------------------------------------------
@@ -147,14 +156,14 @@ class Writer:
         if not self._pending and not changed:
             return None
         with self._whole():
-            if self._blobs.size:
+            if self._blobs:
                 self._seal_blobs()
             self._seal_journals()
-            if self._metadata.size:
+            if self._metadata:
                 self._sealed.append(self._metadata.seal().info)
             commit = self._publish(changed)
         self._heads.update(self._new_heads)
-        self._sealed, self._new_blobs, self._new_heads = [], set(), {}
+        self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
         self._pending = 0
         self.repository.refresh()
         return commit
@@ -213,7 +222,7 @@ class Writer:
         """Put a frame into the pack of metadata and return the digest of its content."""
         digest = hashlib.sha256(content).digest()
         self._metadata.add(kind, content, digest)
-        if self._metadata.size >= self.repository.pack_size:
+        if not self._metadata.has_room(1, self.repository.pack_size):
             self._sealed.append(self._metadata.seal().info)
         return digest.hex()
 

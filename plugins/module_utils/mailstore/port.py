@@ -15,6 +15,7 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ..model.errors import RestanteError
 from ..model.state import Entry, ItemState
 from .following import Follower, TokenFollower
 
@@ -146,6 +147,17 @@ class MailStore(abc.ABC):
 
         :raises Damaged: the store has lost or altered it.
         """
+
+    def read_blobs(self, account_id: str, item_ids: Sequence[str]) -> Iterator[bytes | Exception]:
+        """Yield the contents of items in this order; where read_blob would raise an error, that error.
+
+        A mail server that can give several at once does it here. All may be in memory at the same time.
+        """
+        for item_id in item_ids:
+            try:
+                yield self.read_blob(account_id, item_id)
+            except (RestanteError, OSError) as error:
+                yield error
 
     # -- writing a mailbox -----------------------------------------------------------------------------------------
 

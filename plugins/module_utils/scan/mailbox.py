@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from ..mailstore.port import MailStore
 from ..model import kinds
@@ -16,6 +17,10 @@ from ..model.state import ItemState
 from ..operations.progress import Progress
 from .recorder import Recorder, fingerprint
 from .report import ScanReport
+
+_PORTION_ITEMS: Final = 256
+_PORTION_BYTES: Final = 8 * 1024 * 1024
+"""How much is asked of the mail server at once."""
 
 
 class _Unreadable(Exception):
@@ -69,11 +74,9 @@ class MailboxScan:
                 changes = self._store.changes(account_id, "" if self._deep else self._repository.token(account_id))
             # All that is known is needed only where the mail server cannot say what is gone.
             known = self._known(account_id) if changes.full else None
-            for state in _listed(changes.items):
-                if self._ended():
+            for states in _portions(_listed(changes.items)):
+                if not self._portion(account_id, address, states, known):
                     return
-                self._item(account_id, address, state, known)
-                self._recorder.tick()
         except _Vanished:
             return
         except _Unreadable as error:
@@ -92,15 +95,49 @@ class MailboxScan:
             if transaction.state is not None
         }
 
-    def _item(self, account_id: str, address: str, state: ItemState, known: dict[str, int] | None) -> None:
-        self._report.checked_items += 1
-        self._progress.advance(1, state.size)
-        before = self._before(account_id, state.item_id) if known is None else known.pop(state.item_id, None)
-        if before is not None and not self._deep and before == fingerprint(state):
-            self._report.skipped_items += 1
-            return
+    def _portion(
+        self, account_id: str, address: str, states: Sequence[ItemState], known: dict[str, int] | None
+    ) -> bool:
+        """Record what is new of some items of a mailbox; False if the scan is to end before the last of them."""
+        changed = []
+        for state in states:
+            self._report.checked_items += 1
+            self._progress.advance(1, state.size)
+            before = self._before(account_id, state.item_id) if known is None else known.pop(state.item_id, None)
+            if before is None or self._deep or before != fingerprint(state):
+                changed.append((state, before))
+            else:
+                self._report.skipped_items += 1
+        wanted = self._without_content(state for state, _before in changed)
+        contents = self._store.read_blobs(account_id, list(wanted))
+        for state, before in changed:
+            if self._ended():
+                return False
+            with _asking():
+                content = next(contents) if state.item_id in wanted else None
+            self._item(account_id, address, state, before, content)
+            self._recorder.tick()
+        return True
+
+    def _without_content(self, states: Iterable[ItemState]) -> dict[str, None]:
+        """Return the ids of those items, in this order, whose content has to be read."""
+        with_content = [state for state in states if state.kind in kinds.WITH_CONTENT]
+        digests = {state.digest for state in with_content if state.digest and not self._deep}
+        missing = self._recorder.missing(digests)
+        return {
+            state.item_id: None for state in with_content if state.digest not in digests or state.digest in missing
+        }
+
+    def _item(
+        self, account_id: str, address: str, state: ItemState, before: int | None,
+        content: bytes | Exception | None,
+    ) -> None:
+        """Record an item.
+
+        :param before: the fingerprint that the backup has of it. :param content: None where the backup has it.
+        """
         try:
-            present = self._with_content(account_id, state)
+            present = state if content is None else self._with_content(account_id, state, content)
         except _Vanished:
             self._report.skipped_items += 1
             return
@@ -127,27 +164,22 @@ class MailboxScan:
             self._recorder.delete(account_id, item_id, last.kind)
             self._report.deleted_items += 1
 
-    def _with_content(self, account_id: str, state: ItemState) -> ItemState:
+    def _with_content(self, account_id: str, state: ItemState, content: bytes | Exception) -> ItemState:
         """Bring an item's content into the backup if it is not there; return the state with its digest and size."""
-        if state.kind not in kinds.WITH_CONTENT:
-            return state
-        if state.digest and not self._deep and self._recorder.has_blob(state.digest):
-            return state
-        try:
-            with _asking():
-                data = self._store.read_blob(account_id, state.item_id)
-        except _Vanished as vanished:
+        if isinstance(content, NotFound):
             present = self._present(account_id, state.item_id)
             if present.digest or present.size:
-                raise _Unreadable(f"The mail server does not find its content ({vanished}).") from vanished
+                raise _Unreadable(f"The mail server does not find its content ({content}).")
             return present  # there is such an item, and it has no content
-        digest = self._recorder.put_blob(data, repair=self._deep)
+        if isinstance(content, Exception):
+            raise _Unreadable(str(content))
+        digest = self._recorder.put_blob(content, repair=self._deep)
         if state.digest not in ("", digest):
             # Either it was changed since it was listed, or the mail server holds something else than it says.
             state = self._present(account_id, state.item_id)
             if state.digest not in ("", digest):
                 raise _Unreadable(f"Its content has the SHA-256 {digest}; the mail server says {state.digest}.")
-        return state._replace(digest=digest, size=len(data))
+        return state._replace(digest=digest, size=len(content))
 
     def _present(self, account_id: str, item_id: str) -> ItemState:
         with _asking():
@@ -155,6 +187,20 @@ class MailboxScan:
         if present is None:
             raise _Vanished
         return present
+
+
+def _portions(states: Iterable[ItemState]) -> Iterator[Sequence[ItemState]]:
+    """Cut a mailbox into what is read together."""
+    portion: list[ItemState] = []
+    size = 0
+    for state in states:
+        portion.append(state)
+        size += state.size
+        if len(portion) >= _PORTION_ITEMS or size >= _PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def _listed(items: Iterable[ItemState]) -> Iterator[ItemState]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from ..backup.commits import Commit
@@ -58,9 +58,9 @@ class Recorder:
         """The backup that is written to, as of its last commit."""
         return self._writer.repository
 
-    def has_blob(self, digest: str) -> bool:
-        """Return whether a content is in the backup, or on its way there."""
-        return self._writer.has_blob(digest)
+    def missing(self, digests: Collection[str]) -> set[str]:
+        """Return those contents that are neither in the backup nor on their way there."""
+        return self._writer.missing(digests)
 
     def put_blob(self, data: bytes, repair: bool = False) -> str:
         """Write a content, once, and return its digest.

@@ -207,6 +207,7 @@ def test_a_writer_that_failed_does_nothing_more(backup: Path) -> None:
     with opened(backup, FullDisk(str(backup), 100)).writer() as writer:
         with pytest.raises(Refused, match="the disk is full"):
             message(writer, ANNA, 50)
+            writer.commit()
         for act in (lambda: writer.put_blob(b"x"), lambda: writer.commit({ANNA: "a9"})):
             with pytest.raises(Refused, match="begin again"):
                 act()

@@ -17,7 +17,8 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from ...model.errors import Damaged, NotFound, Refused
@@ -30,6 +31,8 @@ from .volume_table import VolumeTable
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LEVEL: Final = 6
 _CHUNK: Final = 1000
+_PART: Final = 32
+"""Blobs that are read ahead together."""
 _SHELF: Final = 4096
 """Items of which the blobs lie in one directory, as with Carbonio."""
 
@@ -50,6 +53,7 @@ class Blobs:
         self._volumes = volumes
         self._incoming = Incoming(os.path.join(database.path, "incoming"))
         self._tidied = False
+        self._readers: ThreadPoolExecutor | None = None
 
     @contextmanager
     def put(self, mailbox: int, contents: Sequence[bytes]) -> Iterator[list[Place]]:
@@ -90,6 +94,25 @@ class Blobs:
             raise Damaged(f"its blob {path} was altered: it does not have the digest {digest.hex()}")
         return data
 
+    def read_several(self, wanted: Sequence[tuple[Place, bytes] | None]) -> Iterator[bytes | None]:
+        """Yield blobs, given as place and digest; None for one that is not there, or is not what it should be.
+
+        A thread reads the next ones while the caller is busy with those before.
+        """
+        paths = {int(volume.volume_id): volume.path for volume in self._volumes.all()}
+        files = [
+            (os.path.join(paths[each[0].volume], each[0].locator), each[1])
+            if each is not None and each[0].volume in paths else None
+            for each in wanted
+        ]
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(1, "read-blobs")
+        parts = [
+            self._readers.submit(_read_verified, files[start:start + _PART]) for start in range(0, len(files), _PART)
+        ]
+        for part in parts:
+            yield from part.result()
+
     def discard(self, places: Iterable[Place]) -> None:
         """Remove blobs that were put, and that no row names."""
         paths = {int(volume.volume_id): volume.path for volume in self._volumes.all()}
@@ -116,6 +139,8 @@ class Blobs:
 
     def close(self) -> None:
         """Say that this writer has finished."""
+        if self._readers is not None:
+            self._readers.shutdown(cancel_futures=True)
         self._incoming.close()
 
     def _shelf(self, mailbox: int) -> int:
@@ -146,6 +171,19 @@ def read_file(path: str) -> bytes:
         return gzip.decompress(data)
     except (EOFError, zlib.error) as error:
         raise OSError(str(error)) from error
+
+
+def _read_verified(files: Sequence[tuple[str, bytes] | None]) -> list[bytes | None]:
+    """Return the blobs in files, given with their digests; None for each that is gone or altered."""
+    blobs: list[bytes | None] = []
+    for file in files:
+        blob = None
+        if file is not None:
+            with suppress(OSError):
+                data = read_file(file[0])
+                blob = data if hashlib.sha256(data).digest() == file[1] else None
+        blobs.append(blob)
+    return blobs
 
 
 def _write(volume: Volume, batch: Batch, contents: Sequence[bytes]) -> None:

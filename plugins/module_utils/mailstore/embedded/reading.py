@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 
-from ...model.errors import Damaged, NotFound
+from ...model.errors import Damaged, NotFound, RestanteError
 from ...model.state import ItemState
 from ..port import Changes
 from .blobs import Blobs, Place
@@ -94,6 +95,22 @@ class MailboxReader:
                 if row == tried:
                     raise Damaged(f"Item {item} of account {account} is damaged: {error}.") from error
                 tried = row
+
+    def read_blobs(self, account: str, items: Sequence[str]) -> Iterator[bytes | Exception]:
+        """Yield the contents of items, read ahead in a thread."""
+        number = mailbox_number(self._database, account)
+        rows = {item: (Place(volume, locator), digest) for item, volume, locator, digest in self._database.execute(
+            "SELECT id, volume, locator, digest FROM items "
+            "WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?)) AND digest IS NOT NULL",
+            (number, json.dumps([number_of(item) for item in items])),
+        )}
+        wanted = [rows.get(number_of(item)) for item in items]
+        for item, blob in zip(items, self._blobs.read_several(wanted)):
+            try:
+                # What was not found, or is no longer where it was, is looked for once more: that says why.
+                yield self.read_blob(account, item) if blob is None else blob
+            except RestanteError as error:
+                yield error
 
     def imported(self, account: str, import_id: str) -> Iterator[tuple[str, str]]:
         """Yield (origin, item) of an import in the order of writing."""

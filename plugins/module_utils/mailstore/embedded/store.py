@@ -148,6 +148,9 @@ class EmbeddedStore(MailStore, Volumes):
     def read_blob(self, account_id: str, item_id: str) -> bytes:
         return self._reader.read_blob(account_id, item_id)
 
+    def read_blobs(self, account_id: str, item_ids: Sequence[str]) -> Iterator[bytes | Exception]:
+        return self._reader.read_blobs(account_id, item_ids)
+
     def follow(self) -> FeedFollower:
         return FeedFollower(self._feed)
 
