@@ -20,10 +20,11 @@ from ..backup.writer import Writer
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.errors import NotFound
-from ..model.state import ACCOUNT_ITEM, SERVER, Entry
+from ..model.state import Entry
 from ..operations.progress import SILENT, Progress
+from .directory import SERVER_KINDS, DirectoryScan
 from .mailbox import MailboxScan
-from .recorder import EVERY_FEW_SECONDS, Cadence, Recorder, fingerprint
+from .recorder import EVERY_FEW_SECONDS, Cadence, Recorder
 from .report import ScanReport
 
 
@@ -71,14 +72,16 @@ class _Scan:
     def run(self, accounts: Collection[str] | None, skip_lists: bool) -> None:
         named = None if accounts is None else self._find(accounts)
         self._progress.phase("directory")
+        directory = DirectoryScan(self._store, self._recorder, self.report)
         # The tokens are read before the accounts: an account made in between has none, and is looked into.
         tokens = dict(self._store.tokens())
         if named is None:
-            for kind in (kinds.DOMAIN, kinds.COS, *(() if skip_lists else (kinds.DISTRIBUTION_LIST,))):
-                self._server_entries(kind)
-            addresses, updated = self._all_accounts()
+            left_out = {kinds.DISTRIBUTION_LIST} if skip_lists else set()
+            directory.server_entries(kind for kind in SERVER_KINDS if kind not in left_out)
+            addresses, updated = directory.accounts()
         else:
-            addresses, updated = self._named_accounts(named)
+            addresses = {entry.entry_id: entry.name for entry in named}
+            updated = {entry.entry_id for entry in named if directory.account(entry)}
         reached = self._repository.tokens()
         changed = [account for account in addresses if self._deep or tokens.get(account) != reached.get(account)]
         self._progress.phase("mailboxes")
@@ -102,64 +105,6 @@ class _Scan:
                 raise NotFound(f"The mail server has no account {name!r}; check the address. Nothing was scanned.")
             found.append(entry)
         return found
-
-    def _server_entries(self, kind: str) -> None:
-        known = {
-            transaction.item_id: fingerprint(transaction.state)
-            for transaction in self._repository.entries(kind)
-            if transaction.state is not None
-        }
-        for entry in self._store.entries(kind):
-            self._entry(SERVER, entry.entry_id, entry, known.pop(entry.entry_id, None))
-        for entry_id in known:
-            self._recorder.delete(SERVER, entry_id, kind)
-            self.report.deleted_items += 1
-
-    def _all_accounts(self) -> tuple[dict[str, str], set[str]]:
-        """Record the entries of all accounts; return the address of each by its id, and which of them were written."""
-        known = {
-            transaction.scope: fingerprint(transaction.state)
-            for transaction in self._repository.entries(kinds.ACCOUNT)
-            if transaction.state is not None
-        }
-        addresses: dict[str, str] = {}
-        updated = set()
-        for entry in self._store.entries(kinds.ACCOUNT):
-            addresses[entry.entry_id] = entry.name
-            if self._account(entry, known.pop(entry.entry_id, None)):
-                updated.add(entry.entry_id)
-        for account in known:
-            self._recorder.delete(account, ACCOUNT_ITEM, kinds.ACCOUNT)
-            # Should an account with this id come back, its mailbox is another one.
-            self._recorder.reached(account, "")
-            self.report.deleted_accounts += 1
-        return addresses, updated
-
-    def _named_accounts(self, named: Sequence[Entry]) -> tuple[dict[str, str], set[str]]:
-        updated = set()
-        for entry in named:
-            last = self._repository.entry(entry.entry_id, ACCOUNT_ITEM)
-            if self._account(entry, None if last is None else fingerprint(last)):
-                updated.add(entry.entry_id)
-        return {entry.entry_id: entry.name for entry in named}, updated
-
-    def _account(self, entry: Entry, before: int | None) -> bool:
-        if before is None:
-            self.report.new_accounts += 1
-        return self._entry(entry.entry_id, ACCOUNT_ITEM, entry, before)
-
-    def _entry(self, scope: str, item_id: str, entry: Entry, before: int | None) -> bool:
-        """Record an entry if it is another than before; True if it is."""
-        self.report.checked_items += 1
-        if before == fingerprint(entry):
-            self.report.skipped_items += 1
-            return False
-        if before is None:
-            self.report.new_items += 1
-        else:
-            self.report.updated_items += 1
-        self._recorder.record(scope, item_id, entry)
-        return True
 
     def _ended(self) -> bool:
         if self._progress.stopping():

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The directory of a scan: what is new, changed and gone among accounts, domains, classes of service and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ..mailstore.port import MailStore
+from ..model import kinds
+from ..model.state import ACCOUNT_ITEM, SERVER, Entry
+from .recorder import Recorder, fingerprint
+from .report import ScanReport
+
+SERVER_KINDS: Final = (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST)
+"""The kinds of entry that belong to no account."""
+
+
+class DirectoryScan:
+    """Scans entries into a Recorder."""
+
+    def __init__(self, store: MailStore, recorder: Recorder, report: ScanReport) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._repository = recorder.repository
+        self._report = report
+
+    def server_entries(self, of_kinds: Iterable[str] = SERVER_KINDS) -> None:
+        """Record the entries of some kinds that belong to no account."""
+        for kind in of_kinds:
+            known = {
+                transaction.item_id: fingerprint(transaction.state)
+                for transaction in self._repository.entries(kind)
+                if transaction.state is not None
+            }
+            for entry in self._store.entries(kind):
+                self._entry(SERVER, entry.entry_id, entry, known.pop(entry.entry_id, None))
+            for entry_id in known:
+                self._recorder.delete(SERVER, entry_id, kind)
+                self._report.deleted_items += 1
+
+    def accounts(self) -> tuple[dict[str, str], set[str]]:
+        """Record the entries of all accounts; return the address of each by its id, and which of them were written."""
+        known = {
+            transaction.scope: fingerprint(transaction.state)
+            for transaction in self._repository.entries(kinds.ACCOUNT)
+            if transaction.state is not None
+        }
+        addresses: dict[str, str] = {}
+        updated = set()
+        for entry in self._store.entries(kinds.ACCOUNT):
+            addresses[entry.entry_id] = entry.name
+            if self._account(entry, known.pop(entry.entry_id, None)):
+                updated.add(entry.entry_id)
+        for account in known:
+            self._account_deleted(account)
+        return addresses, updated
+
+    def account(self, entry: Entry) -> bool:
+        """Record the entry of one account; True if it is another than before."""
+        last = self._repository.entry(entry.entry_id, ACCOUNT_ITEM)
+        return self._account(entry, None if last is None else fingerprint(last))
+
+    def account_gone(self, account: str) -> None:
+        """Record that there is no such account, if the backup knows one."""
+        if self._repository.entry(account, ACCOUNT_ITEM) is not None:
+            self._account_deleted(account)
+
+    def _account(self, entry: Entry, before: int | None) -> bool:
+        if before is None:
+            self._report.new_accounts += 1
+        return self._entry(entry.entry_id, ACCOUNT_ITEM, entry, before)
+
+    def _account_deleted(self, account: str) -> None:
+        self._recorder.delete(account, ACCOUNT_ITEM, kinds.ACCOUNT)
+        # Should an account with this id come back, its mailbox is another one.
+        self._recorder.reached(account, "")
+        self._report.deleted_accounts += 1
+
+    def _entry(self, scope: str, item_id: str, entry: Entry, before: int | None) -> bool:
+        """Record an entry if it is another than before; True if it is."""
+        self._report.checked_items += 1
+        if before == fingerprint(entry):
+            self._report.skipped_items += 1
+            return False
+        if before is None:
+            self._report.new_items += 1
+        else:
+            self._report.updated_items += 1
+        self._recorder.record(scope, item_id, entry)
+        return True
