@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finding items in a backup: all states of one, and those of an account that match (reference, section 3.2).
+
+Reads only, and streams: what is asked of a mailbox of millions takes no more memory than a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+
+from ..backup.repository import Repository
+from ..model import kinds
+from ..model.errors import InvalidInput, NotFound
+from ..model.state import ItemState, State, Transaction
+from .idmap import OriginSet
+from .shown import shown, texts
+
+ALL: Final = "all"
+TYPES: Final = {
+    ALL: kinds.ITEM_KINDS,
+    **{kind: (kind,) for kind in kinds.ITEM_KINDS},
+    kinds.CONTACT: (kinds.CONTACT, kinds.CONTACT_GROUP),
+}
+"""The item kinds of each type that can be searched for; the vendor's contact has both (R-033)."""
+
+DELETED: Final = "deleted"
+NOT_DELETED: Final = "not_deleted"
+FILTERS: Final = (ALL, DELETED, NOT_DELETED)
+
+_FOREVER: Final = 2**62
+
+
+class Period(NamedTuple):
+    """One state of an item, and how long it held."""
+
+    start: int
+    """UTC milliseconds."""
+    end: int | None
+    """When the next state began; None for the one that holds now."""
+    state: State | None
+    """None where the item was deleted."""
+
+
+def periods(source: Repository, account_id: str, item_id: str) -> list[Period]:
+    """Return all states of an item, oldest first (R-029). :raises NotFound: the backup knows no such item."""
+    history = list(source.history(account_id, item_id))
+    if not history:
+        raise NotFound(
+            f"The backup in {source.path} knows no item {item_id!r} of this account; look for it with doItemSearch, or "
+            "in mailbox.log."
+        )
+    ends = [following.at for following in history[1:]]
+    return [Period(one.at, end, one.state) for one, end in zip(history, [*ends, None])]
+
+
+def period_at(states: Collection[Period], at: int | None) -> Period | None:
+    """Return the state that holds at a moment (None: now); None where there was none yet. Pure."""
+    held = [period for period in states if at is None or period.start <= at]
+    return held[-1] if held else None
+
+
+class Criteria(NamedTuple):
+    """What items to find: those that match everything that is given (R-033)."""
+
+    item_id: str = ""
+    text: str = ""
+    """Somewhere in the metadata, in this case."""
+    kinds: Collection[str] = (kinds.MESSAGE,)
+    after: int | None = None
+    """Received or created at this moment or later, UTC milliseconds."""
+    before: int | None = None
+    """Received or created before this moment."""
+    deleted_after: int | None = None
+    deleted_before: int | None = None
+    filter: str = DELETED
+    """One of FILTERS."""
+
+    def check(self) -> Criteria:
+        """Return them. :raises InvalidInput: nothing can match them."""
+        for what, start, end in (
+            ("after", self.after, self.before), ("deleted_after", self.deleted_after, self.deleted_before)
+        ):
+            if start is not None and end is not None and start >= end:
+                raise InvalidInput(f"The interval is backwards: {what} must be earlier than {what[:-5]}before.")
+        if self.filter == NOT_DELETED and (self.deleted_after is not None or self.deleted_before is not None):
+            raise InvalidInput("What is not deleted was not deleted at any time; leave out search_filter or the dates.")
+        return self
+
+
+class Match(NamedTuple):
+    """An item that was found."""
+
+    state: ItemState
+    """Its last one."""
+    deleted_at: int | None
+    """When its deletion was recorded, UTC milliseconds; None where it is there."""
+
+
+def search(source: Repository, account_id: str, wanted: Criteria) -> Iterator[Match]:
+    """Yield the items of an account that match, by their last state, as they come."""
+    gone = OriginSet()
+    for deletion in source.deleted_between(account_id, -_FOREVER, _FOREVER):
+        gone.add(deletion.item_id)
+    for last in _candidates(source, account_id, wanted):
+        if not isinstance(last.state, ItemState):
+            continue
+        deleted_at = last.at if last.item_id in gone and _is_gone(source, last) else None
+        if matches(wanted, last.state, deleted_at):
+            yield Match(last.state, deleted_at)
+
+
+def _candidates(source: Repository, account_id: str, wanted: Criteria) -> Iterator[Transaction]:
+    if not wanted.item_id:
+        return source.states(account_id, None, wanted.kinds, deleted=wanted.filter != NOT_DELETED)
+    history = list(source.history(account_id, wanted.item_id))
+    states = [one.state for one in history if one.state is not None]
+    return iter([history[-1]._replace(state=states[-1])] if states else [])
+
+
+def _is_gone(source: Repository, last: Transaction) -> bool:
+    now = source.state(last.scope, last.item_id)
+    return now is not None and now.state is None
+
+
+def matches(wanted: Criteria, state: ItemState, deleted_at: int | None) -> bool:
+    """Tell whether an item matches. Pure.
+
+    :param state: its last one. :param deleted_at: None where it is not deleted.
+    """
+    return (
+        state.kind in wanted.kinds
+        and wanted.filter in (ALL, NOT_DELETED if deleted_at is None else DELETED)
+        and wanted.item_id in ("", state.item_id)
+        and _within(state.date, wanted.after, wanted.before)
+        and _within(deleted_at, wanted.deleted_after, wanted.deleted_before)
+        and (not wanted.text or any(wanted.text in text for text in texts(shown(state))))
+    )
+
+
+def _within(at: int | None, start: int | None, end: int | None) -> bool:
+    if at is None:
+        return start is None and end is None
+    return (start is None or start <= at) and (end is None or at < end)
