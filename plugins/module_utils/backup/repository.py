@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from ..model import kinds, moment
-from ..model.errors import AlreadyExists, Damaged, NotABackup, NotFound
+from ..model.errors import AlreadyExists, Busy, Damaged, NotABackup, NotFound
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry, Transaction
 from . import commits, frames, packs
 from .catalogue import Catalogue, Damage, Location
@@ -25,6 +26,7 @@ from .writer import Writer
 MIB: Final = 1024 * 1024
 PACK_SIZE: Final = 24 * MIB
 CATALOGUE_FILE: Final = "catalog.sqlite"
+_POLL_SECONDS: Final = 0.05
 
 
 class Repository:
@@ -88,9 +90,20 @@ class Repository:
         """Close the catalogue."""
         self.catalogue.close()
 
-    def writer(self) -> Writer:
-        """Return the writer. :raises Busy: another one is at work on this Backup Path."""
-        return Writer(self)
+    def writer(self, patience: float = 0.0) -> Writer:
+        """Return the writer.
+
+        :param patience: seconds to wait for another one; the Realtime Scanner's is soon done.
+        :raises Busy: another one is at work on this Backup Path.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return Writer(self)
+            except Busy:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(_POLL_SECONDS)
 
     # -- commits ---------------------------------------------------------------------------------------------------
 

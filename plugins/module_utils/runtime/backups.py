@@ -28,6 +28,9 @@ from .operations import operation
 
 OPERATION: Final = "SmartScan"
 
+PATIENCE: Final = 60.0
+"""Seconds to wait for another writer of the Backup Path: the Realtime Scanner lets it go every second."""
+
 
 def smart_scan(
     node: Node, *, deep: bool = False, accounts: Sequence[str] = (), read_error_threshold: int = 0,
@@ -46,7 +49,7 @@ def smart_scan(
     with operation(node, OPERATION, parameters) as running, contextlib.ExitStack() as opened:
         store = opened.enter_context(contextlib.closing(node.store()))
         repository = opened.enter_context(contextlib.closing(node.initialised(store.server_id())))
-        writer = opened.enter_context(repository.writer())
+        writer = opened.enter_context(repository.writer(PATIENCE))
         upload = _Upload(repository, node.archive(store.server_id()))
         with upload.going_on():
             report = scan(

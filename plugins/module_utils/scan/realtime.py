@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Realtime Scanner: records what happens on a mail server as it happens (R-221; reference, section 2.4).
+
+It asks the mail server several times a second which accounts something has changed of, and looks into just those. The
+Backup Path's lock is held only while it writes, so that other writers have their turn.
+
+What happened while nobody was following is a gap. It is closed by comparing everything, as SmartScan does, before
+anything else is done. What came and went meanwhile is lost to the backup: so a gap is told, and never passed over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from ..backup.commits import Commit
+from ..backup.repository import Repository
+from ..backup.writer import Writer
+from ..mailstore.port import MailStore
+from ..model import kinds, moment
+from ..model.errors import Busy
+from ..model.state import SERVER
+from ..operations.progress import SILENT, Silent
+from .directory import DirectoryScan
+from .mailbox import MailboxScan
+from .recorder import Cadence, Recorder
+from .report import ScanReport
+from .smartscan import smart_scan
+
+LOOK: Final = 0.25
+"""Seconds between two looks at what has happened."""
+
+COMMIT: Final = 1.0
+"""Seconds between two commits, where things happen all the time."""
+
+OVERRUN: Final = "the mail server's change feed did not go back far enough"
+
+_RETRY: Final = 5_000
+_RETRY_SHARE: Final = 20
+"""What could not be read is tried again after so many milliseconds, or so many times what the attempt took."""
+
+_NAMED: Final = 10
+"""Read failures that are named."""
+
+Pause = Callable[[float], bool]
+"""Waits for so many seconds at most; True, and at once, when it is time to end."""
+
+
+@dataclasses.dataclass
+class Situation:
+    """Where the scanner stands. Times are UTC milliseconds, 0 for "never"."""
+
+    complete_until: int = 0
+    """All that happened up to here has been committed."""
+    last_event: str = ""
+    """The newest event that was seen, as the mail server numbers them."""
+    last_event_at: int = 0
+    """When it was seen."""
+    pending: int = 0
+    """Accounts that something has happened in and that are not committed yet."""
+    pending_since: int = 0
+    """Since when the first of them may be waiting."""
+    commits: int = 0
+    """Made since the scanner was started."""
+    last_commit: int = 0
+    """The number of the newest of them."""
+    last_commit_at: int = 0
+    waits: str = ""
+    """What keeps it from writing, a sentence."""
+    unreadable: list[str] = dataclasses.field(default_factory=list)
+    """What the mail server could not give: account, item and reason. It is tried again and again."""
+    gap_since: int = 0
+    """Up to when the backup was complete before the present gap; -1 where that is not known, 0 for no gap."""
+    gap_reason: str = ""
+
+
+class Gap(NamedTuple):
+    """A gap that was closed."""
+
+    since: int
+    """UTC milliseconds; -1 where it is not known."""
+    until: int
+    reason: str
+    report: ScanReport
+    """Of the scan that closed it."""
+
+
+class RealtimeScanner:
+    """Follows one mail server into one Backup Path, from the moment on at which it is made."""
+
+    def __init__(
+        self,
+        store: MailStore,
+        repository: Repository,
+        situation: Situation,
+        told: Callable[[], None] = lambda: None,
+        closed: Callable[[Gap], None] = lambda gap: None,
+        commit_every: float = COMMIT,
+        now: Callable[[], int] = moment.now,
+    ) -> None:
+        """
+        :param situation: where it stands, the gap that is to be closed included; it is kept up to date.
+        :param told: called when it has been. :param closed: called with each gap that was closed.
+        :param commit_every: seconds between two commits, where things happen all the time.
+        :param now: the clock, UTC milliseconds.
+        """
+        self.situation = situation
+        self._store = store
+        self._repository = repository
+        self._told = told
+        self._closed = closed
+        self._cadence = Cadence(seconds=commit_every)
+        self._now = now
+        self._follower = store.follow()
+        self._looked = now()
+        self._recorded = 0
+        self._waiting: set[str] = set()
+        """What something has happened in: accounts, or SERVER."""
+        self._failed: dict[str, int] = {}
+        """What could not be read, and when it is to be tried again."""
+
+    def run(self, pause: Pause) -> None:
+        """Follow until it is time to end; what has happened until then is committed.
+
+        :raises RestanteError: the mail server or the Backup Path cannot be used. Make another scanner later.
+        """
+        ending = False
+        while not ending:
+            ending = pause(LOOK)
+            self._look()
+            if self.situation.gap_since:
+                if not ending:
+                    self._close_gap(pause)
+            elif self._waiting and (ending or self._now() - self._recorded >= self._cadence.seconds * 1000):
+                self._record()
+            self._tell()
+
+    # -- seeing ----------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        before, self._looked = self._looked, self._now()
+        news = self._follower.news()
+        due = {scope for scope, at in self._failed.items() if at <= self._looked}
+        # What could not be read is not looked into with every event: with the old token, it is asked for in full.
+        fresh = {scope for scope in news.scopes if scope not in self._failed}
+        if (fresh or due) and not self._waiting:
+            self.situation.pending_since = before
+        self._waiting |= fresh | due
+        if news.scopes:
+            self.situation.last_event, self.situation.last_event_at = news.last, self._looked
+        if news.overrun and not self.situation.gap_since:
+            self.situation.gap_since, self.situation.gap_reason = self.situation.complete_until or before, OVERRUN
+
+    def _tell(self) -> None:
+        situation = self.situation
+        situation.pending = len(self._waiting)
+        if not self._waiting:
+            situation.pending_since = 0
+        if not situation.gap_since:
+            situation.complete_until = situation.pending_since or self._looked
+        self._told()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _writer(self) -> Writer | None:
+        """Return the writer; None while another process writes, which is waited for."""
+        try:
+            writer = self._repository.writer()
+        except Busy as error:
+            self.situation.waits = str(error)
+            return None
+        self.situation.waits = ""
+        return writer
+
+    def _committed(self, commit: Commit) -> None:
+        self.situation.commits += 1
+        self.situation.last_commit, self.situation.last_commit_at = commit.seq, commit.at
+        self._tell()
+
+    def _record(self) -> None:
+        """Look into what something has happened in."""
+        writer = self._writer()
+        if writer is None:
+            return
+        self._recorded = self._now()
+        report = ScanReport()
+        with writer:
+            recorder = Recorder(writer, self._cadence, self._committed)
+            directory = DirectoryScan(self._store, recorder, report)
+            mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
+            for scope in sorted(self._waiting):
+                errors, began = report.read_errors, self._now()
+                self._scope(scope, directory, mailbox)
+                self._failed.pop(scope, None)
+                if report.read_errors > errors:
+                    self._fail((scope,), began)
+            recorder.commit()
+        self._waiting.clear()
+        self._name_failures(report)
+
+    def _scope(self, scope: str, directory: DirectoryScan, mailbox: MailboxScan) -> None:
+        if scope == SERVER:
+            directory.server_entries()
+            return
+        entry = self._store.find_entry(kinds.ACCOUNT, scope)
+        if entry is None:
+            directory.account_gone(scope)
+            return
+        directory.account(entry)
+        mailbox.scan(scope, entry.name)
+
+    def _close_gap(self, pause: Pause) -> None:
+        """Compare everything. Where that does not come to its end, the gap stays."""
+        writer = self._writer()
+        if writer is None:
+            return
+        began = self._looked
+        with writer:
+            report = smart_scan(
+                self._store, writer, cadence=self._cadence, committed=self._committed, progress=_Ending(pause)
+            )
+        if report.stopped:
+            return
+        situation = self.situation
+        gap = Gap(situation.gap_since, began, situation.gap_reason, report)
+        situation.gap_since, situation.gap_reason = 0, ""
+        self._waiting.clear()  # that was seen before the scan began
+        self._failed.clear()
+        if report.read_errors:
+            reached = self._repository.tokens()
+            self._fail((account for account, token in self._store.tokens() if reached.get(account) != token), began)
+        self._name_failures(report)
+        self._closed(gap)
+
+    def _fail(self, scopes: Iterable[str], began: int) -> None:
+        now = self._now()
+        self._failed.update(dict.fromkeys(scopes, now + max(_RETRY, _RETRY_SHARE * (now - began))))
+
+    def _name_failures(self, report: ScanReport) -> None:
+        if report.failures or not self._failed:
+            self.situation.unreadable = [
+                " ".join(part for part in (failure.account, failure.item_id, failure.reason) if part)
+                for failure in report.failures[:_NAMED]
+            ]
+
+
+class _Ending(Silent):
+    """The Progress of a scan that ends when it is time to."""
+
+    def __init__(self, pause: Pause) -> None:
+        self._pause = pause
+
+    def stopping(self) -> bool:
+        return self._pause(0)
