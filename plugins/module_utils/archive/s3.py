@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -35,9 +36,6 @@ class S3Archive(Archive):
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
         self._client = connect(settings)
-        # A client of its own, because the boto3 that distributions ship cannot ask for the condition in a call.
-        self._careful_client = connect(settings)
-        self._careful_client.meta.events.register("before-call.s3.PutObject", _never_overwrite)
         self._prefix = settings.prefix.strip("/") + "/" if settings.prefix.strip("/") else ""
         self._bucket_seen = False
 
@@ -119,6 +117,13 @@ class S3Archive(Archive):
     def delete(self, name: str) -> None:
         with explained(self._settings, "delete", name):
             self._client.delete_object(Bucket=self._settings.bucket, Key=self._prefix + name)
+
+    @functools.cached_property
+    def _careful_client(self) -> Any:
+        """A client of its own, because the boto3 that distributions ship cannot ask for the condition in a call."""
+        client = connect(self._settings)
+        client.meta.events.register("before-call.s3.PutObject", _never_overwrite)
+        return client
 
     def _put(self, client: Any, name: str, body: Body, size: int, digest: bytes) -> None:
         arguments = {}

@@ -43,7 +43,7 @@ class ArchiveBlobs:
 
     :param repository: the backup that knows where each blob lies; its packs may be missing.
     :param archive: where the packs are.
-    :param cache_path: a directory for what was fetched; empty for none.
+    :param cache_path: a directory for what came along with what was wanted, for those who want that; empty for none.
     :param threads: requests in flight.
     :param bytes_in_flight: bound on the memory of what is being fetched and was not taken yet.
     """
@@ -83,7 +83,7 @@ class ArchiveBlobs:
 
         def use(piece: Piece, data: bytes) -> list[tuple[str, bytes | RestanteError]]:
             request = requests[piece.name, piece.offset]
-            if self._cache is not None:
+            if self._cache is not None and request.unwanted:
                 self._cache.keep(request.places[0].pack, piece.offset, data)
             return [(place.digest, self._decoded(place, piece, data)) for place in request.places]
 
@@ -131,6 +131,8 @@ class Request(NamedTuple):
 
     piece: Piece
     places: Sequence[Location]
+    unwanted: int
+    """Bytes of the range that belong to no wanted blob: probably somebody will want them yet."""
 
 
 def plan(wanted: Iterable[Location]) -> Sequence[Request]:
@@ -162,4 +164,5 @@ def _requests(places: Sequence[Location]) -> Iterator[Request]:
 def _request(places: Sequence[Location], plain: int) -> Request:
     start = places[0].offset
     length = places[-1].offset + places[-1].length - start
-    return Request(Piece(packs.file_name(places[0].pack), start, length, length + plain), places)
+    unwanted = length - sum(place.length for place in places)
+    return Request(Piece(packs.file_name(places[0].pack), start, length, length + plain), places, unwanted)

@@ -30,8 +30,8 @@ WINDOW_STEPS: Final = 16_384
 WINDOW_ITEMS: Final = 2048
 WINDOW_BYTES: Final = 16 * MIB
 """How much is read ahead at once: enough that a reader of packs finds neighbours, little enough for memory."""
-BATCH_ITEMS: Final = 256
-BATCH_BYTES: Final = 8 * MIB
+BATCH_ITEMS: Final = 1024
+BATCH_BYTES: Final = 16 * MIB
 """How much is written in one transaction of the mail server."""
 
 STRUCTURE: Final = (
