@@ -10,19 +10,15 @@ whole account at any moment are one walk along the table. Item ids are kept as j
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
-from ..model.errors import Damaged, Refused
 from . import journals
 from .commits import Commit, Head, PackInfo
+from .database import Database
 from .packs import IndexEntry
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,21 +28,21 @@ CREATE TABLE blobs (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEG
     size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE scopes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, segment TEXT NOT NULL DEFAULT '',
     number INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, token TEXT NOT NULL DEFAULT '');
-CREATE TABLE segments (digest TEXT PRIMARY KEY, last INTEGER NOT NULL, transactions INTEGER NOT NULL, first_at INTEGER,
-    last_at INTEGER) WITHOUT ROWID;
+CREATE TABLE segments (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, pack INTEGER NOT NULL,
+    scope INTEGER NOT NULL, number INTEGER NOT NULL, previous TEXT NOT NULL, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, transactions INTEGER NOT NULL, first_at INTEGER, last_at INTEGER);
+CREATE INDEX segments_by_pack ON segments (pack);
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
-    kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
+    kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, segment INTEGER NOT NULL,
+    PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
 CREATE INDEX deletions ON transactions (scope, at, seq, kind, state) WHERE state IS NULL;
 CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (file, reason));
 PRAGMA user_version = {VERSION};
 """
 
-_CACHE_KIB = 32 * 1024
 _AT_ONCE = 500
 """Values in one statement; old SQLites take 999."""
-_BUSY_SECONDS = 600.0
-"""How long to wait for another process that is taking commits in."""
 
 
 class Damage(NamedTuple):
@@ -69,122 +65,18 @@ class Location(NamedTuple):
     """Bytes of the blob."""
 
 
-class Catalogue:
-    """The tables: opening them, filling them, and what is asked of all but transactions. Used by one thread.
-
-    Several processes may have one file open and fill it at the same time; SQLite's locks keep them apart.
-    """
+class Catalogue(Database):
+    """The tables: filling them, and what is asked of all but transactions. Used by one thread."""
 
     def __init__(self, path: str) -> None:
-        """Open or make the catalogue in a file ("" for a temporary one). What is no catalogue is made anew."""
-        self._path = path
-        self._place = path or "the temporary catalogue"
-        with self._telling():
-            if path and not os.path.exists(path):
-                self._make()
-            try:
-                self._database = self._connect()
-            except sqlite3.OperationalError:
-                raise  # locked, disk full, no permission: the file may be sound
-            except sqlite3.DatabaseError:
-                self._make()
-                self._database = self._connect()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            # NORMAL can lose the last changes in a power failure, which are then made again; it cannot corrupt.
-            database.execute("PRAGMA synchronous = NORMAL")
-            if _version(database) != VERSION:
-                database.execute("BEGIN IMMEDIATE")
-                if _version(database) != VERSION:  # nobody else was quicker
-                    _make_tables(database)
-                database.execute("COMMIT")
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _make(self) -> None:
-        """Put an empty catalogue where there is none, or something else; whole, as others may be about to open it."""
-        with _alone(os.path.dirname(self._path)):
-            if os.path.exists(self._path):
-                try:
-                    self._connect().close()
-                    return  # another process was quicker
-                except sqlite3.DatabaseError:
-                    pass
-            new = f"{self._path}.new"
-            # A log that stayed when its file went would be played into the new one.
-            for path in (f"{self._path}-wal", f"{self._path}-shm", new, f"{new}-wal", f"{new}-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-            # Before SQLite does, with the mode of files with mail in them; its other files take over the mode.
-            os.close(os.open(new, os.O_RDWR | os.O_CREAT, 0o600))
-            database = sqlite3.connect(new, isolation_level=None)
-            try:
-                # SQLite has nobody wait for a file that is becoming one with a log: it must be one before it is seen.
-                database.execute("PRAGMA journal_mode = WAL")
-                _make_tables(database)
-            finally:
-                database.close()
-            os.rename(new, self._path)
-
-    # -- statements ------------------------------------------------------------------------------------------------
-
-    def rows(self, query: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query. :raises Damaged, Refused: the file is altered, or cannot be read."""
-        with self._telling():
-            yield from self._database.execute(query, values)
-
-    def row(self, query: str, values: Any = ()) -> tuple[Any, ...] | None:
-        """Return the first row of a query, None for none. Errors as for rows."""
-        try:  # and not _telling(), which takes as long as the query
-            found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
-        except sqlite3.Error as error:
-            raise self._told(error) from error
-        return found
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """Make changes together or not at all, while no other process makes any."""
-        with self._telling():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._told(error) from error
-        except OSError as error:
-            raise Refused(f"{self._place} cannot be used ({error.strerror}); check its owner and the disk.") from error
-
-    def _told(self, error: sqlite3.Error) -> Exception:
-        """Return an error in a sentence; a mistake of ours as it is."""
-        if isinstance(error, sqlite3.OperationalError):
-            return Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.")
-        if error.__class__ is sqlite3.DatabaseError:  # itself, and none of its kinds
-            return Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.")
-        return error
+        """Open or make the catalogue in a file ("" for a temporary one)."""
+        super().__init__(path, _SCHEMA, VERSION)
 
     # -- filling; inside changing() --------------------------------------------------------------------------------
 
     def clear(self) -> None:
         """Forget everything."""
-        _make_tables(self._database)
+        self._make_tables(self._database)
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a value."""
@@ -202,20 +94,38 @@ class Catalogue:
         cursor = self._database.execute("INSERT OR IGNORE INTO packs (name, kind, size) VALUES (?, ?, ?)", pack)
         return cursor.rowcount == 1
 
-    def remove_pack(self, name: str) -> None:
-        """Forget a pack and where the blobs in it lie."""
-        self._database.execute("DELETE FROM blobs WHERE pack = (SELECT id FROM packs WHERE name = ?)", (name,))
-        self._database.execute("DELETE FROM packs WHERE name = ?", (name,))
+    def remove_packs(self, names: Collection[str]) -> None:
+        """Forget packs, and the segments, transactions and places of blobs that were taken from them alone."""
+        gone = "NOT IN (SELECT id FROM packs)"
+        segments = f"SELECT %s FROM segments WHERE pack {gone}"
+        self._database.executemany("DELETE FROM packs WHERE name = ?", ((name,) for name in names))
+        self._database.execute(
+            f"DELETE FROM transactions WHERE scope IN ({segments % 'scope'}) AND segment IN ({segments % 'id'})"
+        )
+        self._database.execute(f"DELETE FROM segments WHERE pack {gone}")
+        self._database.execute(f"DELETE FROM blobs WHERE pack {gone}")
 
-    def add_index(self, name: str, entries: Iterable[IndexEntry]) -> None:
-        """Take in the index of a blob pack; nothing where the pack is unknown."""
-        row = self._database.execute("SELECT id FROM packs WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            self._database.execute("UPDATE packs SET indexed = 1 WHERE id = ?", row)
-            self._database.executemany(
-                "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
-                sorted((entry.digest, row[0], entry.offset, entry.length, entry.size) for entry in entries),
-            )
+    def add_index(self, name: str, entries: Iterable[IndexEntry], source: str) -> None:
+        """Take in the index of a blob pack; nothing where the pack is unknown.
+
+        :param source: the pack that the index was read from. A later index takes the place of an earlier one.
+        """
+        row = self._database.execute("SELECT id, indexed FROM packs WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            return
+        number, indexed = row
+        if indexed:
+            # Under another number, what the earlier index said belongs to no pack, and goes with the packs that are
+            # removed: to look for it now would mean to look at all blobs, for each pack.
+            number = self._database.execute("SELECT max(id) + 1 FROM packs").fetchone()[0]
+        self._database.execute(
+            "UPDATE packs SET id = ?, indexed = (SELECT id FROM packs WHERE name = ?) WHERE name = ?",
+            (number, source, name),
+        )
+        self._database.executemany(
+            "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
+            sorted((entry.digest, number, entry.offset, entry.length, entry.size) for entry in entries),
+        )
 
     def scope_id(self, scope: str) -> int:
         """Return the number of a journal, which is given one the first time."""
@@ -223,24 +133,36 @@ class Catalogue:
         number: int = self._database.execute("SELECT id FROM scopes WHERE name = ?", (scope,)).fetchone()[0]
         return number
 
-    def add_segment(self, digest: str, segment: journals.Segment, rows: list[journals.Row]) -> None:
-        """Take in a journal segment."""
+    def add_segment(self, digest: str, segment: journals.Segment, rows: list[journals.Row], pack: str) -> None:
+        """Take in a journal segment.
+
+        :param pack: the pack that it was read from. One that was known from another pack is in this one from now on.
+        """
+        known = self._database.execute(
+            "UPDATE segments SET pack = (SELECT id FROM packs WHERE name = ?) WHERE digest = ?", (pack, digest)
+        )
+        if known.rowcount:
+            return
         scope = self.scope_id(segment.scope)
         moments = [int(row[1]) for row in rows]
-        added = self._database.execute(
-            "INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?)",
-            (digest, segment.last, len(rows), min(moments, default=None), max(moments, default=None)),
+        number = self._database.execute(
+            "INSERT INTO segments VALUES (NULL, ?, (SELECT id FROM packs WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                digest, pack, scope, segment.number, segment.previous, segment.first, segment.last, len(rows),
+                min(moments, default=None), max(moments, default=None),
+            ),
+        ).lastrowid
+        rows.sort(key=_by_item)
+        # The columns' affinity makes numbers of the texts. A transaction that an older segment had too is in this one.
+        self._database.executemany(
+            "INSERT OR REPLACE INTO transactions (scope, segment, seq, at, item, kind, state, date) "
+            f"VALUES ({scope}, {number}, ?, ?, ?, ?, nullif(?, ''), coalesce(nullif(?, ''), 0))", rows,
         )
-        if added.rowcount:
-            rows.sort(key=_by_item)
-            # The columns' affinity makes numbers of the texts.
-            self._database.executemany(
-                "INSERT OR REPLACE INTO transactions (scope, seq, at, item, kind, state, date) "
-                f"VALUES ({scope}, ?, ?, ?, ?, nullif(?, ''), coalesce(nullif(?, ''), 0))", rows,
-            )
 
     def set_heads(self, commit: Commit) -> None:
-        """Take in the heads and tokens of a commit."""
+        """Take in the heads and tokens of a commit; those of a full one are all there are."""
+        if commit.full:
+            self._database.execute("UPDATE scopes SET segment = '', number = 0, last = 0, token = ''")
         for scope, head in commit.heads.items():
             self._database.execute(
                 "UPDATE scopes SET segment = ?, number = ?, last = ? WHERE id = ?",
@@ -248,6 +170,11 @@ class Catalogue:
             )
         for scope, token in commit.tokens.items():
             self._database.execute("UPDATE scopes SET token = ? WHERE id = ?", (token, self.scope_id(scope)))
+        if commit.full:
+            self._database.execute(
+                "DELETE FROM scopes WHERE number = 0 AND token = '' "
+                "AND NOT EXISTS (SELECT 1 FROM transactions WHERE scope = scopes.id)"
+            )
 
     def forget_tokens(self) -> None:
         """Let the next scan compare everything."""
@@ -272,6 +199,15 @@ class Catalogue:
     def has_segment(self, digest: str) -> bool:
         """Return whether a segment was taken in."""
         return self.row("SELECT 1 FROM segments WHERE digest = ?", (digest,)) is not None
+
+    def orphans(self, pack: str) -> list[tuple[str, int, int]]:
+        """Return those segments of a pack whose predecessor is missing: scope, number, first transaction."""
+        found = self.rows(
+            "SELECT name, s.number, first FROM segments AS s JOIN scopes ON scopes.id = s.scope "
+            "WHERE pack = (SELECT id FROM packs WHERE packs.name = ?) AND previous != '' "
+            "AND NOT EXISTS (SELECT 1 FROM segments WHERE digest = s.previous)", (pack,),
+        )
+        return [(str(scope), int(number), int(first)) for scope, number, first in found]
 
     def heads(self) -> dict[str, Head]:
         """Return the newest segment of every journal."""
@@ -326,30 +262,6 @@ class Catalogue:
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is known."""
         return self.row("SELECT 1 FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)) is not None
-
-
-@contextlib.contextmanager
-def _alone(directory: str) -> Iterator[None]:
-    """Keep other processes that make a catalogue in a directory waiting."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _version(database: sqlite3.Connection) -> int:
-    number: int = database.execute("PRAGMA user_version").fetchone()[0]
-    return number
-
-
-def _make_tables(database: sqlite3.Connection) -> None:
-    """Make the tables, empty, in the place of any that are there."""
-    for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        database.execute(f"DROP TABLE {table}")
-    for statement in _SCHEMA.split(";"):
-        database.execute(statement)
 
 
 def _by_item(row: journals.Row) -> str:

@@ -170,9 +170,12 @@ class Intake:
         for pack in commit.packs:
             if pack.kind == packs.BLOBS and not self._catalogue.is_indexed(pack.name):
                 self._own_index(pack)
-        for removed in commit.removed:
-            self._catalogue.remove_pack(removed)
+        if commit.removed:
+            self._catalogue.remove_packs(commit.removed)
         self._catalogue.set_heads(commit)
+        for pack in commit.packs:
+            if pack.kind == packs.METADATA:
+                self._chains(pack)
         for scope, newest in commit.heads.items():
             if not self._catalogue.has_segment(newest.segment):
                 self._note(
@@ -201,23 +204,24 @@ class Intake:
                 )
             for offset, header in packs.frames_of(data):
                 try:
-                    self._frame(header, memoryview(data)[offset: offset + header.length])
+                    self._frame(pack, header, memoryview(data)[offset: offset + header.length])
                 except Damaged as error:
                     self._note(name, f"At {offset}: {error}", "The changes recorded there are unknown.")
 
-    def _frame(self, header: frames.Header, frame: memoryview) -> None:
+    def _frame(self, pack: PackInfo, header: frames.Header, frame: memoryview) -> None:
         content = frames.decode(frame)
         if header.kind == frames.SEGMENT:
-            segment, rows = journals.read(content)
-            if segment.previous and not self._catalogue.has_segment(segment.previous):
-                self._note(
-                    f"journal {segment.scope}", f"The segment before number {segment.number} cannot be read.",
-                    f"Changes of {segment.scope} before transaction {segment.first} are unknown.",
-                )
-            self._catalogue.add_segment(header.digest.hex(), segment, rows)
+            self._catalogue.add_segment(header.digest.hex(), *journals.read(content), pack.name)
         elif header.kind == frames.INDEX:
-            described, entries = packs.decode_index(content)
-            self._catalogue.add_index(described, entries)
+            self._catalogue.add_index(*packs.decode_index(content), pack.name)
+
+    def _chains(self, pack: PackInfo) -> None:
+        """Note what is missing before the segments of a pack: known only when all packs of a commit are in."""
+        for scope, number, first in self._catalogue.orphans(pack.name):
+            self._note(
+                f"journal {scope}", f"The segment before number {number} cannot be read.",
+                f"Changes of {scope} before transaction {first} are unknown.",
+            )
 
     def _own_index(self, pack: PackInfo) -> None:
         """Take in the index at the end of a blob pack whose copy was lost with a metadata pack."""
@@ -225,7 +229,7 @@ class Intake:
         try:
             footer = self._files.read_range(name, pack.size - packs.FOOTER_SIZE, packs.FOOTER_SIZE)
             index = frames.decode(self._files.read_range(name, *packs.footer(footer)))
-            self._catalogue.add_index(pack.name, packs.decode_index(index)[1])
+            self._catalogue.add_index(pack.name, packs.decode_index(index)[1], pack.name)
         except (Damaged, NotFound, Refused) as error:
             self._note(name, str(error), "What lies in it is unknown and cannot be restored.")
 

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file of the catalogue: an SQLite database that several processes open, make anew and change at once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ..model.errors import Damaged, Refused
+
+_CACHE_KIB: Final = 32 * 1024
+_BUSY_SECONDS: Final = 600.0
+"""How long to wait for another process that is taking commits in."""
+
+
+class Database:
+    """One connection to a catalogue's file. Used by one thread.
+
+    Several processes may have one file open and fill it at the same time; SQLite's locks keep them apart.
+    """
+
+    def __init__(self, path: str, schema: str, version: int) -> None:
+        """Open or make the catalogue in a file ("" for a temporary one). What is no catalogue is made anew.
+
+        :param schema: the statements that make the tables. :param version: a file of another one is made anew.
+        """
+        self._schema = schema
+        self._version = version
+        self._path = path
+        self._place = path or "the temporary catalogue"
+        with self._telling():
+            if path and not os.path.exists(path):
+                self._make()
+            try:
+                self._database = self._connect()
+            except sqlite3.OperationalError:
+                raise  # locked, disk full, no permission: the file may be sound
+            except sqlite3.DatabaseError:
+                self._make()
+                self._database = self._connect()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            # NORMAL can lose the last changes in a power failure, which are then made again; it cannot corrupt.
+            database.execute("PRAGMA synchronous = NORMAL")
+            if _version(database) != self._version:
+                database.execute("BEGIN IMMEDIATE")
+                if _version(database) != self._version:  # nobody else was quicker
+                    self._make_tables(database)
+                database.execute("COMMIT")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _make(self) -> None:
+        """Put an empty catalogue where there is none, or something else; whole, as others may be about to open it."""
+        with _alone(os.path.dirname(self._path)):
+            if os.path.exists(self._path):
+                try:
+                    self._connect().close()
+                    return  # another process was quicker
+                except sqlite3.DatabaseError:
+                    pass
+            new = f"{self._path}.new"
+            # A log that stayed when its file went would be played into the new one.
+            for path in (f"{self._path}-wal", f"{self._path}-shm", new, f"{new}-wal", f"{new}-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            # Before SQLite does, with the mode of files with mail in them; its other files take over the mode.
+            os.close(os.open(new, os.O_RDWR | os.O_CREAT, 0o600))
+            database = sqlite3.connect(new, isolation_level=None)
+            try:
+                # SQLite has nobody wait for a file that is becoming one with a log: it must be one before it is seen.
+                database.execute("PRAGMA journal_mode = WAL")
+                self._make_tables(database)
+            finally:
+                database.close()
+            os.rename(new, self._path)
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def rows(self, query: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query. :raises Damaged, Refused: the file is altered, or cannot be read."""
+        with self._telling():
+            yield from self._database.execute(query, values)
+
+    def row(self, query: str, values: Any = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, None for none. Errors as for rows."""
+        try:  # and not _telling(), which takes as long as the query
+            found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        return found
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Make changes together or not at all, while no other process makes any."""
+        with self._telling():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        except OSError as error:
+            raise Refused(f"{self._place} cannot be used ({error.strerror}); check its owner and the disk.") from error
+
+    def _told(self, error: sqlite3.Error) -> Exception:
+        """Return an error in a sentence; a mistake of ours as it is."""
+        if isinstance(error, sqlite3.OperationalError):
+            return Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.")
+        if error.__class__ is sqlite3.DatabaseError:  # itself, and none of its kinds
+            return Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.")
+        return error
+
+    # -- making ----------------------------------------------------------------------------------------------------
+
+    def _make_tables(self, database: sqlite3.Connection) -> None:
+        """Make the tables, empty, in the place of any that are there."""
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            database.execute(f"DROP TABLE {table}")
+        for statement in self._schema.split(";"):
+            database.execute(statement)
+
+
+@contextlib.contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Keep other processes that make a catalogue in a directory waiting."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _version(database: sqlite3.Connection) -> int:
+    number: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return number
