@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import backup_commands, core_commands, external_commands, operation_commands, powerstore_commands
+from . import (
+    backup_commands,
+    core_commands,
+    external_commands,
+    inspection_commands,
+    operation_commands,
+    powerstore_commands,
+)
 
 COMMANDS: Final = (
     *core_commands.COMMANDS,
     *backup_commands.COMMANDS,
     *external_commands.COMMANDS,
+    *inspection_commands.COMMANDS,
     *operation_commands.COMMANDS,
     *powerstore_commands.COMMANDS,
 )

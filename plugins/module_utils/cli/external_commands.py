@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..restore.idmap import read_map
 from ..restore.options import ExternalOptions
-from ..runtime import recovery, retrieval
+from ..runtime import inspection, recovery, retrieval
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type
 from .parameters import NOTIFICATIONS, PREFIX, REGION, SERVER_ID, THREADS, URL
@@ -54,7 +53,7 @@ _EXTERNAL_HELP: Final = {
 
 
 def _get_map(node: Node, file_path: str) -> Any:
-    return [row._asdict() for row in read_map(file_path)]
+    return inspection.map_rows(file_path)
 
 
 COMMANDS: Final = (

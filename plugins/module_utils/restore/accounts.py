@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..backup.repository import Repository
 from ..model import kinds, moment
@@ -23,6 +23,15 @@ class Found(NamedTuple):
     at: int
     """When that, or its deletion, was recorded, UTC milliseconds."""
     deleted: bool
+
+    def shown(self) -> dict[str, Any]:
+        """Return which account it is."""
+        return {
+            "id": self.entry.entry_id,
+            "name": self.entry.name,
+            "deleted": self.deleted,
+            "deleted_at": moment.iso(self.at) if self.deleted else "",
+        }
 
 
 def accounts(source: Repository, at: int | None = None, deleted: bool = True) -> list[Found]:
@@ -76,7 +85,8 @@ def moment_in(source: Repository, wanted: Moment) -> int | None:
     if span is None:
         raise InvalidInput(f"The backup in {source.path} is empty; let a SmartScan fill it first.")
     at = span[0] if wanted == moment.FIRST else int(wanted)
-    limits = f"The backup in {source.path} begins at {moment.iso(span[0])}; its last change is of {moment.iso(span[1])}."
+    first, last = (moment.iso(limit) for limit in span)
+    limits = f"The backup in {source.path} begins at {first}; its last change is of {last}."
     if at < span[0]:
         raise InvalidInput(f"{limits} There is nothing of {moment.iso(at)}: give a later date, first or last.")
     if at > max(span[1], moment.now()):

@@ -9,7 +9,7 @@ Reads only, and streams: what is asked of a mailbox of millions takes no more me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..backup.repository import Repository
@@ -41,26 +41,37 @@ class Period(NamedTuple):
     """UTC milliseconds."""
     end: int | None
     """When the next state began; None for the one that holds now."""
+    deleted: bool
     state: State | None
-    """None where the item was deleted."""
+    """Of what is deleted, the last one; None where that is not known either."""
 
 
 def periods(source: Repository, account_id: str, item_id: str) -> list[Period]:
     """Return all states of an item, oldest first (R-029). :raises NotFound: the backup knows no such item."""
-    history = list(source.history(account_id, item_id))
-    if not history:
+    found: list[Period] = []
+    for one in source.history(account_id, item_id):
+        state = one.state
+        if found:
+            found[-1] = found[-1]._replace(end=one.at)
+            state = state or found[-1].state
+        found.append(Period(one.at, None, one.state is None, state))
+    if not found:
         raise NotFound(
             f"The backup in {source.path} knows no item {item_id!r} of this account; look for it with doItemSearch, or "
             "in mailbox.log."
         )
-    ends = [following.at for following in history[1:]]
-    return [Period(one.at, end, one.state) for one, end in zip(history, [*ends, None])]
+    return found
 
 
-def period_at(states: Collection[Period], at: int | None) -> Period | None:
-    """Return the state that holds at a moment (None: now); None where there was none yet. Pure."""
-    held = [period for period in states if at is None or period.start <= at]
+def period_at(states: Sequence[Period], at: int) -> Period | None:
+    """Return the state that holds at a moment; None where there was none yet. Pure."""
+    held = [period for period in states if period.start <= at]
     return held[-1] if held else None
+
+
+def nearest(states: Sequence[Period], wanted: Period, restorable: Callable[[Period], bool]) -> Period | None:
+    """Return the restorable state that began least long before or after another one began. Pure."""
+    return min(filter(restorable, states), key=lambda period: abs(period.start - wanted.start), default=None)
 
 
 class Criteria(NamedTuple):

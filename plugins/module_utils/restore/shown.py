@@ -55,7 +55,7 @@ class Paths:
         self._known: dict[str, str] = {}
 
     def path(self, folder_id: str) -> str:
-        """Return a folder's path such as /Inbox/Bills; a folder that the backup does not know stands as unknown_<id>."""
+        """Return a folder's path such as /Inbox/Bills; one that the backup does not know stands as unknown_<id>."""
         names: list[str] = []
         passed: list[str] = []
         start = ""

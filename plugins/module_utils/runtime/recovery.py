@@ -48,7 +48,7 @@ def restore(
     sides = Sides(
         source=lambda: _source(source_path),
         store=node.store,
-        blobs=lambda source: _blobs(node, source, blobs_archive, volume_prefix),
+        blobs=lambda source: blobs_of(node, source, blobs_archive, volume_prefix),
         backup_path=node.settings.backup_path,
     )
     with contextlib.closing(sides.source()) as source, contextlib.closing(sides.store()) as store:
@@ -105,7 +105,7 @@ def answer(call: Call) -> dict[str, Any]:
     if call.check_mode:
         with contextlib.closing(_source(call["source_path"])) as source, contextlib.closing(node.store()) as store:
             found = preview(source, store, node.settings.backup_path, options)
-            _blobs(node, source, call["blobs_archive"], call["volume_prefix"])
+            blobs_of(node, source, call["blobs_archive"], call["volume_prefix"])
         lines = found.lines()
         return {
             "changed": found.pending, "pending": found.pending, "plan": lines,
@@ -153,7 +153,11 @@ def _source(path: str) -> Repository:
     return repository
 
 
-def _blobs(node: Node, source: Repository, blobs_archive: str, volume_prefix: str) -> Blobs:
+def blobs_of(node: Node, source: Repository, blobs_archive: str = "", volume_prefix: str = "") -> Blobs:
+    """Return where contents are read from: the packs beside the metadata, or those in a bucket.
+
+    :param blobs_archive: the bucket, by id or label of its configuration. :raises NotFound: there is none.
+    """
     if not blobs_archive:
         return LocalBlobs(source)
     record = node.bucket(blobs_archive)

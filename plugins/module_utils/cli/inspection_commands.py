@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands that look into a backup, and into mailbox.log, for what is to be restored (reference, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..model import moment
+from ..restore.search import DELETED, FILTERS, TYPES
+from ..runtime import account_inspection, inspection
+from ..runtime.node import Node
+from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type, choice
+
+_ACCOUNT: Final = Parameter("account", Type("Account Name/ID", str), "also one that is deleted")
+_BACKUP_PATH: Final = Parameter("backup_path", PATH, "another one than this node's", "")
+_DATE: Final = '"dd/MM/yyyy HH:mm:ss"'
+
+
+def _item(node: Node, **given: Any) -> Any:
+    found = inspection.item(node, **given)
+    if "blob" in found:
+        found["blob"] = found["blob"].decode("utf-8", "backslashreplace")
+    return found
+
+
+def _available_accounts(node: Node, output_file: str, output_headers: Sequence[str], **given: Any) -> Any:
+    found = account_inspection.available_accounts(node, **given)
+    if output_file:
+        account_inspection.write_accounts(found, output_file, output_headers)
+    return found
+
+
+COMMANDS: Final = (
+    Command(
+        "backup", ("getItem",), "show the states of an item", _item,
+        (_ACCOUNT, Parameter("item", TEXT, "its id")),
+        (
+            _BACKUP_PATH,
+            Parameter("dump_blob", BOOLEAN, "also print its content", False),
+            Parameter("date", Type(f"{_DATE}|first|last|all", str), "which state", moment.LAST),
+            Parameter("blobs_archive", TEXT, "the Bucket ID of the bucket to read the content from", ""),
+            Parameter("volume_prefix", TEXT, "the one of the backup that wrote to that bucket", ""),
+        ),
+        example="getItem john@example.com 339 dump_blob true",
+    ),
+    Command(
+        "backup", ("doItemSearch",), "find items of an account; deleted messages, unless told otherwise",
+        inspection.search_items,
+        (_ACCOUNT,),
+        (
+            _BACKUP_PATH,
+            Parameter("id", TEXT, "only the item with this id", ""),
+            Parameter("search_string", TEXT, "somewhere in the metadata; case matters", ""),
+            Parameter("type", choice(*TYPES), "", "message"),
+            Parameter("before", Type(_DATE, str), "received or created before", ""),
+            Parameter("after", Type(_DATE, str), "received or created then or later", ""),
+            Parameter("raw_metadata", BOOLEAN, "print the metadata as the backup has it", False),
+            Parameter("search_filter", choice(*FILTERS), "", DELETED),
+            Parameter("deleted_before", Type(_DATE, str), "", ""),
+            Parameter("deleted_after", Type(_DATE, str), "", ""),
+            Parameter("limit", INTEGER, "how many items at most; 0 for all", inspection.LIMIT),
+        ),
+        example='doItemSearch john@example.com search_string Invoice after "28/03/2026 00:00:00"',
+    ),
+    Command(
+        "backup", ("getAccountInfo",), "show an account", account_inspection.account,
+        (_ACCOUNT,),
+        (
+            _BACKUP_PATH,
+            Parameter(
+                "date", Type(f"{_DATE}|most_recent|least_recent|all", str), "which state",
+                account_inspection.MOST_RECENT,
+            ),
+            Parameter("backupstats", BOOLEAN, "also count what is in its mailbox", False),
+        ),
+        example="getAccountInfo john@example.com backupstats true",
+    ),
+    Command(
+        "backup", ("getAvailableAccounts",), "list the accounts that can be restored", _available_accounts,
+        optional=(
+            Parameter("date", Type(f"{_DATE}|last", str), "as of then", moment.LAST),
+            _BACKUP_PATH,
+            Parameter("domains", LIST, "only theirs", ()),
+            Parameter("hide_deleted", BOOLEAN, "leave out what was deleted by then", False),
+            Parameter("hide_system_accounts", BOOLEAN, "leave out service mailboxes", True),
+            Parameter("hide_existing_accounts", BOOLEAN, "leave out what this node's mail server has", False),
+            Parameter("output_file", PATH, "write the list to this new file, too", ""),
+            Parameter("output_headers", LIST, f"what to write: {', '.join(account_inspection.HEADERS)}", ()),
+        ),
+        example="getAvailableAccounts domains example.com hide_existing_accounts true",
+    ),
+    Command(
+        "backup", ("getAvailableDomains",), "list the domains of a backup", account_inspection.available_domains,
+        (Parameter("date", Type(f"{_DATE}|last", str), "as of then"), Parameter("backup_path", PATH)),
+        example="getAvailableDomains last /opt/zextras/backup/zextras",
+    ),
+)
