@@ -131,29 +131,58 @@ class Writer:
         """
         self._seq += 1
         line = journals.line(self._seq, moment.now() if at is None else at, item_id, kind, state)
-        self._lines.setdefault(scope, []).append((self._seq, line))
+        self._add_line(scope, self._seq, line)
+        return self._seq
+
+    def _add_line(self, scope: str, seq: int, line: bytes) -> None:
+        self._lines.setdefault(scope, []).append((seq, line))
         self._line_bytes += len(line)
         self._pending += len(line)
         if self._line_bytes >= min(JOURNAL_BYTES, self.repository.pack_size):
             with self._whole():
                 self._seal_journals()
-        return self._seq
 
     def pending(self) -> int:
         """Return how many plain bytes, of blobs and of transactions, are not committed yet."""
         return self._pending
 
+    # -- writing again what the backup has; commit() with removed takes the place of what was there ------------------
+
+    def rewrite_journal(self, scope: str, after: Head | None) -> None:
+        """Let a journal go on anew after one of its segments, or from its beginning; keep() gives it what follows."""
+        self._heads.pop(scope, None)
+        if after is not None:
+            self._heads[scope] = after
+
+    def keep(self, scope: str, seq: int, line: bytes) -> None:
+        """Add a transaction of a journal that is written anew, in order and under the number that it has.
+
+        :raises Refused: the disk does not take it.
+        """
+        self._add_line(scope, seq, line)
+
+    def keep_frame(self, kind: int, content: bytes) -> None:
+        """Add a segment as it is, or the index of a pack that stays, from a pack of metadata that will be removed.
+
+        :raises Refused: the disk does not take it.
+        """
+        with self._whole():
+            self._add_metadata(kind, content)
+        self._pending += len(content)
+
     # -- committing ------------------------------------------------------------------------------------------------
 
-    def commit(self, tokens: Mapping[str, str] | None = None) -> Commit | None:
+    def commit(self, tokens: Mapping[str, str] | None = None, removed: Collection[str] = ()) -> Commit | None:
         """Make all that was added part of the backup, durably.
 
         :param tokens: change tokens by journal, up to which the mail server has now been read.
+        :param removed: packs that are no part of the backup from then on. The commit is a full one, and their files
+            stay for the readers that are at work.
         :return: the commit; None where there was nothing new.
         :raises Refused: the disk does not take it. :raises Busy: another host writes to this Backup Path.
         """
         changed = {scope: token for scope, token in (tokens or {}).items() if self.repository.token(scope) != token}
-        if not self._pending and not changed:
+        if not self._pending and not changed and not removed:
             return None
         with self._whole():
             if self._blobs:
@@ -161,27 +190,33 @@ class Writer:
             self._seal_journals()
             if self._metadata:
                 self._sealed.append(self._metadata.seal().info)
-            commit = self._publish(changed)
+            commit = self._publish(changed, removed)
         self._heads.update(self._new_heads)
         self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
         self._pending = 0
         self.repository.refresh()
         return commit
 
-    def _publish(self, tokens: dict[str, str]) -> Commit:
+    def _publish(self, tokens: dict[str, str], removed: Collection[str]) -> Commit:
         """Write the commit."""
         before = self.repository.head()
         newest = self.repository.newest()
         seq = newest + 1
         # After a commit that cannot be read, a full one begins anew: nothing hangs on the one that is lost.
-        full = before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY
+        full = (
+            before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY or bool(removed)
+        )
+        new = {pack.name: pack for pack in self._sealed}
+        gone = sorted(set(removed) - set(new))  # what was written again as it was is the same pack
+        stays = {pack.name: pack for pack in self.repository.packs() if pack.name not in removed} if full else {}
         commit = Commit(
             seq=seq, at=moment.now(), hash="", previous=before.hash if before else "", nonce=secrets.token_hex(16),
             repository=self.repository.repository_id, server=self.repository.server_id,
-            packs=(*self.repository.packs(), *self._sealed) if full else tuple(self._sealed),
+            packs=tuple({**stays, **new}.values()),
             heads={**self._heads, **self._new_heads} if full else self._new_heads,
             tokens={**self.repository.tokens(), **tokens} if full else tokens,
-            last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=(), full=full,
+            last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=tuple(gone),
+            full=full,
         )
         data = commits.encode(commit)
         with writing(self._files.path(_COMMIT)):
