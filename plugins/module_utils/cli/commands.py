@@ -15,6 +15,7 @@ from . import (
     inspection_commands,
     operation_commands,
     powerstore_commands,
+    realtime_commands,
 )
 
 COMMANDS: Final = (
@@ -24,5 +25,6 @@ COMMANDS: Final = (
     *inspection_commands.COMMANDS,
     *operation_commands.COMMANDS,
     *powerstore_commands.COMMANDS,
+    *realtime_commands.COMMANDS,
 )
 """By the order in which help lists them."""

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ...model.errors import NotFound
+from ...model.errors import NotFound, Unavailable
 from ..following import News
-from .database import Database
+from .database import FILE, Database
 
 KEPT: Final = 100_000
 """Transactions that the feed goes back, at least."""
@@ -50,6 +51,14 @@ class Feed:
         seq: int = self._database.execute("SELECT ifnull(max(seq), 0) FROM feed").fetchone()[0]
         return seq
 
+    def file(self) -> int:
+        """Return the inode of the store's database. :raises Unavailable: it is not where it was."""
+        path = os.path.join(self._database.path, FILE)
+        try:
+            return os.stat(path).st_ino
+        except OSError as error:
+            raise Unavailable(f"The mail store {path} is not there ({error.strerror}); it is waited for.") from error
+
     def since(self, seq: int) -> Iterator[FeedEntry]:
         """Yield the transactions after a number, as far as they go now.
 
@@ -69,10 +78,16 @@ class FeedFollower:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
+        self._file = feed.file()
         self._last = feed.last()
 
     def news(self) -> News:
-        """Return what has happened since this was called before."""
+        """Return what has happened since this was called before.
+
+        :raises Unavailable: the store was removed, or another one put in its place.
+        """
+        if self._feed.file() != self._file:
+            raise Unavailable("Another mail store was put in the place of the one that is followed.")
         try:
             entries = list(self._feed.since(self._last))
         except NotFound:
