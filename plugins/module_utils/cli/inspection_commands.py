@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..mailstore.mailbox_log import ACTIONS
 from ..model import moment
 from ..restore.search import DELETED, FILTERS, TYPES
-from ..runtime import account_inspection, inspection
+from ..runtime import account_inspection, inspection, log_inspection
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type, choice
 
@@ -97,5 +98,23 @@ COMMANDS: Final = (
         "backup", ("getAvailableDomains",), "list the domains of a backup", account_inspection.available_domains,
         (Parameter("date", Type(f"{_DATE}|last", str), "as of then"), Parameter("backup_path", PATH)),
         example="getAvailableDomains last /opt/zextras/backup/zextras",
+    ),
+    Command(
+        "backup", ("doMailboxLogSearch",), "find in mailbox.log what happened to items", log_inspection.search_log,
+        optional=(
+            Parameter("file", PATH, "the log; rotated files lie beside it", log_inspection.DEFAULT_FILE),
+            Parameter("start", Type(_DATE, str), "then or later", ""),
+            Parameter("end", Type(_DATE, str), "before", ""),
+            Parameter("account", Type("Account Name/ID", str), "only in this mailbox", ""),
+            Parameter("item", TEXT, "only the item with this id", ""),
+            Parameter("message_id", TEXT, "only the message with this Message-ID", ""),
+            Parameter("sender", TEXT, "only messages from this address, or a part of it", ""),
+            Parameter("folder", TEXT, "only into this folder, by name, path or id", ""),
+            Parameter("action", LIST, f"only {', '.join(ACTIONS)}", ()),
+            Parameter("rotated", BOOLEAN, "also search the rotated files", True),
+            Parameter("time_zone", TEXT, "that of the log, such as Europe/Rome, where it is not the node's", ""),
+            Parameter("limit", INTEGER, "how many events at most; 0 for all", log_inspection.LIMIT),
+        ),
+        example='doMailboxLogSearch account john@example.com folder Trash start "28/03/2026 00:00:00"',
     ),
 )
