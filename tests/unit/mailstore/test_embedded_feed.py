@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import feed
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound, Refused
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import SERVER, Entry
 
 
@@ -52,3 +57,34 @@ def test_the_feed_is_trimmed_and_says_so(box: Any, monkeypatch: pytest.MonkeyPat
     for lost in (0, 998, 1001):
         with pytest.raises(NotFound, match="all accounts"):
             box.store.feed(lost)
+
+
+def test_a_follower_is_told_of_the_directory_too(box: Any) -> None:
+    follower = box.store.follow()
+    box.store.update_entry(Entry("d", kinds.DOMAIN, "example.com", {"description": ("x",)}))
+    assert set(follower.news().scopes) == {SERVER}
+
+
+def test_a_follower_that_is_too_slow_is_told_that_it_has_missed_something(box: Any) -> None:
+    follower = box.store.follow()
+    box.mail(b"1")
+    box.mail(b"2")
+    box.store._database.execute("DELETE FROM feed WHERE seq < ?", (box.store.last_transaction(),))
+    news = follower.news()
+    assert news.overrun and not news.scopes
+    box.mail(b"3")
+    news = follower.news()
+    assert not news.overrun and set(news.scopes) == {box.account}
+    assert news.last == str(box.store.last_transaction())
+
+
+def test_a_follower_notices_that_the_store_is_gone_or_another_one(box: Any, tmp_path: Path) -> None:
+    follower = box.store.follow()
+    file = Path(box.store.path, "store.sqlite")
+    aside = tmp_path / "aside"
+    file.rename(aside)
+    with pytest.raises(Unavailable, match="waited for"):
+        follower.news()
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(Unavailable, match="in the place of"):
+        follower.news()
