@@ -164,7 +164,7 @@ class LogSearch:
         if not named or self._wanted.names_an_item:
             return False
         clock = mailbox_log.Clock(self._zone)
-        midnight = clock.at(f"{named} 00:00:00".encode("ascii"), 0)
+        midnight = clock.minute(f"{named} 00:00".encode("ascii"))
         if midnight is None:
             return False
         start, end = self._wanted.start, self._wanted.end
@@ -175,8 +175,8 @@ class LogSearch:
         raw = RawLine(b"", 0, 0, True)
         for raw in file.lines():
             stamp = mailbox_log.stamp(raw.data)
-            at = None if stamp is None else self._clock.at(*stamp)
-            if at is None:
+            minute = None if stamp is None else self._clock.minute(stamp[1])
+            if stamp is None or minute is None:
                 if not lines and raw.offset > _HOPELESS:
                     break
                 continue
@@ -185,10 +185,11 @@ class LogSearch:
                 self.read.append(file.path)
             line, said, breaks_off = mailbox_log.read(raw.data)
             if line is not None and said:
+                at = minute + int(stamp[1][17:]) * 1000 + int(stamp[2])
                 here = _place(at, line, file, raw)
                 doubtful = raw.offset < doubtful_until or not raw.whole
                 for event in said:
-                    yield from self._of_event(here._replace(event=event), doubtful)
+                    yield from self._of_event(here, event._replace(doubtful=True) if doubtful else event)
             if breaks_off:
                 doubtful_until = raw.offset + len(raw.data) + LONGEST
         if raw.number and not lines:
@@ -196,8 +197,7 @@ class LogSearch:
                 f"{file.path} is no mailbox.log: none of its lines begins as one, it may be binary. Name another file."
             )
 
-    def _of_event(self, here: Found, doubtful: bool) -> Iterator[Found]:
-        event = here.event._replace(doubtful=here.event.doubtful or doubtful)
+    def _of_event(self, here: Found, event: Event) -> Iterator[Found]:
         account = here.account or event.account
         mailbox = here.mailbox_id or account.lower()
         if event.action == mailbox_log.DELIVERING:
@@ -207,9 +207,8 @@ class LogSearch:
             if self._is_of_wanted_item(one):
                 if one.item_id and event.action != mailbox_log.EMPTIED:
                     self._items.put((mailbox, one.item_id), one)
-                found = here._replace(event=one, account=account)
-                if self._matches(found):
-                    yield found
+                if self._matches(here, account, one):
+                    yield here._replace(event=one, account=account)
 
     def _completed(self, mailbox: str, event: Event) -> Event:
         """Return an event with what earlier lines said of its item; as doubtful as they, where they make it match."""
@@ -219,7 +218,8 @@ class LogSearch:
                 message_id=event.message_id or known.message_id, sender=event.sender or known.sender,
                 doubtful=event.doubtful or (known.doubtful and not self._wanted.item_id),
             )
-        return event._replace(sender=event.sender or self._senders.get(event.message_id) or "")
+        sender = self._senders.get(event.message_id) if event.message_id and not event.sender else None
+        return event._replace(sender=sender) if sender else event
 
     def _emptied(self, mailbox: str, event: Event) -> Iterator[Event]:
         """Yield the emptying of a folder as what happened to the items that lines before have put there."""
@@ -239,15 +239,15 @@ class LogSearch:
             and wanted.sender.lower() in event.sender.lower()
         )
 
-    def _matches(self, found: Found) -> bool:
-        wanted, event = self._wanted, found.event
-        accounts = (found.account.lower(), event.account.lower(), found.mailbox_id)
+    def _matches(self, here: Found, account: str, event: Event) -> bool:
+        wanted = self._wanted
         folder = wanted.folder.strip("/").lower()
         path = event.folder.strip("/").lower()
+        names = (account.lower(), event.account.lower(), here.mailbox_id)
         return (
-            (wanted.start is None or found.at >= wanted.start)
-            and (wanted.end is None or found.at < wanted.end)
-            and (not wanted.account or wanted.account.lower() in accounts)
+            (wanted.start is None or here.at >= wanted.start)
+            and (wanted.end is None or here.at < wanted.end)
+            and (not wanted.account or wanted.account.lower() in names)
             and (not folder or folder in (path, path.rpartition("/")[2], event.folder_id))
             and (not wanted.actions or event.action in wanted.actions)
         )

@@ -28,15 +28,13 @@ NOT_DELIVERED: Final = "not_delivered"
 ACTIONS: Final = (ADDED, MODIFIED, COPIED, MOVED, DELETED, EMPTIED, DELIVERING, NOT_DELIVERED)
 
 _HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) +(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) +\[")
-_LOGGERS: Final = (b"mailop - ", b"mailbox - ", b"lmtp - ")
 # In a value of the context ";" is doubled, so a value cannot end the context. A thread is named after the URL that it
 # serves, which may have brackets in it; where there is no context, they would let a value pass for a thread.
 _CONTEXT: Final = r"\[(?P<context>(?:\w+=[^;]*(?:;;[^;]*)*;)*)\]"
 _BODY: Final = re.compile(
     rf"(?:(?:[^\]]|\](?! +\[))*\] +{_CONTEXT}|[^\[\]]*\]) +(?P<logger>[\w.$]+) +- (?P<message>.*)", re.DOTALL
 )
-_CLOSED: Final = re.compile(rb"[^;](?:;;)*;\] +[\w.$]+ +- ")
-"""Semicolons of an odd number: the last one ends a value, and with the bracket the context."""
+_LOGGER: Final = re.compile(rb" +[\w.$]+ +- ")
 _WITHOUT_CONTEXT: Final = re.compile(rb"\[[^\[\]]*\] +(?:\[\] +)?[\w.$]+ +- ")
 _PAIR: Final = re.compile(r"(\w+)=([^;]*(?:;;[^;]*)*);")
 
@@ -75,10 +73,9 @@ class Event(NamedTuple):
     """Whether the line can be read in another way, or may be part of another one."""
 
 
-def stamp(line: bytes) -> tuple[bytes, int] | None:
-    """Return a line's local time, to the second, and its milliseconds; None where it does not begin with one."""
-    head = _HEAD.match(line)
-    return None if head is None else (head[1], int(head[2]))
+def stamp(line: bytes) -> re.Match[bytes] | None:
+    """Return a line's local time: to the second as group 1, and the milliseconds as group 2; None where it has none."""
+    return _HEAD.match(line)
 
 
 def parse(line: bytes) -> Line | None:
@@ -100,29 +97,36 @@ _THING = (
 )
 _PLACE = r"folderId=(?P<folder_id>\d+), folderName=(?P<folder>LAST)"
 _GRAMMAR: Final = (
-    ("mailop", ADDED, r"Adding (?P<kind>Message): id=(?P<id>\d+), Message-ID=(?P<message_id>ANY), parentId=-?\d+, "
-                      rf"{_PLACE}(?: acct=(?P<account>[0-9A-Fa-f-]{{36}}))?\."),
-    ("mailop", ADDED, rf"adding (?P<kind>contact) (?P<name>ANY): id=(?P<id>\d+), {_PLACE}\."),
-    ("mailop", MODIFIED, rf"modifying (?P<kind>contact) (?P<name>ANY): id=(?P<id>\d+), {_PLACE}\."),
-    ("mailop", ADDED, r"Adding (?P<kind>Tag|SearchFolder|Mountpoint) (?P<name>ANY): id=(?P<id>\d+)"
-                      r"(?:, parentId=(?P<folder_id>\d+), parentName=(?P<folder>LAST))?\."),
-    ("mailop", COPIED, rf"(?:Copying|Performing IMAP copy of) {_THING}: copyId=(?P<copy>\d+), {_PLACE}"
-                       r"(?:, parentId=-?\d+)?\."),
-    ("mailop", MOVED, rf"[Mm]oving {_THING} to Folder (?P<folder>LAST) \(id=(?P<folder_id>\d+)\)"
-                      r"(?:\.  Affected message ids: (?P<ids>[\d,]*)\.|\.?)"),
-    ("mailop", DELETED, rf"Deleting {_THING}\."),
-    ("mailop", DELETED, r"Deleting (?P<kind>[A-Z_]{1,32})S: (?P<ids>\d+(?:,\d+)*)\.?"),
-    ("mailbox", DELETED, r"deleting (?P<kind>folder) id=(?P<id>\d+),path=(?P<name>LAST)"),
-    ("mailbox", EMPTIED, r"Emptying \d+ items from (?P<folder>ANY), removeSubfolders=(?:true|false)\."),
-    ("mailbox", EMPTIED, r"Emptying (?P<folder>dumpster) with batchSize=\d+\.?"),
-    ("lmtp", DELIVERING, r"Delivering message: size=[\w ]+, nrcpts=\d+, sender=(?P<sender>ANY), "
-                         r"msgid=(?P<message_id>LAST)"),
-    ("lmtp", NOT_DELIVERED, r"(?P<reason>rejecting|accepted and discarded|try again for) message "
-                            r"from=(?P<sender>ANY),to=(?P<account>[^\s,]*?)(?:: (?P<more>LAST))?"),
-    ("lmtp", NOT_DELIVERED, r"Not delivering message with (?P<reason>duplicate) Message-ID (?P<message_id>LAST)"),
-    ("mailbox", NOT_DELIVERED, r"not delivering message, because it is a (?P<reason>duplicate) of sent message "
-                               r"(?P<message_id>LAST)"),
+    ("mailop", ("Adding Message: ",), ADDED,
+     r"Adding (?P<kind>Message): id=(?P<id>\d+), Message-ID=(?P<message_id>ANY), parentId=-?\d+, "
+     rf"{_PLACE}(?: acct=(?P<account>[0-9A-Fa-f-]{{36}}))?\."),
+    ("mailop", ("adding contact ",), ADDED, rf"adding (?P<kind>contact) (?P<name>ANY): id=(?P<id>\d+), {_PLACE}\."),
+    ("mailop", ("modifying contact ",), MODIFIED,
+     rf"modifying (?P<kind>contact) (?P<name>ANY): id=(?P<id>\d+), {_PLACE}\."),
+    ("mailop", ("Adding Tag ", "Adding SearchFolder ", "Adding Mountpoint "), ADDED,
+     r"Adding (?P<kind>\w+) (?P<name>ANY): id=(?P<id>\d+)"
+     r"(?:, parentId=(?P<folder_id>\d+), parentName=(?P<folder>LAST))?\."),
+    ("mailop", ("Copying ", "Performing IMAP copy of "), COPIED,
+     rf"[\w ]+? {_THING}: copyId=(?P<copy>\d+), {_PLACE}(?:, parentId=-?\d+)?\."),
+    ("mailop", ("moving ", "Moving "), MOVED,
+     rf"[Mm]oving {_THING} to Folder (?P<folder>LAST) \(id=(?P<folder_id>\d+)\)"
+     r"(?:\.  Affected message ids: (?P<ids>[\d,]*)\.|\.?)"),
+    ("mailop", ("Deleting ",), DELETED, rf"Deleting {_THING}\."),
+    ("mailop", ("Deleting ",), DELETED, r"Deleting (?P<kind>[A-Z_]{1,32})S: (?P<ids>\d+(?:,\d+)*)\.?"),
+    ("mailbox", ("deleting folder ",), DELETED, r"deleting (?P<kind>folder) id=(?P<id>\d+),path=(?P<name>LAST)"),
+    ("mailbox", ("Emptying ",), EMPTIED,
+     r"Emptying \d+ items from (?P<folder>ANY), removeSubfolders=(?:true|false)\."),
+    ("mailbox", ("Emptying ",), EMPTIED, r"Emptying (?P<folder>dumpster) with batchSize=\d+\.?"),
+    ("lmtp", ("Delivering message: ",), DELIVERING,
+     r"Delivering message: size=[\w ]+, nrcpts=\d+, sender=(?P<sender>ANY), msgid=(?P<message_id>LAST)"),
+    ("lmtp", ("rejecting ", "accepted and discarded ", "try again for "), NOT_DELIVERED,
+     r"(?P<reason>[\w ]+) message from=(?P<sender>ANY),to=(?P<account>[^\s,]*?)(?:: (?P<more>LAST))?"),
+    ("lmtp", ("Not delivering ",), NOT_DELIVERED,
+     r"Not delivering message with (?P<reason>duplicate) Message-ID (?P<message_id>LAST)"),
+    ("mailbox", ("not delivering ",), NOT_DELIVERED,
+     r"not delivering message, because it is a (?P<reason>duplicate) of sent message (?P<message_id>LAST)"),
 )
+"""Logger, beginnings, what it means, form; ANY and LAST stand for texts that users may have chosen."""
 
 
 def _compiled(form: str, any_: str) -> re.Pattern[str]:
@@ -132,7 +136,8 @@ def _compiled(form: str, any_: str) -> re.Pattern[str]:
 
 
 _FORMS: Final = tuple(
-    (logger, action, _compiled(form, ".{0,1024}?"), _compiled(form, ".{0,1024}")) for logger, action, form in _GRAMMAR
+    (logger, starts, action, _compiled(form, ".{0,1024}?"), _compiled(form, ".{0,1024}"))
+    for logger, starts, action, form in _GRAMMAR
 )
 """Each form taking as little, and as much, for a name as it can: where the two differ, the line is ambiguous."""
 _OPEN: Final = re.compile(
@@ -142,12 +147,14 @@ _OPEN: Final = re.compile(
 
 def _said(line: Line) -> Iterator[Event]:
     """Yield what a line says, one event for each item."""
-    for logger, action, least, most in _FORMS:
-        found = least.fullmatch(line.message) if line.logger == logger else None
-        if found is not None:
-            greedy = most.fullmatch(line.message)
-            yield from _events(action, found.groupdict(default=""), greedy is None or greedy.groups() != found.groups())
-            return
+    for logger, starts, action, least, most in _FORMS:
+        if line.logger == logger and line.message.startswith(starts):
+            found = least.fullmatch(line.message)
+            if found is not None:
+                greedy = most.fullmatch(line.message)
+                ambiguous = greedy is None or greedy.groups() != found.groups()
+                yield from _events(action, found.groupdict(default=""), ambiguous)
+                return
 
 
 def _events(action: str, found: Mapping[str, str], doubtful: bool) -> Iterator[Event]:
@@ -173,6 +180,18 @@ def _events(action: str, found: Mapping[str, str], doubtful: bool) -> Iterator[E
         yield event._replace(kind="message" if event.item_id else event.kind, item_id=item_id)
 
 
+def _closes(line: bytes) -> bool:
+    """Tell whether the context of a line comes to its end: quicker than parse, and the same for its purpose."""
+    end = line.find(b";]")
+    while end >= 0:
+        # Of semicolons of an odd number, the last one ends a value, and with the bracket the context.
+        even = line[end - 1] != 59 or (end - len(line[:end].rstrip(b";"))) % 2 == 0  # of semicolons before this one
+        if even and _LOGGER.match(line, end + 2):
+            return True
+        end = line.find(b";]", end + 2)
+    return _WITHOUT_CONTEXT.match(line, line.index(b"[")) is not None
+
+
 def read(line: bytes) -> tuple[Line | None, Sequence[Event], bool]:
     """Return a line taken apart, what it says, and whether it breaks off.
 
@@ -180,9 +199,8 @@ def read(line: bytes) -> tuple[Line | None, Sequence[Event], bool]:
 
     :param line: begins as a line does, see stamp.
     """
-    if not any(logger in line for logger in _LOGGERS):  # most lines say nothing of items
-        start = line.index(b"[")
-        return None, (), not (_CLOSED.search(line, start) or _WITHOUT_CONTEXT.match(line, start))
+    if not (b"mailop - " in line or b"mailbox - " in line or b"lmtp - " in line):  # most lines say nothing of items
+        return None, (), not _closes(line)
     parsed = parse(line)
     if parsed is None:
         return None, (), True
@@ -209,29 +227,24 @@ class Clock:
         self._zone = zone
         self._minute = b""
         self._base: int | None = 0
-        self._latest = 0
 
-    def at(self, local: bytes, milliseconds: int) -> int | None:
-        """Return a line's moment; None for a date that does not exist.
+    def minute(self, local: bytes) -> int | None:
+        """Return the minute of a line, UTC milliseconds; None for one that does not exist. To be asked for every line.
 
-        :param local: what stamp gave.
+        :param local: yyyy-MM-dd HH:mm, whatever comes behind it.
         """
         if local[:16] != self._minute:
             self._minute = local[:16]
-            self._base = self._of_minute(local[:16].decode("ascii"))
-        if self._base is None:
-            return None
-        moment = self._base + int(local[17:19]) * 1000 + milliseconds
-        self._latest = moment
-        return moment
+            self._base = self._of_minute(self._minute.decode("ascii"), self._base or 0)
+        return self._base
 
-    def _of_minute(self, minute: str) -> int | None:
+    def _of_minute(self, minute: str, before: int) -> int | None:
         try:
             naive = datetime.strptime(minute, "%Y-%m-%d %H:%M")
             first, second = (self._utc(naive.replace(fold=fold)) for fold in (0, 1))
         except (ValueError, OverflowError):
             return None
-        return second if second > first and first < self._latest - 60_000 - _OUT_OF_ORDER else first
+        return second if second > first and first < before - _OUT_OF_ORDER else first
 
     def _utc(self, naive: datetime) -> int:
         aware = naive.astimezone() if self._zone is None else naive.replace(tzinfo=self._zone)
