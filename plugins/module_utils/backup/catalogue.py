@@ -32,6 +32,7 @@ CREATE TABLE segments (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, pack
     scope INTEGER NOT NULL, number INTEGER NOT NULL, previous TEXT NOT NULL, first INTEGER NOT NULL,
     last INTEGER NOT NULL, transactions INTEGER NOT NULL, first_at INTEGER, last_at INTEGER);
 CREATE INDEX segments_by_pack ON segments (pack);
+CREATE INDEX segments_by_scope ON segments (scope, last);
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
     kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, segment INTEGER NOT NULL,
     PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
@@ -233,7 +234,7 @@ class Catalogue(Database):
 
     def is_indexed(self, name: str) -> bool:
         """Return whether the index of a blob pack was taken in."""
-        return self.row("SELECT 1 FROM packs WHERE name = ? AND indexed = 1", (name,)) is not None
+        return self.row("SELECT 1 FROM packs WHERE name = ? AND indexed != 0", (name,)) is not None
 
     def has_pack(self, name: str) -> bool:
         """Return whether a pack was taken in."""
@@ -241,7 +242,7 @@ class Catalogue(Database):
 
     def counts(self) -> Mapping[str, int]:
         """Return how much is stored."""
-        blobs = self.row("SELECT count(*), coalesce(sum(size), 0) FROM blobs") or (0, 0)
+        blobs = self.row("SELECT count(*), coalesce(sum(b.size), 0) FROM blobs b JOIN packs p ON p.id = b.pack") or (0, 0)
         files = self.row("SELECT count(*), coalesce(sum(size), 0) FROM packs") or (0, 0)
         return {"blobs": blobs[0], "blob_bytes": blobs[1], "packs": files[0], "pack_bytes": files[1]}
 
@@ -261,7 +262,8 @@ class Catalogue(Database):
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is known."""
-        return self.row("SELECT 1 FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)) is not None
+        query = "SELECT 1 FROM blobs WHERE digest = ? AND pack IN (SELECT id FROM packs)"
+        return self.row(query, (bytes.fromhex(digest),)) is not None
 
 
 def _by_item(row: journals.Row) -> str:

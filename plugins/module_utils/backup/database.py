@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..model.errors import Damaged, Refused
@@ -105,6 +105,20 @@ class Database:
         except sqlite3.Error as error:
             raise self._told(error) from error
         return found
+
+    def run(self, statement: str) -> None:
+        """Carry out a statement about temporary tables, which belong to this connection alone. Errors as for rows."""
+        with self._telling():
+            self._database.execute(statement)
+
+    def run_many(self, statement: str, values: Sequence[Any]) -> None:
+        """Carry out a statement about temporary tables for each of some values. Errors as for rows."""
+        with self._telling():
+            self._database.execute("BEGIN")
+            try:
+                self._database.executemany(statement, values)
+            finally:
+                self._database.execute("COMMIT")
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

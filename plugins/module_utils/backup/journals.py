@@ -48,9 +48,13 @@ class Segment(NamedTuple):
 
 def line(seq: int, at: int, item_id: str, kind: str, state: State | None) -> bytes:
     """Return a transaction as a JSON line, without its end."""
-    photograph = "null" if state is None else _encode(state.to_json())
-    return b'{"seq":%d,"at":%d,"item":%b,"kind":%b,"state":%b}' % (
-        seq, at, _quote(item_id).encode("ascii"), _quote(kind).encode("ascii"), photograph.encode("ascii"),
+    return line_of(seq, at, key(item_id), kind, None if state is None else _encode(state.to_json()))
+
+
+def line_of(seq: int, at: int, item_key: str, kind: str, state: str | None) -> bytes:
+    """Return a transaction as a JSON line, from the texts that read() gave of it; None for the state of a deletion."""
+    return b'{"seq":%d,"at":%d,"item":"%b","kind":"%b","state":%b}' % (
+        seq, at, item_key.encode("ascii"), kind.encode("ascii"), (state or "null").encode("ascii"),
     )
 
 

@@ -33,5 +33,8 @@ DISTRIBUTION_LIST: Final = "distribution_list"
 ENTRY_KINDS: Final = (DOMAIN, COS, DISTRIBUTION_LIST, ACCOUNT)
 """What lies in the directory, in the order of phase 1 of an External Restore (R-141 to R-144)."""
 
+LEGAL_HOLD: Final = "legal_hold"
+"""A note of the backup itself, in the server's journal: that an account is on hold. No restore writes it anywhere."""
+
 WITH_CONTENT: Final = frozenset((MESSAGE, CONTACT, CONTACT_GROUP, APPOINTMENT, TASK, DOCUMENT, FILTER_SET))
 """Item kinds that have a blob: RFC 822, vCard, iCalendar, Sieve, or a document's own bytes."""
