@@ -9,7 +9,7 @@ Reads only, and streams: what is asked of a mailbox of millions takes no more me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..backup.repository import Repository
@@ -111,7 +111,7 @@ class Match(NamedTuple):
     """When its deletion was recorded, UTC milliseconds; None where it is there."""
 
 
-def search(source: Repository, account_id: str, wanted: Criteria) -> Iterator[Match]:
+def search(source: Repository, account_id: str, wanted: Criteria) -> Generator[Match, None, None]:
     """Yield the items of an account that match, by their last state, as they come."""
     gone = OriginSet()
     for deletion in source.deleted_between(account_id, -_FOREVER, _FOREVER):

@@ -203,9 +203,9 @@ def search_items(
     with contextlib.closing(node.repository(backup_path)) as source:
         owner = find_account(source, account)
         paths = Paths(source, owner.entry.entry_id)
-        matches = search(source, owner.entry.entry_id, wanted)
-        found = [_match(match, paths, raw_metadata) for match in itertools.islice(matches, limit or None)]
-        truncated = bool(limit) and next(matches, None) is not None
+        with contextlib.closing(search(source, owner.entry.entry_id, wanted)) as matches:
+            found = [_match(match, paths, raw_metadata) for match in itertools.islice(matches, limit or None)]
+            truncated = bool(limit) and next(matches, None) is not None
     return {"account": owner.shown(), "items": found, "truncated": truncated}
 
 
