@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from ..archive.port import Archive
 from ..backup.repository import Repository
 from ..model import moment
 from ..model.errors import RestanteError
@@ -41,7 +40,8 @@ OFF: Final = "off"
 """The settings say that it is to record nothing (R-222)."""
 STOPPED: Final = "stopped"
 
-RETRY_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 2.0
+"""After which something that is away is tried again."""
 _HEARTBEAT: Final = 1_000
 """Milliseconds between two writes of a status file that tells nothing new."""
 _UPLOAD_LOOK: Final = 0.25
@@ -139,8 +139,9 @@ class _Process:
         """Work with the settings as they are now, until they change."""
         self._settings = _version(self._node.config_file)
         self._node = Node.load(self._node.config_file)
-        if not self._node.settings.realtime_scanner:
-            self._gap("it was switched off")
+        on = self._node.settings.realtime_scanner
+        self._gap("the settings were changed" if on else "it was switched off")
+        if not on:
             self._enter(OFF)
             while not self._pause(RETRY_SECONDS):
                 pass
@@ -148,8 +149,6 @@ class _Process:
         with self._scanner() as scanner:
             self._told()
             scanner.run(self._pause)
-        if not self._ended.is_set():
-            self._gap("the settings were changed")
 
     @contextlib.contextmanager
     def _scanner(self) -> Iterator[RealtimeScanner]:
@@ -157,9 +156,7 @@ class _Process:
             store = opened.enter_context(contextlib.closing(self._node.store()))
             server_id = store.server_id()
             repository = opened.enter_context(contextlib.closing(self._node.initialised(server_id)))
-            archive = self._node.archive(server_id)
-            if archive is not None:
-                opened.enter_context(self._uploading(repository, archive))
+            opened.enter_context(self._uploading(repository))
             yield RealtimeScanner(
                 store, repository, self.status.situation, self._told, self._closed, self._commit_every
             )
@@ -206,10 +203,10 @@ class _Process:
     # -- the archive -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _uploading(self, repository: Repository, archive: Archive) -> Iterator[None]:
+    def _uploading(self, repository: Repository) -> Iterator[None]:
         """Send each commit to the archive at once, in a thread of its own, while the with statement lasts."""
         stop = threading.Event()
-        thread = threading.Thread(target=self._upload, args=(repository, archive, stop), daemon=True)
+        thread = threading.Thread(target=self._upload, args=(repository, stop), daemon=True)
         thread.start()
         try:
             yield
@@ -217,20 +214,24 @@ class _Process:
             stop.set()
             thread.join(_LAST_UPLOAD)
 
-    def _upload(self, repository: Repository, archive: Archive, stop: threading.Event) -> None:
-        uploader = None
-        ending = False
+    def _upload(self, repository: Repository, stop: threading.Event) -> None:
+        status, uploader, ending = self.status, None, False
         while not ending:
-            ending = stop.wait(RETRY_SECONDS if self.status.archive_error else _UPLOAD_LOOK)
+            ending = stop.wait(RETRY_SECONDS if status.archive_error else _UPLOAD_LOOK)
             try:
-                uploader = uploader or Uploader(repository, archive)
-                self.status.archived = uploader.sync().newest
-                self.status.archive_error = ""
+                if uploader is None:
+                    archive = self._node.archive(repository.server_id)
+                    if archive is None:
+                        status.archived, status.archive_error = 0, ""
+                        return
+                    uploader = Uploader(repository, archive)
+                status.archived = uploader.sync().newest
+                status.archive_error = ""
             except (RestanteError, OSError) as error:
-                uploader = None  # begin anew: the archive may be another one when it is back
-                if not self.status.archive_error:
+                uploader = None  # begin anew, with the credentials that there are by then
+                if not status.archive_error:
                     self._say(f"the archive lacks the newest commits: {error}")
-                self.status.archive_error = str(error)
+                status.archive_error = str(error)
 
 
 def _version(path: str) -> tuple[int, ...]:
