@@ -22,8 +22,8 @@ LONGEST: Final = 64 * 1024
 """Bytes of a line that are looked at; Carbonio writes none that long."""
 _BUFFER: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
-_UNSUSPICIOUS: Final = 64 * 1024 * 1024
-_EXPANSION: Final = 200
+_UNSUSPICIOUS: Final = 16 * 1024 * 1024
+_EXPANSION: Final = 250
 """Times that a log may grow when it is uncompressed, once it is no longer small. Logs shrink to a tenth or so."""
 _NAME: Final = re.compile(r"[.-](?:(?P<date>\d{4}-?\d\d-?\d\d)(?:[.-](?P<part>\d+))?|(?P<number>\d+))?(?:\.gz)?")
 

@@ -25,8 +25,8 @@ REMEMBERED: Final = 10_000
 """Items, and deliveries, of which something is remembered."""
 _CLIENT: Final = 256
 """Characters of a client's name that are told."""
-_HOPELESS: Final = 16 * 1024 * 1024
-"""Bytes without a single line after which a file is taken for something else than a log."""
+_HOPELESS: Final = 100_000
+"""Lines of which none begins as one should, after which a file is taken for something else than a log."""
 
 
 class Wanted(NamedTuple):
@@ -177,7 +177,7 @@ class LogSearch:
             stamp = mailbox_log.stamp(raw.data)
             minute = None if stamp is None else self._clock.minute(stamp[1])
             if stamp is None or minute is None:
-                if not lines and raw.offset > _HOPELESS:
+                if not lines and raw.number > _HOPELESS:
                     break
                 continue
             lines += 1

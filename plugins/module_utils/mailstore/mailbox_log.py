@@ -112,7 +112,7 @@ _GRAMMAR: Final = (
      rf"[Mm]oving {_THING} to Folder (?P<folder>LAST) \(id=(?P<folder_id>\d+)\)"
      r"(?:\.  Affected message ids: (?P<ids>[\d,]*)\.|\.?)"),
     ("mailop", ("Deleting ",), DELETED, rf"Deleting {_THING}\."),
-    ("mailop", ("Deleting ",), DELETED, r"Deleting (?P<kind>[A-Z_]{1,32})S: (?P<ids>\d+(?:,\d+)*)\.?"),
+    ("mailop", ("Deleting ",), DELETED, r"Deleting (?P<kind>[A-Z_]{1,32})S: (?P<ids>[\d,]+)\.?"),
     ("mailbox", ("deleting folder ",), DELETED, r"deleting (?P<kind>folder) id=(?P<id>\d+),path=(?P<name>LAST)"),
     ("mailbox", ("Emptying ",), EMPTIED,
      r"Emptying \d+ items from (?P<folder>ANY), removeSubfolders=(?:true|false)\."),
