@@ -25,7 +25,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.shown import HIDDEN
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import inspection
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
-from conftest import DAY, INBOX, TRASH, YEAR_2026, Office
+from inspection_kit import DAY, INBOX, TRASH, YEAR_2026, Office
 
 MAIL = b"From: bank@example.net\r\nSubject: Invoice 7\r\n\r\nTop secret: 42 euros\r\n"
 ANN = "ann@example.com"

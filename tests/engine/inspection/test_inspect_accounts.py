@@ -22,7 +22,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import ImportMap, Row, map_name
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.shown import HIDDEN
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import account_inspection, inspection
-from conftest import Office
+from inspection_kit import Office
 
 ANN = "ann@example.com"
 
