@@ -40,6 +40,21 @@ options:
   realtime_scanner:
     description: Whether changes are recorded as they happen, as the vendor's C(ZxBackup_RealTimeScanner).
     type: bool
+  data_retention_days:
+    description:
+      - For how many days the past of items is kept; V(0) for ever. Defaults to V(30).
+      - As the vendor's C(ZxBackup_DataRetentionDays). M(restante.carbonio.purge) goes by it.
+    type: int
+  account_retention_days:
+    description:
+      - For how many days a deleted account is kept, with all it held; V(0) for ever. Defaults to V(30).
+      - As the vendor's C(backupAccountsRetentionDays).
+    type: int
+  purge_grace_days:
+    description:
+      - For how many days files stay that a purge has taken out of the backup, for restores that began before.
+        Defaults to V(7).
+    type: int
   time_zone:
     description: The zone in which dates without an offset are meant, by its IANA name; empty for the node's own.
     type: str
@@ -76,6 +91,11 @@ EXAMPLES = r"""
     backup_path: /srv/backup/zextras
     administrator: postmaster@example.com
 
+- name: Keep the past of items for a year, and deleted accounts for ever
+  restante.carbonio.backup_config:
+    data_retention_days: 365
+    account_retention_days: 0
+
 - name: Switch the Realtime Scanner off for an import
   restante.carbonio.backup_config:
     realtime_scanner: false
@@ -111,6 +131,9 @@ ARGUMENTS = {
     "mailstore_path": {"type": "path"},
     "mailstore_create": {"type": "bool", "default": False},
     "realtime_scanner": {"type": "bool"},
+    "data_retention_days": {"type": "int"},
+    "account_retention_days": {"type": "int"},
+    "purge_grace_days": {"type": "int"},
     "time_zone": {"type": "str"},
     "administrator": {"type": "str"},
     "smtp_host": {"type": "str"},

@@ -83,10 +83,22 @@ class DirectoryArchive(Archive):
         self._check_base()
         return [name[:-1] for name, entry in self._entries("") if entry.is_dir()]
 
+    def stored_at(self, name: str) -> int | None:
+        path = self._path(name)
+        try:
+            with explained("look for", path):
+                return os.stat(path).st_mtime_ns // 1_000_000
+        except NotFound:
+            self._check_base()
+            return None
+
     def delete(self, name: str) -> None:
         path = self._path(name)
         with explained("delete", path), suppress(FileNotFoundError):
             os.unlink(path)
+
+    def erase(self, name: str) -> None:
+        self.delete(name)
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[StoredFile]:
         for name, entry in self._entries(folder):

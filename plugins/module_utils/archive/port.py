@@ -80,5 +80,17 @@ class Archive(abc.ABC):
         """Return the names of the folders at the top, sorted: where servers share a prefix, their ids."""
 
     @abc.abstractmethod
+    def stored_at(self, name: str) -> int | None:
+        """Return when a file came to be here, UTC milliseconds by the archive's clock; None where there is none."""
+
+    @abc.abstractmethod
     def delete(self, name: str) -> None:
         """Remove a file; no error where there is none."""
+
+    @abc.abstractmethod
+    def erase(self, name: str) -> None:
+        """Remove a file with all the versions of it that the store keeps; no error where there is none.
+
+        :raises Refused: it is locked (Object Lock), the message says until when, or there is no permission. What was
+            removed of its versions stays removed; the rest can be tried again later.
+        """

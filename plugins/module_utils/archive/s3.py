@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, Union
 
-from ..model.errors import NotFound, Refused, Unavailable
+from ..model.errors import NotFound, Refused, RestanteError, Unavailable
 from .files import Hashed, reading
 from .port import Archive, StoredFile
 from .s3_client import S3Settings, connect, error_code, explained
@@ -87,9 +87,17 @@ class S3Archive(Archive):
         return data if partial else data[offset:offset + length]
 
     def size(self, name: str) -> int | None:
+        found = self._head(name)
+        return None if found is None else int(found["ContentLength"])
+
+    def stored_at(self, name: str) -> int | None:
+        found = self._head(name)
+        return None if found is None else int(found["LastModified"].timestamp() * 1000)
+
+    def _head(self, name: str) -> Any:
         try:
             with explained(self._settings, "look for", name):
-                return self._client.head_object(Bucket=self._settings.bucket, Key=self._prefix + name)["ContentLength"]
+                return self._client.head_object(Bucket=self._settings.bucket, Key=self._prefix + name)
         except NotFound:
             self._check_bucket()
             return None
@@ -117,6 +125,43 @@ class S3Archive(Archive):
     def delete(self, name: str) -> None:
         with explained(self._settings, "delete", name):
             self._client.delete_object(Bucket=self._settings.bucket, Key=self._prefix + name)
+
+    def erase(self, name: str) -> None:
+        for version in self._versions(name):
+            where: Any = {"Bucket": self._settings.bucket, "Key": self._prefix + name, **version}
+            try:
+                with explained(self._settings, "delete", name):
+                    self._client.delete_object(**where)
+            except Refused as error:
+                until = self._locked_until(where)
+                raise Refused(f"{name} is locked in {self.describe()} until {until}.") if until else error from error
+
+    def _versions(self, name: str) -> Sequence[dict[str, str]]:
+        """Return what names each version of a file, delete markers too; nothing where the store does not tell."""
+        key = self._prefix + name
+        try:
+            with explained(self._settings, "list", name):
+                pages = self._client.get_paginator("list_object_versions").paginate(
+                    Bucket=self._settings.bucket, Prefix=key
+                )
+                return [
+                    {"VersionId": version["VersionId"]} for page in pages
+                    for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())) if version["Key"] == key
+                ]
+        except Refused:  # not permitted, or a store that knows nothing of versions
+            return [{}]
+
+    def _locked_until(self, where: Any) -> str:
+        """Return until when a version of a file must not be deleted; empty where that is not what keeps it."""
+        try:
+            with explained(self._settings, "look for", where["Key"]):
+                found: Any = self._client.head_object(**where)
+        except RestanteError:
+            return ""
+        if found.get("ObjectLockLegalHoldStatus") == "ON":
+            return "its legal hold is lifted"
+        until = found.get("ObjectLockRetainUntilDate")
+        return until.strftime("%Y-%m-%d %H:%M UTC") if until else ""
 
     @functools.cached_property
     def _careful_client(self) -> Any:

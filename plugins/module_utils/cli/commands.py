@@ -10,6 +10,7 @@ from typing import Final
 
 from . import (
     backup_commands,
+    care_commands,
     core_commands,
     external_commands,
     inspection_commands,
@@ -21,6 +22,7 @@ from . import (
 COMMANDS: Final = (
     *core_commands.COMMANDS,
     *backup_commands.COMMANDS,
+    *care_commands.COMMANDS,
     *external_commands.COMMANDS,
     *inspection_commands.COMMANDS,
     *operation_commands.COMMANDS,

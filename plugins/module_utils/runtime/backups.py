@@ -19,6 +19,7 @@ from ..mailstore.port import MailStore
 from ..model import kinds, moment
 from ..model.errors import Damaged, NotABackup, NotFound, Unavailable
 from ..model.state import SERVER, Entry
+from ..model.switch import Switch
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.smartscan import smart_scan as scan
 from ..scan.upload import Uploader, UploadReport
@@ -164,9 +165,15 @@ def _changed_mailboxes(store: MailStore, repository: Repository | None, named: S
         if entry is None:
             raise NotFound(f"The mail server has no account {name!r}; check the address.")
         wanted.add(entry.entry_id)
-    for entry in store.entries(kinds.ACCOUNT):
+    for entry in _backed_up(store):
         if (not named or entry.entry_id in wanted) and tokens.get(entry.entry_id) != reached.get(entry.entry_id):
             yield entry.name
+
+
+def _backed_up(store: MailStore) -> Iterator[Entry]:
+    """Yield the accounts whose backup is switched on."""
+    switch = Switch(store.entries(kinds.COS), store.entries(kinds.DOMAIN))
+    return filter(switch.is_on, store.entries(kinds.ACCOUNT))
 
 
 def _changed_entries(store: MailStore, repository: Repository | None) -> Iterator[str]:
@@ -175,7 +182,7 @@ def _changed_entries(store: MailStore, repository: Repository | None) -> Iterato
         for last in repository.entries(kind) if repository is not None else ():
             if isinstance(last.state, Entry):
                 known[last.item_id if last.scope == SERVER else last.scope] = last.state
-        for entry in store.entries(kind):
+        for entry in store.entries(kind) if kind != kinds.ACCOUNT else _backed_up(store):
             before = known.pop(entry.entry_id, None)
             if before is None or before.to_json() != entry.to_json():
                 yield f"{kind} {entry.name}"

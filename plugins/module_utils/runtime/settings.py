@@ -13,6 +13,7 @@ import os
 import secrets
 from typing import Any, Final
 
+from ..care.retention import MOST_DAYS, days
 from ..model import moment
 from ..model.errors import InvalidInput, NotFound, Refused
 
@@ -47,6 +48,12 @@ class Settings:
     mailstore_path: str = "/var/lib/restante/mailstore"
     backup_volume: BackupVolume = BackupVolume()
     realtime_scanner: bool = True
+    data_retention_days: int = 30
+    """Of items; 0 for ever (ZxBackup_DataRetentionDays)."""
+    account_retention_days: int = 30
+    """Of deleted accounts; 0 for ever (backupAccountsRetentionDays)."""
+    purge_grace_days: int = 7
+    """How long the files of packs stay that are no part of the backup any more: longer than any restore runs."""
     time_zone: str = ""
     """IANA name; empty for the node's own."""
     administrator: str = ""
@@ -96,6 +103,12 @@ def check(settings: Settings) -> None:
             raise InvalidInput(f"{name} is {getattr(settings, name)!r}; give an absolute path.")
     if settings.mailstore_adapter not in ADAPTERS:
         raise InvalidInput(f"mailstore_adapter is {settings.mailstore_adapter!r}; it may be {', '.join(ADAPTERS)}.")
+    for name in ("data_retention_days", "account_retention_days"):
+        days(getattr(settings, name), name)
+    if not 1 <= settings.purge_grace_days <= MOST_DAYS:
+        raise InvalidInput(
+            f"purge_grace_days is {settings.purge_grace_days}; give at least 1: restores that have begun need the files."
+        )
     volume = settings.backup_volume
     if volume.type not in VOLUME_TYPES:
         raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")

@@ -12,6 +12,7 @@ from typing import Final
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry
+from ..model.switch import Switch
 from .recorder import Recorder, fingerprint
 from .report import ScanReport
 
@@ -27,6 +28,7 @@ class DirectoryScan:
         self._recorder = recorder
         self._repository = recorder.repository
         self._report = report
+        self._switch: Switch | None = None
 
     def server_entries(self, of_kinds: Iterable[str] = SERVER_KINDS) -> None:
         """Record the entries of some kinds that belong to no account."""
@@ -43,7 +45,10 @@ class DirectoryScan:
                 self._report.deleted_items += 1
 
     def accounts(self) -> tuple[dict[str, str], set[str]]:
-        """Record the entries of all accounts; return the address of each by its id, and which of them were written."""
+        """Record the entries of all accounts; return the address of each by its id, and which of them were written.
+
+        Accounts whose backup is switched off are left out, and recorded as deleted where they were not before.
+        """
         known = {
             transaction.scope: fingerprint(transaction.state)
             for transaction in self._repository.entries(kinds.ACCOUNT)
@@ -52,6 +57,10 @@ class DirectoryScan:
         addresses: dict[str, str] = {}
         updated = set()
         for entry in self._store.entries(kinds.ACCOUNT):
+            if not self.backed_up(entry):
+                if entry.entry_id in known:  # what switched it off is the last that is recorded of it
+                    self._account(entry, known[entry.entry_id])
+                continue
             addresses[entry.entry_id] = entry.name
             if self._account(entry, known.pop(entry.entry_id, None)):
                 updated.add(entry.entry_id)
@@ -63,6 +72,18 @@ class DirectoryScan:
         """Record the entry of one account; True if it is another than before."""
         last = self._repository.entry(entry.entry_id, ACCOUNT_ITEM)
         return self._account(entry, None if last is None else fingerprint(last))
+
+    def backed_up(self, entry: Entry) -> bool:
+        """Return whether the backup of an account is switched on (R-245)."""
+        if self._switch is None:
+            self._switch = Switch(self._store.entries(kinds.COS), self._store.entries(kinds.DOMAIN))
+        return self._switch.is_on(entry)
+
+    def switched_off(self, entry: Entry) -> None:
+        """Record that an account is not backed up any more: to the backup it is a deleted one."""
+        if self._repository.entry(entry.entry_id, ACCOUNT_ITEM) is not None:
+            self.account(entry)
+            self._account_deleted(entry.entry_id)
 
     def account_gone(self, account: str) -> None:
         """Record that there is no such account, if the backup knows one."""

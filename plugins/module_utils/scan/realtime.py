@@ -210,6 +210,9 @@ class RealtimeScanner:
         if entry is None:
             directory.account_gone(scope)
             return
+        if not directory.backed_up(entry):
+            directory.switched_off(entry)
+            return
         directory.account(entry)
         mailbox.scan(scope, entry.name)
 

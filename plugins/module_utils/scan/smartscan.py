@@ -45,6 +45,7 @@ def smart_scan(
     :param deep: look at every item of every mailbox, read every content on both sides, and write again what the backup
         lacks or cannot read (R-218).
     :param accounts: addresses or ids of the accounts to scan, and nothing else (R-219); None for the whole server.
+        Accounts whose backup is switched off are left out either way (R-245).
     :param skip_lists: leave distribution lists out (R-228).
     :param read_error_threshold: give up after more than so many failed reads; 0 never gives up (R-230).
     :param cadence: how often to commit.
@@ -80,8 +81,14 @@ class _Scan:
             directory.server_entries(kind for kind in SERVER_KINDS if kind not in left_out)
             addresses, updated = directory.accounts()
         else:
-            addresses = {entry.entry_id: entry.name for entry in named}
-            updated = {entry.entry_id for entry in named if directory.account(entry)}
+            backed_up = []
+            for entry in named:
+                if directory.backed_up(entry):
+                    backed_up.append(entry)
+                else:
+                    directory.switched_off(entry)
+            addresses = {entry.entry_id: entry.name for entry in backed_up}
+            updated = {entry.entry_id for entry in backed_up if directory.account(entry)}
         reached = self._repository.tokens()
         changed = [account for account in addresses if self._deep or tokens.get(account) != reached.get(account)]
         self._progress.phase("mailboxes")

@@ -179,7 +179,7 @@ class Uploader:
         commit, data = self._read(seq)
         new = [pack for pack in commit.packs if pack.name not in self._sent and pack.name not in begun]
         begun.update(pack.name for pack in new)
-        return _UnderWay(seq, data, {pack.name: pool.submit(self._send, pack) for pack in new})
+        return _UnderWay(seq, data, commit.removed, {pack.name: pool.submit(self._send, pack) for pack in new})
 
     def _send(self, pack: PackInfo) -> int:
         """Send a pack unless it is there; return the bytes sent."""
@@ -188,9 +188,21 @@ class Uploader:
         if (pack.size >= _WORTH_ASKING or not is_here) and self._archive.size(name) == pack.size:
             return 0
         if not is_here:
+            if pack.name in self._removed_later():
+                return 0
             raise Damaged(f"{self._files.path(name)} is missing.")
         self._archive.put_file(name, self._files.path(name), pack.name)
         return pack.size
+
+    def _removed_later(self) -> set[str]:
+        """Return the packs that commits which are still to be sent take out of the backup."""
+        removed: set[str] = set()
+        seq = self._newest_here
+        while seq > self._newest_there:
+            commit = self._read(self._read(seq)[0].checkpoint)[0]  # a commit that removes something is a full one
+            removed.update(commit.removed)
+            seq = commit.seq - 1
+        return removed
 
     def _finish(self, under_way: _UnderWay, report: UploadReport, progress: Progress) -> UploadReport:
         """Wait for the packs of a commit, then send it."""
@@ -204,6 +216,7 @@ class Uploader:
         if not self._archive.put_new(commits.name(under_way.seq), under_way.data):
             raise self._collision(under_way.seq)
         self._sent.update(under_way.packs)
+        self._sent.difference_update(under_way.removed)  # its file may be gone by the time that it comes again
         self._newest_there = under_way.seq
         progress.advance(1, sum(sent))
         return UploadReport(
@@ -216,4 +229,5 @@ class _UnderWay(NamedTuple):
 
     seq: int
     data: bytes
+    removed: tuple[str, ...]
     packs: dict[str, Future[int]]

@@ -94,5 +94,12 @@ class Interposed(Archive):
     def folders(self) -> Sequence[str]:
         return self.archive.folders()
 
+    def stored_at(self, name: str) -> int | None:
+        return self.archive.stored_at(name)
+
     def delete(self, name: str) -> None:
         self.archive.delete(name)
+
+    def erase(self, name: str) -> None:
+        self.log.append(("erase", name))
+        self.archive.erase(name)

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of packs that are no part of the backup any more: removed when no reader can be at work with them.
+
+A reader knows the backup as of the commit that it began with. So the file of a pack stays until the commit that took
+it out has been there for a grace time, longer than any reader runs: in the Backup Path, and for itself in the archive,
+where the commit may have come much later. What no commit ever named, left by a crash, is removed too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple, Optional
+
+from ..archive.port import Archive
+from ..backup import commits
+from ..backup.commits import Commit
+from ..backup.repository import Repository
+from ..backup.writer import Writer
+from ..model.errors import Busy, Refused
+from ..operations.progress import Progress
+
+THREADS: Final = 16
+_AT_ONCE: Final = 500
+"""Files that are removed from an archive before other writers have their turn: a second or two."""
+_PATIENCE: Final = 60.0
+_PACK = re.compile(r"packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_NAMED: Final = 20
+"""How many files that could not be removed are named; all are counted."""
+
+Since = Callable[[Commit], Optional[int]]
+"""Tells since when a commit can be read at a place, UTC milliseconds; None where it is not there."""
+
+
+class Removed(NamedTuple):
+    """What became of the files that are not needed."""
+
+    files: int = 0
+    bytes: int = 0
+    waiting: int = 0
+    """Files whose grace time has not passed."""
+    kept: int = 0
+    """Files that could not be removed, and are tried again the next time."""
+    reasons: tuple[str, ...] = ()
+    """Why, of the first of them."""
+
+
+class _File(NamedTuple):
+    name: str
+    pack: str
+    size: int
+
+
+def turn(repository: Repository, patience: float = _PATIENCE) -> Writer:
+    """Return the writer, waiting so many seconds for others that write a little and often, as the Realtime Scanner.
+
+    :raises Busy: another process writes all the time.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return repository.writer()
+        except Busy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def remove_here(repository: Repository, grace: int, now: int, archived: int | None = None) -> Removed:
+    """Remove files from a Backup Path.
+
+    :param grace: milliseconds. :param now: UTC milliseconds.
+    :param archived: the newest commit in the archive: what the archive does not have yet is kept; None for no archive.
+    :raises Busy: another process writes to it.
+    """
+    files = repository.files
+
+    def since(commit: Commit) -> int | None:
+        return commit.at if archived is None or commit.seq <= archived else None
+
+    with turn(repository):
+        folders = [f"packs/{folder}" for folder in files.names("packs")]
+        listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
+        found, waiting = _not_needed(repository, ((name, files.size(name) or 0) for name in listed), since, now - grace)
+        for file in found:
+            files.remove(file.name)
+    return Removed(len(found), sum(file.size for file in found), waiting)
+
+
+def remove_there(repository: Repository, archive: Archive, grace: int, now: int, progress: Progress) -> Removed:
+    """Remove files from an archive. What the store keeps under lock is reported, and tried again the next time.
+
+    :param repository: a backup of which the archive has all commits, and no others.
+    :raises Refused: it has others: an older copy must never tidy up a newer archive.
+    :raises Busy: another process writes to the Backup Path.
+    :raises NotFound, Unavailable: the archive cannot be read or written; what was removed stays removed.
+    """
+    _compare(repository, archive)
+    done = Removed()
+
+    def since(commit: Commit) -> int | None:
+        return archive.stored_at(commits.name(commit.seq))
+
+    listed = ((file.name, file.size) for file in archive.list("packs/"))
+    found, waiting = _not_needed(repository, listed, since, now - grace)
+    progress.phase("leftovers", len(found), sum(file.size for file in found))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(found), _AT_ONCE):
+            if progress.stopping():
+                break
+            # While this has the lock, nobody makes a pack that is wanted anew, which would have the same name.
+            with turn(repository):
+                needed = {pack.name for pack in repository.packs()}
+                some = [file for file in found[start: start + _AT_ONCE] if file.pack not in needed]
+                failures = list(pool.map(lambda file: _erase(archive, file), some))
+            done = _sum(done, some, failures)
+            progress.advance(len(some), sum(file.size for file in some))
+    return done._replace(waiting=waiting)
+
+
+def _compare(repository: Repository, archive: Archive) -> None:
+    head = repository.head()
+    name = commits.name(head.seq if head else 1)
+    alike = head is not None and hashlib.sha256(archive.get(name)).hexdigest() == head.hash
+    if head is None or not alike or archive.size(commits.name(head.seq + 1)) is not None:
+        raise Refused(f"{archive.describe()} does not hold the same commits as {repository.path}; it is left as it is.")
+
+
+def _erase(archive: Archive, file: _File) -> str:
+    """Remove a file; return why that was not possible."""
+    try:
+        archive.erase(file.name)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+def _sum(done: Removed, files: Sequence[_File], failures: Sequence[str]) -> Removed:
+    removed = [file for file, failure in zip(files, failures) if not failure]
+    reasons = [failure for failure in failures if failure]
+    return Removed(
+        done.files + len(removed), done.bytes + sum(file.size for file in removed), 0, done.kept + len(reasons),
+        (*done.reasons, *reasons)[:_NAMED],
+    )
+
+
+def _not_needed(
+    repository: Repository, listed: Iterable[tuple[str, int]], since: Since, until: int
+) -> tuple[list[_File], int]:
+    """Return the files that can go, and how many others wait for their time."""
+    needed = {pack.name for pack in repository.packs()}
+    young = _young(repository, since, until) - needed
+    found, waiting = [], 0
+    for name, size in listed:
+        match = _PACK.fullmatch(name)
+        if match is None or match[2] in needed:
+            continue
+        if match[2] in young:
+            waiting += 1
+        else:
+            found.append(_File(name, match[2], size))
+    return found, waiting
+
+
+def _young(repository: Repository, since: Since, until: int) -> set[str]:
+    """Return the packs that were removed by commits which are younger than a moment, or not there."""
+    head = repository.head()
+    removed: set[str] = set()
+    seq = head.seq if head else 0
+    while seq:
+        commit = repository.commit(repository.commit(seq).checkpoint)  # one that removes something is a full one
+        there = since(commit)
+        if there is not None and there <= until:
+            break
+        removed.update(commit.removed)
+        seq = commit.seq - 1
+    return removed
