@@ -114,7 +114,6 @@ class Backup:
     def _packs(self) -> dict[str, str]:
         """Return the kind of every pack: as the commits say, or unknown where no commit can be read."""
         packs: dict[str, str] = {}
-        removed: set[str] = set()
         expected = None
         for file in sorted(self._names("commits")):
             match = re.fullmatch(r"(\d{20})\.json", file)
@@ -126,15 +125,17 @@ class Backup:
             try:
                 with open(os.path.join(self.path, "commits", file), "rb") as opened:
                     commit = json.load(opened)
-                packs.update({pack["name"]: pack["kind"] for pack in commit["packs"]})
-                removed.update(commit["removed"])
+                named = {pack["name"]: pack["kind"] for pack in commit["packs"]}
+                packs = named if commit["full"] else {**packs, **named}
+                for name in commit["removed"]:
+                    packs.pop(name, None)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 report(f"commits/{file} cannot be read ({error})")
         if not packs:
             report("no commit can be read: all packs are looked through")
             for folder in sorted(self._names("packs")):
                 packs.update(dict.fromkeys(sorted(self._names(f"packs/{folder}")), ""))
-        return {name: kind for name, kind in packs.items() if name not in removed}
+        return packs
 
     def _names(self, folder: str) -> list[str]:
         try:

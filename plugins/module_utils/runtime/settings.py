@@ -107,7 +107,7 @@ def check(settings: Settings) -> None:
         days(getattr(settings, name), name)
     if not 1 <= settings.purge_grace_days <= MOST_DAYS:
         raise InvalidInput(
-            f"purge_grace_days is {settings.purge_grace_days}; give at least 1: restores that have begun need the files."
+            f"purge_grace_days is {settings.purge_grace_days}; give at least 1: restores that run need the files."
         )
     volume = settings.backup_volume
     if volume.type not in VOLUME_TYPES:
