@@ -11,7 +11,7 @@ short_description: Find items of an account in a backup
 description:
   - Returns the items of an account that match everything that is given, by their last state in the backup.
   - Without further options, the deleted messages that are still in the backup.
-  - What is searched is metadata; no content is read or returned.
+  - No content is returned.
 version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
@@ -27,10 +27,16 @@ options:
     default: ""
   search_string:
     description:
-      - Only items with this text somewhere in their metadata, such as the subject, the sender or a name.
+      - Only items with this text in their name or attributes, such as the subject or the sender.
       - Case matters.
     type: str
     default: ""
+  in_content:
+    description:
+      - Look for O(search_string) among the contents too, byte by byte as they are stored, in the packs of the backup.
+      - Of contacts, appointments and tasks the metadata says little, so this is how they are found.
+    type: bool
+    default: false
   type:
     description: Only items of this type; V(contact) also finds contact groups.
     type: str
@@ -92,6 +98,14 @@ EXAMPLES = r"""
     search_string: bank@example.net
     deleted_after: "2026-03-23"
   register: found
+
+- name: Where is the contact that Ann had of Mario Rossi
+  restante.carbonio.item_search_info:
+    account: ann@example.com
+    type: contact
+    search_filter: all
+    search_string: Mario Rossi
+    in_content: true
 """
 
 RETURN = r"""
@@ -126,6 +140,7 @@ ARGUMENTS = {
     "account": {"type": "str", "required": True},
     "id": {"type": "str", "default": ""},
     "search_string": {"type": "str", "default": ""},
+    "in_content": {"type": "bool", "default": False},
     "type": {
         "type": "str",
         "default": "message",

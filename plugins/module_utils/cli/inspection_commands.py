@@ -14,6 +14,7 @@ from ..model import moment
 from ..restore.search import DELETED, FILTERS, TYPES
 from ..runtime import account_inspection, inspection, log_inspection
 from ..runtime.node import Node
+from ..runtime.searching import LIMIT
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type, choice
 
 _ACCOUNT: Final = Parameter("account", Type("Account Name/ID", str), "also one that is deleted")
@@ -24,7 +25,7 @@ _DATE: Final = '"dd/MM/yyyy HH:mm:ss"'
 def _item(node: Node, **given: Any) -> Any:
     found = inspection.item(node, **given)
     if "blob" in found:
-        found["blob"] = found["blob"].decode("utf-8", "backslashreplace")
+        found["blob"] = found["blob"].decode("utf-8", "backslashreplace").replace("\r\n", "\n")
     return found
 
 
@@ -55,17 +56,18 @@ COMMANDS: Final = (
         (
             _BACKUP_PATH,
             Parameter("id", TEXT, "only the item with this id", ""),
-            Parameter("search_string", TEXT, "somewhere in the metadata; case matters", ""),
+            Parameter("search_string", TEXT, "in the name, the subject, the sender and so on; case matters", ""),
             Parameter("type", choice(*TYPES), "", "message"),
             Parameter("before", Type(_DATE, str), "received or created before", ""),
             Parameter("after", Type(_DATE, str), "received or created then or later", ""),
             Parameter("raw_metadata", BOOLEAN, "print the metadata as the backup has it", False),
             Parameter("search_filter", choice(*FILTERS), "", DELETED),
+            Parameter("in_content", BOOLEAN, "also look for search_string among the contents", False),
             Parameter("deleted_before", Type(_DATE, str), "", ""),
             Parameter("deleted_after", Type(_DATE, str), "", ""),
-            Parameter("limit", INTEGER, "how many items at most; 0 for all", inspection.LIMIT),
+            Parameter("limit", INTEGER, "how many items at most; 0 for all", LIMIT),
         ),
-        example='doItemSearch john@example.com search_string Invoice after "28/03/2026 00:00:00"',
+        example="doItemSearch john@example.com search_string Invoice after 2026-03-28",
     ),
     Command(
         "backup", ("getAccountInfo",), "show an account", account_inspection.account,
@@ -113,8 +115,8 @@ COMMANDS: Final = (
             Parameter("action", LIST, f"only {', '.join(ACTIONS)}", ()),
             Parameter("rotated", BOOLEAN, "also search the rotated files", True),
             Parameter("time_zone", TEXT, "that of the log, such as Europe/Rome, where it is not the node's", ""),
-            Parameter("limit", INTEGER, "how many events at most; 0 for all", log_inspection.LIMIT),
+            Parameter("limit", INTEGER, "how many events at most; 0 for all", LIMIT),
         ),
-        example='doMailboxLogSearch account john@example.com folder Trash start "28/03/2026 00:00:00"',
+        example="doMailboxLogSearch account john@example.com folder Trash start 2026-03-28",
     ),
 )

@@ -16,6 +16,9 @@ _INDENT: Final = "    "
 _COLUMN: Final = 34
 """Width of the labels, those that are longer excepted."""
 
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""Names and subjects are chosen by whoever writes a mail: they must not drive the administrator's terminal."""
+
 OPTIONS: Final = """\
 options, before or after the command:
     --progress                 show how it goes on until the end; Ctrl+C leaves it to itself
@@ -59,7 +62,7 @@ def plain(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)
+    return str(value).translate(_CONTROLS)
 
 
 def overview(commands: Sequence[Command]) -> str:

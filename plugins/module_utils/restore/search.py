@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 
 from ..backup.repository import Repository
 from ..model import kinds
-from ..model.errors import InvalidInput, NotFound
+from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..model.state import ItemState, State, Transaction
+from .blobs import Blobs
 from .idmap import OriginSet
 from .shown import shown, texts
 
@@ -32,6 +33,8 @@ NOT_DELETED: Final = "not_deleted"
 FILTERS: Final = (ALL, DELETED, NOT_DELETED)
 
 _FOREVER: Final = 2**62
+_AT_ONCE: Final = 200
+"""Contents that are asked for together."""
 
 
 class Period(NamedTuple):
@@ -79,7 +82,7 @@ class Criteria(NamedTuple):
 
     item_id: str = ""
     text: str = ""
-    """Somewhere in the metadata, in this case."""
+    """Somewhere in the name or the attributes, in this case."""
     kinds: Collection[str] = (kinds.MESSAGE,)
     after: int | None = None
     """Received or created at this moment or later, UTC milliseconds."""
@@ -111,17 +114,51 @@ class Match(NamedTuple):
     """When its deletion was recorded, UTC milliseconds; None where it is there."""
 
 
-def search(source: Repository, account_id: str, wanted: Criteria) -> Generator[Match, None, None]:
-    """Yield the items of an account that match, by their last state, as they come."""
+class Unread(NamedTuple):
+    """An item whose content could not be looked into."""
+
+    item_id: str
+    error: RestanteError
+
+
+def search(
+    source: Repository, account_id: str, wanted: Criteria, blobs: Blobs | None = None
+) -> Generator[Match | Unread, None, None]:
+    """Yield the items of an account that match, by their last state, as they come.
+
+    :param blobs: where to look for the text too: among contents, as they are stored, of what matches otherwise.
+    """
     gone = OriginSet()
     for deletion in source.deleted_between(account_id, -_FOREVER, _FOREVER):
         gone.add(deletion.item_id)
+    waiting: list[Match] = []
     for last in _candidates(source, account_id, wanted):
         if not isinstance(last.state, ItemState):
             continue
         deleted_at = last.at if last.item_id in gone and _is_gone(source, last) else None
-        if matches(wanted, last.state, deleted_at):
+        if not matches(wanted, last.state, deleted_at):
+            continue
+        if has_text(wanted.text, last.state):
             yield Match(last.state, deleted_at)
+        elif blobs is not None and last.state.digest:
+            waiting.append(Match(last.state, deleted_at))
+            if len(waiting) == _AT_ONCE:
+                yield from _with_content(wanted.text, waiting, blobs)
+                waiting.clear()
+    if blobs is not None:
+        yield from _with_content(wanted.text, waiting, blobs)
+
+
+def _with_content(text: str, waiting: Sequence[Match], blobs: Blobs) -> Iterator[Match | Unread]:
+    by_digest: dict[str, list[Match]] = {}
+    for match in waiting:
+        by_digest.setdefault(match.state.digest, []).append(match)
+    sought = text.encode("utf-8", "surrogateescape")
+    for digest, content in blobs.read(list(by_digest)):
+        if isinstance(content, RestanteError):
+            yield from (Unread(match.state.item_id, content) for match in by_digest[digest])
+        elif sought in content:
+            yield from by_digest[digest]
 
 
 def _candidates(source: Repository, account_id: str, wanted: Criteria) -> Iterator[Transaction]:
@@ -138,7 +175,7 @@ def _is_gone(source: Repository, last: Transaction) -> bool:
 
 
 def matches(wanted: Criteria, state: ItemState, deleted_at: int | None) -> bool:
-    """Tell whether an item matches. Pure.
+    """Tell whether an item matches, but for the text. Pure.
 
     :param state: its last one. :param deleted_at: None where it is not deleted.
     """
@@ -148,8 +185,12 @@ def matches(wanted: Criteria, state: ItemState, deleted_at: int | None) -> bool:
         and wanted.item_id in ("", state.item_id)
         and _within(state.date, wanted.after, wanted.before)
         and _within(deleted_at, wanted.deleted_after, wanted.deleted_before)
-        and (not wanted.text or any(wanted.text in text for text in texts(shown(state))))
     )
+
+
+def has_text(text: str, state: ItemState) -> bool:
+    """Tell whether a text is in the name or the attributes of an item; secrets are none of them. Pure."""
+    return not text or text in state.name or any(text in other for other in texts(shown(state).get("attrs")))
 
 
 def _within(at: int | None, start: int | None, end: int | None) -> bool:

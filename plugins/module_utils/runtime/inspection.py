@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import os
 import stat
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ..archive import files
 from ..backup import packs
@@ -21,15 +20,27 @@ from ..model import moment
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from ..model.state import ItemState
 from ..restore.accounts import find_account, moment_in
-from ..restore.blobs import Blobs
+from ..restore.blobs import Blobs, LocalBlobs
 from ..restore.idmap import read_map
-from ..restore.search import ALL, DELETED, FILTERS, TYPES, Criteria, Match, Period, nearest, period_at, periods, search
+from ..restore.search import (
+    ALL,
+    DELETED,
+    FILTERS,
+    TYPES,
+    Criteria,
+    Match,
+    Period,
+    Unread,
+    nearest,
+    period_at,
+    periods,
+    search,
+)
 from ..restore.shown import Paths, shown
 from .call import Call
 from .node import Node
 from .recovery import blobs_of
-
-LIMIT: Final = 1000
+from .searching import LIMIT, date, first
 
 
 def item(
@@ -184,38 +195,47 @@ def _holds(path: str, content: bytes) -> bool:
 def search_items(
     node: Node, account: str, *, backup_path: str = "", id: str = "", search_string: str = "", type: str = "message",
     before: str = "", after: str = "", deleted_before: str = "", deleted_after: str = "", search_filter: str = DELETED,
-    raw_metadata: bool = False, limit: int = LIMIT,
+    raw_metadata: bool = False, in_content: bool = False, limit: int = LIMIT,
 ) -> dict[str, Any]:
     """Return the items of an account that match all that is given (R-032 to R-034).
 
     :param before: and the other dates: a moment; empty for any time. :param limit: how many items at most; 0 for all.
-    :return: "account", "items", and "truncated": whether there are more.
+    :param in_content: look for search_string among the contents too, in the packs of this backup.
+    :return: "account", "items", "truncated" (whether there are more), "warnings" (contents that could not be read).
     :raises NotFound: unknown account. :raises InvalidInput: nothing can match.
     """
     if type not in TYPES:
         raise InvalidInput(f"There is no type {type!r}; there are {', '.join(TYPES)}.")
     if search_filter not in FILTERS:
         raise InvalidInput(f"There is no search_filter {search_filter!r}; there are {', '.join(FILTERS)}.")
+    if in_content and not search_string:
+        raise InvalidInput("in_content looks for search_string among the contents; give both.")
+    zone = node.settings.time_zone
     wanted = Criteria(
-        id, search_string, TYPES[type], _limit(node, after), _limit(node, before), _limit(node, deleted_after),
-        _limit(node, deleted_before), search_filter,
+        id, search_string, TYPES[type], date(after, zone), date(before, zone), date(deleted_after, zone),
+        date(deleted_before, zone), search_filter,
     ).check()
+    unread: list[Unread] = []
     with contextlib.closing(node.repository(backup_path)) as source:
         owner = find_account(source, account)
         paths = Paths(source, owner.entry.entry_id)
-        with contextlib.closing(search(source, owner.entry.entry_id, wanted)) as matches:
-            found = [_match(match, paths, raw_metadata) for match in itertools.islice(matches, limit or None)]
-            truncated = bool(limit) and next(matches, None) is not None
-    return {"account": owner.shown(), "items": found, "truncated": truncated}
+        blobs = LocalBlobs(source) if in_content else None
+        with contextlib.closing(search(source, owner.entry.entry_id, wanted, blobs)) as results:
+            found, truncated = first(_readable(results, unread), limit)
+            items = [_match(match, paths, raw_metadata) for match in found]
+    warnings = [
+        f"The contents of {len(unread)} items could not be looked into; the first, item {unread[0].item_id}: "
+        f"{unread[0].error}"
+    ] if unread else []
+    return {"account": owner.shown(), "items": items, "truncated": truncated, "warnings": warnings}
 
 
-def _limit(node: Node, text: str) -> int | None:
-    if not text:
-        return None
-    at = moment.parse(text, node.settings.time_zone)
-    if not isinstance(at, int):
-        raise InvalidInput(f"{text!r} is no limit of a search; give a date.")
-    return at
+def _readable(results: Iterable[Match | Unread], unread: list[Unread]) -> Iterator[Match]:
+    for one in results:
+        if isinstance(one, Match):
+            yield one
+        else:
+            unread.append(one)
 
 
 def _match(match: Match, paths: Paths, raw_metadata: bool) -> dict[str, Any]:
@@ -239,7 +259,7 @@ def answer_search(call: Call) -> dict[str, Any]:
     """Answer the module item_search_info."""
     names = (
         "id", "search_string", "type", "before", "after", "deleted_before", "deleted_after", "search_filter",
-        "raw_metadata", "limit",
+        "raw_metadata", "in_content", "limit",
     )
     given = {name: call[name] for name in names}
     return search_items(call.node(), call["account"], backup_path=call["backup_path"] or "", **given)

@@ -7,18 +7,16 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ..mailstore.log_search import Found, LogSearch, Wanted
 from ..model import moment
-from ..model.errors import InvalidInput
 from .call import Call
 from .node import Node
+from .searching import LIMIT, date, first
 
 DEFAULT_FILE: Final = "/opt/zextras/log/mailbox.log"
-LIMIT: Final = 1000
 
 
 def search_log(
@@ -38,13 +36,11 @@ def search_log(
     """
     zone = time_zone or node.settings.time_zone
     wanted = Wanted(
-        _limit(start, zone), _limit(end, zone), account.strip(), item.strip(), message_id.strip(), sender.strip(),
+        date(start, zone), date(end, zone), account.strip(), item.strip(), message_id.strip(), sender.strip(),
         folder.strip(), tuple(action),
     )
     with contextlib.closing(LogSearch(file, wanted, moment.zone(zone), rotated)) as search:
-        found = search.found()
-        events = list(itertools.islice(found, limit or None))
-        truncated = bool(limit) and next(found, None) is not None
+        events, truncated = first(search.found(), limit)
     return {
         "events": [event.to_json() for event in events],
         "items": _items(events),
@@ -52,15 +48,6 @@ def search_log(
         "truncated": truncated,
         "warnings": [str(problem) for problem in search.problems],
     }
-
-
-def _limit(text: str, zone: str) -> int | None:
-    if not text:
-        return None
-    at = moment.parse(text, zone)
-    if not isinstance(at, int):
-        raise InvalidInput(f"{text!r} is no limit of a search; give a date.")
-    return at
 
 
 def _items(events: Iterable[Found]) -> list[dict[str, Any]]:

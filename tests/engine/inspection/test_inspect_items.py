@@ -274,6 +274,34 @@ def test_a_search_by_the_time_of_the_deletion(office: Office, ann: str) -> None:
     assert ids(office, deleted_after=moment.iso(between)) == [second]
 
 
+def test_a_search_looks_into_contents_where_it_is_asked_to(office: Office, ann: str) -> None:
+    """R-033: of a contact, the name is in the content alone; what cannot be read is told and stops nothing."""
+    cards = [
+        office.write(ann, f"BEGIN:VCARD\r\nFN:{name}\r\nEND:VCARD\r\n".encode(), kind=kinds.CONTACT, folder="7")
+        for name in ("Mario Rossi", "Maria Bianchi", "Mario Verdi")
+    ]
+    office.scan()
+    office.store.delete_items(ann, cards[:1])
+    office.scan()
+    wanted = {"type": "contact", "search_filter": "all", "search_string": "Mario"}
+    assert ids(office, **wanted) == []
+    assert ids(office, **wanted, in_content=True) == sorted([cards[0], cards[2]])
+    assert ids(office, type="contact", search_string="Mario", in_content=True) == [cards[0]]
+    with pytest.raises(InvalidInput, match="search_string"):
+        ids(office, in_content=True)
+    for pack in (office.root / "backup_path" / "packs").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    found = inspection.search_items(office.node, ANN, **wanted, in_content=True)
+    assert found["items"] == [] and "3 items could not be looked into" in found["warnings"][0]
+
+
+def test_a_negative_limit_is_refused(office: Office, ann: str) -> None:
+    office.scan()
+    with pytest.raises(InvalidInput, match="limit"):
+        inspection.search_items(office.node, ANN, limit=-1)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -330,6 +358,10 @@ def test_the_commands_show_items(office: Office, ann: str, capsys: pytest.Captur
     """R-029, R-030, R-032."""
     item, _moments = lost(office, ann)
     assert item in say(office, capsys, "backup", "doItemSearch", ANN)
+    evil = office.write(ann, b"x", attrs={"subject": "\x1b]0;owned\x07"})
+    office.scan()
+    told = say(office, capsys, "backup", "doItemSearch", ANN, "search_filter", "not_deleted")
+    assert evil in told and "\x1b" not in told and "\\x1b]0;owned\\x07" in told
     shown = say(office, capsys, "backup", "getitem", ANN, item, "date", "all")
     assert "/Inbox" in shown and "/Trash" in shown and "42 euros" not in shown
     assert "42 euros" in say(office, capsys, "backup", "getItem", ANN, item, "dump_blob", "true")
