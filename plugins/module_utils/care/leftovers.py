@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, Optional
@@ -22,14 +21,14 @@ from ..archive.port import Archive
 from ..backup import commits
 from ..backup.commits import Commit
 from ..backup.repository import Repository
-from ..backup.writer import Writer
-from ..model.errors import Busy, Refused
+from ..model.errors import Refused
 from ..operations.progress import Progress
 
 THREADS: Final = 16
 _AT_ONCE: Final = 500
 """Files that are removed from an archive before other writers have their turn: a second or two."""
 _PATIENCE: Final = 60.0
+"""Seconds to wait for others that write a little and often, as the Realtime Scanner."""
 _PACK = re.compile(r"packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _NAMED: Final = 20
 """How many files that could not be removed are named; all are counted."""
@@ -57,21 +56,6 @@ class _File(NamedTuple):
     size: int
 
 
-def turn(repository: Repository, patience: float = _PATIENCE) -> Writer:
-    """Return the writer, waiting so many seconds for others that write a little and often, as the Realtime Scanner.
-
-    :raises Busy: another process writes all the time.
-    """
-    end = time.monotonic() + patience
-    while True:
-        try:
-            return repository.writer()
-        except Busy:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-
-
 def remove_here(repository: Repository, grace: int, now: int, archived: int | None = None) -> Removed:
     """Remove files from a Backup Path.
 
@@ -84,7 +68,7 @@ def remove_here(repository: Repository, grace: int, now: int, archived: int | No
     def since(commit: Commit) -> int | None:
         return commit.at if archived is None or commit.seq <= archived else None
 
-    with turn(repository):
+    with repository.writer(_PATIENCE):
         folders = [f"packs/{folder}" for folder in files.names("packs")]
         listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
         found, waiting = _not_needed(repository, ((name, files.size(name) or 0) for name in listed), since, now - grace)
@@ -115,7 +99,7 @@ def remove_there(repository: Repository, archive: Archive, grace: int, now: int,
             if progress.stopping():
                 break
             # While this has the lock, nobody makes a pack that is wanted anew, which would have the same name.
-            with turn(repository):
+            with repository.writer(_PATIENCE):
                 needed = {pack.name for pack in repository.packs()}
                 some = [file for file in found[start: start + _AT_ONCE] if file.pack not in needed]
                 failures = list(pool.map(lambda file: _erase(archive, file), some))

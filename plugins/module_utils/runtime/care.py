@@ -14,7 +14,7 @@ from ..archive.port import Archive
 from ..backup.repository import Repository
 from ..care import hold
 from ..care.hold import Held
-from ..care.leftovers import Removed, remove_here, remove_there, turn
+from ..care.leftovers import Removed, remove_here, remove_there
 from ..care.purge import Plan, plan
 from ..care.purge import purge as purge_backup
 from ..care.repack import Repacked
@@ -29,6 +29,8 @@ from .node import Node
 from .operations import operation
 
 OPERATION: Final = "Purge"
+PATIENCE: Final = 60.0
+"""Seconds to wait for others that write a little and often, as the Realtime Scanner."""
 
 
 def purge(
@@ -67,7 +69,7 @@ def _purge(
     now, grace = moment.now(), node.settings.purge_grace_days * DAY
     planned, repacked = Plan([], [], 0, 0), Repacked()
     if asked.data_days:
-        with turn(repository) as writer:
+        with repository.writer(PATIENCE) as writer:
             planned, repacked = purge_backup(writer, asked, now, running)
     there, archived, warnings = Removed(), None, list(repacked.unreadable)
     if archive is not None and not repacked.stopped:
@@ -163,7 +165,7 @@ def set_hold(node: Node, accounts: Sequence[str], held: bool, dry_run: bool = Fa
         wanted = hold.named(hold.accounts(repository), accounts)
         changed = [one for one in wanted if one.held != held]
         if changed and not dry_run:
-            with turn(repository) as writer:
+            with repository.writer(PATIENCE) as writer:
                 hold.change(writer, wanted, held)
     return {
         "changed": bool(changed),

@@ -24,11 +24,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers i
     Removed,
     remove_here,
     remove_there,
-    turn,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY
 from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Busy, RestanteError
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import SILENT
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs
@@ -185,14 +184,6 @@ def test_an_archive_with_other_commits_is_left_as_it_is(past: Path, local: Archi
     with pytest.raises(RestanteError, match="does not hold the same|it is not there"):
         remove_there(opened(tmp_path / "older"), local, -DAY, moment.now(), SILENT)
     assert archived(local) == before
-
-
-def test_who_writes_a_little_and_often_is_waited_for(past: Path) -> None:
-    writer = opened(past).writer()
-    with pytest.raises(Busy):
-        turn(opened(past), patience=0)
-    writer.close()
-    turn(opened(past), patience=0).close()
 
 
 # -- a bucket with versions and locks ----------------------------------------------------------------------------------
