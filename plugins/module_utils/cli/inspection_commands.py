@@ -14,7 +14,7 @@ from ..model import moment
 from ..restore.search import DELETED, FILTERS, TYPES
 from ..runtime import account_inspection, inspection, log_inspection
 from ..runtime.node import Node
-from ..runtime.searching import LIMIT
+from ..runtime.searching import LIMIT, MOST_RECENT
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type, choice
 
 _ACCOUNT: Final = Parameter("account", Type("Account Name/ID", str), "also one that is deleted")
@@ -76,7 +76,7 @@ COMMANDS: Final = (
             _BACKUP_PATH,
             Parameter(
                 "date", Type(f"{_DATE}|most_recent|least_recent|all", str), "which state",
-                account_inspection.MOST_RECENT,
+                MOST_RECENT,
             ),
             Parameter("backupstats", BOOLEAN, "also count what is in its mailbox", False),
         ),

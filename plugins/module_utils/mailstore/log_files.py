@@ -25,7 +25,7 @@ _GZIP: Final = b"\x1f\x8b"
 _UNSUSPICIOUS: Final = 16 * 1024 * 1024
 _EXPANSION: Final = 250
 """Times that a log may grow when it is uncompressed, once it is no longer small. Logs shrink to a tenth or so."""
-_NAME: Final = re.compile(r"[.-](?:(?P<date>\d{4}-?\d\d-?\d\d)(?:[.-](?P<part>\d+))?|(?P<number>\d+))?(?:\.gz)?")
+_NAME: Final = re.compile(r"[.-](?:(?P<date>\d{4}-?\d\d-?\d\d)(?:[.-](?P<part>\d{1,9}))?|(?P<number>\d{1,9}))(?:\.gz)?")
 
 
 class RawLine(NamedTuple):
@@ -204,7 +204,7 @@ def day(path: str) -> str:
 def _order(ending: str) -> tuple[str, int, str]:
     """Return what rotated files are sorted by: dates upwards, their parts too; numbers downwards, 1 is the newest."""
     found = _NAME.fullmatch(ending)
-    if found is None or not (found["date"] or found["number"]):
+    if found is None:
         return "", 0, ending
     if found["date"]:
         return found["date"].replace("-", ""), int(found["part"] or 0), ending

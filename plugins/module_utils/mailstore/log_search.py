@@ -10,7 +10,7 @@ sender, the folder it went to) is remembered, of a bounded number of items, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from datetime import tzinfo
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -83,8 +83,10 @@ class Found(NamedTuple):
         """Return it as a JSON object."""
         event = self.event._asdict()
         del event["account"]
-        return {"at": moment.iso(self.at), "account": self.account, "mailbox_id": self.mailbox_id, **event,
-                "by": self.by, "ip": self.ip, "client": self.client, "file": self.file, "line": self.line}
+        return {
+            "at": moment.iso(self.at), "account": self.account, "mailbox_id": self.mailbox_id, **event,
+            "by": self.by, "ip": self.ip, "client": self.client, "file": self.file, "line": self.line,
+        }
 
 
 def _place(at: int, line: Line, file: LogFile, raw: RawLine) -> Found:
@@ -142,7 +144,7 @@ class LogSearch:
         """Close the log."""
         self._files.close()
 
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Generator[Found, None, None]:
         """Yield what matches, in the order of the log.
 
         :raises RestanteError: nothing could be read at all.
@@ -228,8 +230,10 @@ class LogSearch:
         name = event.folder.rpartition("/")[2]
         for (of_mailbox, item_id), last in self._items.items():
             if of_mailbox == mailbox and last.action != mailbox_log.DELETED and last.folder.rpartition("/")[2] == name:
-                yield last._replace(action=event.action, item_id=item_id, folder=event.folder, copy_of="",
-                                    doubtful=last.doubtful or event.doubtful)
+                self._items.put((of_mailbox, item_id), last._replace(folder=""))  # it is there no more
+                yield last._replace(
+                    action=event.action, folder=event.folder, copy_of="", doubtful=last.doubtful or event.doubtful
+                )
 
     def _is_of_wanted_item(self, event: Event) -> bool:
         wanted = self._wanted

@@ -19,14 +19,12 @@ from ..model import kinds, moment
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from ..model.state import ACCOUNT_ITEM, Entry, ItemState
 from ..restore.accounts import Found, accounts, find_account, moment_in
-from ..restore.search import ALL, Period, period_at, periods
+from ..restore.search import Period, periods
 from ..restore.selection import domain_of, is_system_account
 from ..restore.shown import shown
 from .call import Call
 from .node import Node
-
-MOST_RECENT: Final = "most_recent"
-LEAST_RECENT: Final = "least_recent"
+from .searching import MOST_RECENT, chosen
 
 HEADERS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "accountMap": lambda one: f"{one['id']}={one['name']}",
@@ -48,26 +46,11 @@ def account(
     with contextlib.closing(node.repository(backup_path)) as source:
         owner = find_account(source, account)
         states = periods(source, owner.entry.entry_id, ACCOUNT_ITEM)
-        result = {**owner.shown(), "states": [_period(period) for period in _chosen(node, source, states, date)]}
+        wanted = chosen(source, states, date, node.settings.time_zone)
+        result = {**owner.shown(), "states": [_period(period) for period in wanted]}
         if backupstats:
             result["backupstats"] = _statistics(source, owner.entry.entry_id)
     return result
-
-
-def _chosen(node: Node, source: Repository, states: Sequence[Period], date: str) -> Sequence[Period]:
-    words = {ALL: states, MOST_RECENT: states[-1:], moment.LAST: states[-1:], LEAST_RECENT: states[:1],
-             moment.FIRST: states[:1]}
-    found = words.get(date.strip().lower())
-    if found is not None:
-        return found
-    at = moment_in(source, moment.parse(date, node.settings.time_zone))
-    held = states[-1] if at is None else period_at(states, at)
-    if held is None:
-        raise InvalidInput(
-            f"The account was not there at {date}: its first state in the backup is of {moment.iso(states[0].start)}. "
-            f"Give a later date, or {LEAST_RECENT}."
-        )
-    return [held]
 
 
 def _period(period: Period) -> dict[str, Any]:

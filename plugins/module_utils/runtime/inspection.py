@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..archive import files
@@ -19,11 +19,10 @@ from ..backup.repository import Repository
 from ..model import moment
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from ..model.state import ItemState
-from ..restore.accounts import find_account, moment_in
+from ..restore.accounts import find_account
 from ..restore.blobs import Blobs, LocalBlobs
 from ..restore.idmap import read_map
 from ..restore.search import (
-    ALL,
     DELETED,
     FILTERS,
     TYPES,
@@ -32,7 +31,6 @@ from ..restore.search import (
     Period,
     Unread,
     nearest,
-    period_at,
     periods,
     search,
 )
@@ -40,7 +38,7 @@ from ..restore.shown import Paths, shown
 from .call import Call
 from .node import Node
 from .recovery import blobs_of
-from .searching import LIMIT, date, first
+from .searching import LIMIT, chosen, date_limit, first
 
 
 def item(
@@ -60,37 +58,21 @@ def item(
         described = _Described(source, owner.entry.entry_id, blobs_of(node, source, blobs_archive, volume_prefix))
         described.in_bucket = bool(blobs_archive)
         states = periods(source, owner.entry.entry_id, item)
-        chosen = _chosen(node, source, states, date)
-        last = chosen[-1]
+        wanted = chosen(source, states, date, node.settings.time_zone)
+        last = wanted[-1]
         other = None if described.restorable(last) else nearest(states, last, described.restorable)
         result = {
             "account": owner.shown(),
             "item_id": item,
             "type": last.state.kind if last.state else "",
             "deleted": last.deleted,
-            "item_states": [described.period(period) for period in chosen],
+            "item_states": [described.period(period) for period in wanted],
             "nearest_restorable": moment.iso(other.start) if other else "",
             "warnings": [] if described.restorable(last) else [_gone(last, other)],
         }
         if dump_blob:
             result["blob"] = described.content(last, _gone(last, other))
     return result
-
-
-def _chosen(node: Node, source: Repository, states: Sequence[Period], date: str) -> list[Period]:
-    word = date.strip().lower()
-    if word == ALL:
-        return list(states)
-    if word in (moment.FIRST, moment.LAST):
-        return [states[0 if word == moment.FIRST else -1]]
-    at = moment_in(source, moment.parse(date, node.settings.time_zone))
-    held = period_at(states, at) if at is not None else states[-1]
-    if held is None:
-        raise InvalidInput(
-            f"The item has no state of {date}: its first one in the backup is of {moment.iso(states[0].start)}. Give a "
-            "later date, first or all."
-        )
-    return [held]
 
 
 def _gone(state: Period, other: Period | None) -> str:
@@ -212,8 +194,8 @@ def search_items(
         raise InvalidInput("in_content looks for search_string among the contents; give both.")
     zone = node.settings.time_zone
     wanted = Criteria(
-        id, search_string, TYPES[type], date(after, zone), date(before, zone), date(deleted_after, zone),
-        date(deleted_before, zone), search_filter,
+        id, search_string, TYPES[type], date_limit(after, zone), date_limit(before, zone),
+        date_limit(deleted_after, zone), date_limit(deleted_before, zone), search_filter,
     ).check()
     unread: list[Unread] = []
     with contextlib.closing(node.repository(backup_path)) as source:

@@ -14,7 +14,7 @@ from ..mailstore.log_search import Found, LogSearch, Wanted
 from ..model import moment
 from .call import Call
 from .node import Node
-from .searching import LIMIT, date, first
+from .searching import LIMIT, date_limit, first
 
 DEFAULT_FILE: Final = "/opt/zextras/log/mailbox.log"
 
@@ -36,11 +36,12 @@ def search_log(
     """
     zone = time_zone or node.settings.time_zone
     wanted = Wanted(
-        date(start, zone), date(end, zone), account.strip(), item.strip(), message_id.strip(), sender.strip(),
-        folder.strip(), tuple(action),
+        date_limit(start, zone), date_limit(end, zone), account.strip(), item.strip(), message_id.strip(),
+        sender.strip(), folder.strip(), tuple(action),
     )
-    with contextlib.closing(LogSearch(file, wanted, moment.zone(zone), rotated)) as search:
-        events, truncated = first(search.found(), limit)
+    with contextlib.ExitStack() as opened:
+        search = opened.enter_context(contextlib.closing(LogSearch(file, wanted, moment.zone(zone), rotated)))
+        events, truncated = first(opened.enter_context(contextlib.closing(search.found())), limit)
     return {
         "events": [event.to_json() for event in events],
         "items": _items(events),

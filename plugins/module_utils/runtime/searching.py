@@ -2,16 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What searches have in common: limits of time and of number."""
+"""What looking into a backup has in common: which states, limits of time and of number."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
+from ..backup.repository import Repository
 from ..model import moment
 from ..model.errors import InvalidInput
+from ..restore.accounts import moment_in
+from ..restore.search import ALL, Period, period_at
 
 LIMIT: Final = 1000
 """How many results are returned unless told otherwise."""
@@ -19,7 +22,34 @@ LIMIT: Final = 1000
 Result = TypeVar("Result")
 
 
-def date(text: str, time_zone: str) -> int | None:
+MOST_RECENT: Final = "most_recent"
+LEAST_RECENT: Final = "least_recent"
+
+
+def chosen(source: Repository, states: Sequence[Period], wanted: str, time_zone: str) -> Sequence[Period]:
+    """Return the states of an item or account that are asked for, one at least.
+
+    :param wanted: a moment, all, last or most_recent, first or least_recent.
+    :raises InvalidInput: there was no such state, or there is no such moment.
+    """
+    word = wanted.strip().lower()
+    if word == ALL:
+        return states
+    if word in (moment.FIRST, LEAST_RECENT):
+        return states[:1]
+    if word in (moment.LAST, MOST_RECENT):
+        return states[-1:]
+    at = moment_in(source, moment.parse(wanted, time_zone))
+    held = states[-1] if at is None else period_at(states, at)
+    if held is None:
+        raise InvalidInput(
+            f"There is no state of {wanted}: its first one in the backup is of {moment.iso(states[0].start)}. Give a "
+            "later date, or all."
+        )
+    return [held]
+
+
+def date_limit(text: str, time_zone: str) -> int | None:
     """Return a date that limits a search, UTC milliseconds; None for an empty text.
 
     :raises InvalidInput: it is no date.

@@ -26,6 +26,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
     NotFound,
     Refused,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 ANN, BOB = "name=ann@example.com;mid=7;ip=10.0.0.1;", "name=bob@example.com;mid=8;ip=10.0.0.2;"
 MIB = 1024 * 1024
@@ -191,6 +193,50 @@ def test_what_nothing_can_match_is_refused(log: Log, wanted: dict[str, Any]) -> 
 def test_results_hold_nothing_of_the_mail(log: Log) -> None:
     log.write(added(300, "<1@b>"), line("SendMsgRequest subject=Secret", logger="soap"))
     assert "Secret" not in repr([one.to_json() for one in log.search()])
+
+
+OPERATIONS = st.tuples(
+    st.sampled_from(["added", "moved", "deleted"]), st.sampled_from([ANN, BOB]), st.integers(300, 304),
+    st.sampled_from(["Trash", "Bills"]), st.integers(1, 4),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(OPERATIONS, max_size=30), st.sampled_from(["", "300", "301"]),
+    st.sampled_from(["", "ann@example.com", "8"]), st.sampled_from(["", "<1@b>", "2@b"]),
+    st.sampled_from(["", "trash"]), st.integers(0, 30), st.integers(31, 59),
+)
+def test_what_is_found_is_what_a_simple_model_says(
+    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, str, int, str, int]], item: str, account: str,
+    message_id: str, folder: str, start: int, end: int,
+) -> None:
+    """R-025: all filters at once, against a model that forgets nothing."""
+    log = Log(tmp_path_factory.mktemp("log"))
+    lines, expected = [], []
+    known: dict[tuple[str, int], str] = {}
+    for minute, (action, context, number, name, mail) in enumerate(operations):
+        when = f"2025-10-15 10:{minute:02}:00"
+        if action == "added":
+            known[context, number] = f"<{mail}@b>"
+            place = f"parentId=-1, folderId=2, folderName={name}."
+            lines.append(line(f"Adding Message: id={number}, Message-ID=<{mail}@b>, {place}", when, context))
+        elif action == "moved":
+            lines.append(moved(number, when, context, f"{name} (id=3)"))
+        else:
+            lines.append(line(f"Deleting Message (id={number}).", when, context))
+        if (
+            item in ("", str(number)) and (not account or account in context or f"mid={account};" in context)
+            and (not message_id or message_id.strip("<>") == known.get((context, number), "").strip("<>"))
+            and (not folder or (action != "deleted" and name.lower() == folder)) and start <= minute < end
+        ):
+            expected.append((action, str(number)))
+    log.write(*lines)
+    found = log.search(
+        item_id=item, account=account, message_id=message_id, folder=folder,
+        start=at(f"2025-10-15 10:{start:02}"), end=at(f"2025-10-15 10:{end:02}"),
+    ) if lines else []
+    assert actions(found) == expected
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -395,7 +441,7 @@ def test_a_decompression_bomb_ends_soon(log: Log, monkeypatch: pytest.MonkeyPatc
     bomb = gzip.compress(moved(1)) + packed(byte * MIB, times)
     (log.directory / "mailbox.log.2025-10-14.gz").write_bytes(bomb)
     log.write(moved(2))
-    assert peak_of(lambda: log.search()) < 8 * MIB
+    assert peak_of(log.search) < 8 * MIB
     began = time.process_time()
     assert log.ids() == ["1", "2"] and "expands" in str(log.problems[0])
     assert time.process_time() - began < 10
