@@ -48,7 +48,8 @@ status:
       sample: true
     state:
       description:
-        - V(following), V(scanning) while a gap is closed, V(waiting) for what RV(status.error) says, V(off) or V(stopped).
+        - V(following), V(scanning) while a gap is closed, V(waiting) for what RV(status.error) says, V(off) or
+          V(stopped).
       type: str
       sample: following
     pid:

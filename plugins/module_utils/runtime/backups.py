@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -15,15 +16,18 @@ from ..archive.numbered import last_number
 from ..archive.port import Archive
 from ..backup import commits
 from ..backup.repository import Repository
+from ..backup.writer import Writer
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
 from ..model.errors import Damaged, NotABackup, NotFound, Unavailable
 from ..model.state import SERVER, Entry
-from ..model.switch import Switch
 from ..operations.notifications import INFORMATION, WARNING
+from ..scan.directory import switch_of
+from ..scan.realtime import LOOK
 from ..scan.smartscan import smart_scan as scan
 from ..scan.upload import Uploader, UploadReport
 from .call import Call
+from .following import pid_file
 from .node import Node
 from .operations import operation
 
@@ -50,12 +54,12 @@ def smart_scan(
     with operation(node, OPERATION, parameters) as running, contextlib.ExitStack() as opened:
         store = opened.enter_context(contextlib.closing(node.store()))
         repository = opened.enter_context(contextlib.closing(node.initialised(store.server_id())))
-        writer = opened.enter_context(repository.writer(PATIENCE))
+        turns = opened.enter_context(contextlib.closing(_Turns(node, repository)))
         upload = _Upload(repository, node.archive(store.server_id()))
         with upload.going_on():
             report = scan(
-                store, writer, deep=deep, accounts=accounts or None, read_error_threshold=read_error_threshold,
-                progress=running,
+                store, turns.writer, deep=deep, accounts=accounts or None, read_error_threshold=read_error_threshold,
+                turn=turns.take, progress=running,
             )
         result = {**report.to_json(), "upload": upload.totals, "warnings": upload.warnings}
         result["changed"] = new or report.changed or upload.totals["commits"] > 0
@@ -70,6 +74,27 @@ def smart_scan(
     if report.changed or troubled:
         node.notifications().notify(WARNING if troubled else INFORMATION, f"{OPERATION}: ended", text, notifications)
     return {**result, "stats": text, "operation_id": running.id}
+
+
+class _Turns:
+    """The writer of a scan, which gives way to the node's Realtime Scanner every few seconds."""
+
+    def __init__(self, node: Node, repository: Repository) -> None:
+        self._node = node
+        self._repository = repository
+        self.writer = repository.writer(PATIENCE)
+
+    def take(self) -> Writer:
+        """Return the writer, when the Realtime Scanner, if there is one, has had its turn."""
+        if pid_file(self._node).pid():
+            self.writer.close()
+            time.sleep(2 * LOOK)
+            self.writer = self._repository.writer(PATIENCE)
+        return self.writer
+
+    def close(self) -> None:
+        """Give the writer up."""
+        self.writer.close()
 
 
 class _Upload:
@@ -172,8 +197,7 @@ def _changed_mailboxes(store: MailStore, repository: Repository | None, named: S
 
 def _backed_up(store: MailStore) -> Iterator[Entry]:
     """Yield the accounts whose backup is switched on."""
-    switch = Switch(store.entries(kinds.COS), store.entries(kinds.DOMAIN))
-    return filter(switch.is_on, store.entries(kinds.ACCOUNT))
+    return filter(switch_of(store).is_on, store.entries(kinds.ACCOUNT))
 
 
 def _changed_entries(store: MailStore, repository: Repository | None) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..model import kinds, moment
 from ..model.errors import NotFound, Refused, Unavailable
 from ..operations.records import SUCCESSFUL
+from ..scan.directory import switch_of
 from . import backups
 from . import settings as settings_file
 from .call import Call
@@ -113,7 +114,8 @@ def _behind(node: Node, accounts: Sequence[str]) -> list[str]:
         found = (
             [store.find_entry(kinds.ACCOUNT, name) for name in accounts] if accounts else store.entries(kinds.ACCOUNT)
         )
-        ids = [entry.entry_id for entry in found if entry is not None]
+        is_on = switch_of(store).is_on
+        ids = [entry.entry_id for entry in found if entry is not None and is_on(entry)]
         return [account for account in ids if tokens.get(account) != reached.get(account)]
 
 

@@ -23,12 +23,15 @@ SERVER_KINDS: Final = (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST)
 class DirectoryScan:
     """Scans entries into a Recorder."""
 
-    def __init__(self, store: MailStore, recorder: Recorder, report: ScanReport) -> None:
+    def __init__(
+        self, store: MailStore, recorder: Recorder, report: ScanReport, switch: Switch | None = None
+    ) -> None:
+        """:param switch: which accounts are backed up, where that is known already."""
         self._store = store
         self._recorder = recorder
         self._repository = recorder.repository
         self._report = report
-        self._switch: Switch | None = None
+        self._switch = switch
 
     def server_entries(self, of_kinds: Iterable[str] = SERVER_KINDS) -> None:
         """Record the entries of some kinds that belong to no account."""
@@ -76,7 +79,7 @@ class DirectoryScan:
     def backed_up(self, entry: Entry) -> bool:
         """Return whether the backup of an account is switched on (R-245)."""
         if self._switch is None:
-            self._switch = Switch(self._store.entries(kinds.COS), self._store.entries(kinds.DOMAIN))
+            self._switch = switch_of(self._store)
         return self._switch.is_on(entry)
 
     def switched_off(self, entry: Entry) -> None:
@@ -113,3 +116,8 @@ class DirectoryScan:
             self._report.updated_items += 1
         self._recorder.record(scope, item_id, entry)
         return True
+
+
+def switch_of(store: MailStore) -> Switch:
+    """Return what tells which accounts of a mail server are backed up."""
+    return Switch(store.entries(kinds.COS), store.entries(kinds.DOMAIN))

@@ -24,8 +24,9 @@ from ..mailstore.port import MailStore
 from ..model import kinds, moment
 from ..model.errors import Busy
 from ..model.state import SERVER
+from ..model.switch import Switch
 from ..operations.progress import SILENT, Silent
-from .directory import DirectoryScan
+from .directory import DirectoryScan, switch_of
 from .mailbox import MailboxScan
 from .recorder import Cadence, Recorder
 from .report import ScanReport
@@ -42,6 +43,9 @@ OVERRUN: Final = "the mail server's change feed did not go back far enough"
 _RETRY: Final = 5_000
 _RETRY_SHARE: Final = 20
 """What could not be read is tried again after so many milliseconds, or so many times what the attempt took."""
+
+_SWITCH: Final = 60_000
+"""Milliseconds for which it is taken as known which accounts are backed up, if nothing happens in the directory."""
 
 _NAMED: Final = 10
 """Read failures that are named."""
@@ -118,6 +122,8 @@ class RealtimeScanner:
         self._follower = store.follow()
         self._looked = now()
         self._recorded = 0
+        self._switch: Switch | None = None
+        self._switch_known = 0
         self._waiting: set[str] = set()
         """What something has happened in: accounts, or SERVER."""
         self._failed: dict[str, int] = {}
@@ -190,7 +196,7 @@ class RealtimeScanner:
         report = ScanReport()
         with writer:
             recorder = Recorder(writer, self._cadence, self._committed)
-            directory = DirectoryScan(self._store, recorder, report)
+            directory = DirectoryScan(self._store, recorder, report, self._backed_up())
             mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
             for scope in sorted(self._waiting):
                 errors, began = report.read_errors, self._now()
@@ -201,6 +207,12 @@ class RealtimeScanner:
             recorder.commit()
         self._waiting.clear()
         self._name_failures(report)
+
+    def _backed_up(self) -> Switch:
+        """Return which accounts are backed up (R-245)."""
+        if self._switch is None or SERVER in self._waiting or self._now() - self._switch_known > _SWITCH:
+            self._switch, self._switch_known = switch_of(self._store), self._now()
+        return self._switch
 
     def _scope(self, scope: str, directory: DirectoryScan, mailbox: MailboxScan) -> None:
         if scope == SERVER:

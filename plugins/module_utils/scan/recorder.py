@@ -31,6 +31,9 @@ class Cadence(NamedTuple):
 
 EVERY_FEW_SECONDS: Final = Cadence()
 
+TURN: Final = 5.0
+"""Seconds after which a long scan lets other writers have their turn, when it is between two mailboxes."""
+
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -43,15 +46,20 @@ def fingerprint(state: State) -> int:
 class Recorder:
     """A Writer that commits by a cadence and remembers the tokens of the mailboxes that are wholly in it."""
 
-    def __init__(self, writer: Writer, cadence: Cadence, committed: Callable[[Commit], None]) -> None:
+    def __init__(
+        self, writer: Writer, cadence: Cadence, committed: Callable[[Commit], None],
+        turn: Callable[[], Writer] | None = None,
+    ) -> None:
+        """:param turn: gives the writer up and returns another one when others have had their turn; None: it stays."""
         self.commits = 0
         self.new_blobs = 0
         self.new_bytes = 0
         self._writer = writer
         self._cadence = cadence
         self._committed = committed
+        self._turn = turn
         self._tokens: dict[str, str] = {}
-        self._last = time.monotonic()
+        self._last = self._turn_began = time.monotonic()
 
     @property
     def repository(self) -> Repository:
@@ -108,3 +116,10 @@ class Recorder:
         if commit is not None:
             self.commits += 1
             self._committed(commit)
+
+    def give_way(self) -> None:
+        """Let other writers have their turn, if it is time; what they have written is known afterwards."""
+        if self._turn is not None and time.monotonic() - self._turn_began >= TURN:
+            self.commit()
+            self._writer = self._turn()
+            self._turn_began = time.monotonic()

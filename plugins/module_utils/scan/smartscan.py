@@ -38,6 +38,7 @@ def smart_scan(
     read_error_threshold: int = 0,
     cadence: Cadence = EVERY_FEW_SECONDS,
     committed: Callable[[Commit], None] = lambda commit: None,
+    turn: Callable[[], Writer] | None = None,
     progress: Progress = SILENT,
 ) -> ScanReport:
     """Scan a mail server into a Backup Path. Scanning again when nothing has changed writes nothing.
@@ -50,10 +51,12 @@ def smart_scan(
     :param read_error_threshold: give up after more than so many failed reads; 0 never gives up (R-230).
     :param cadence: how often to commit.
     :param committed: called after each commit, for the upload to follow.
+    :param turn: called every few seconds, between two mailboxes: gives the writer up, and returns another one when
+        others have had their turn.
     :raises NotFound: an account that was named does not exist; nothing has been scanned.
     :raises RestanteError: the Backup Path cannot be written.
     """
-    scan = _Scan(store, Recorder(writer, cadence, committed), deep, read_error_threshold, progress)
+    scan = _Scan(store, Recorder(writer, cadence, committed, turn), deep, read_error_threshold, progress)
     began = time.monotonic()
     scan.run(accounts, skip_lists)
     scan.report.seconds = round(time.monotonic() - began, 3)
@@ -98,6 +101,7 @@ class _Scan:
                 break
             updated.add(account)
             mailbox.scan(account, addresses[account])
+            self._recorder.give_way()
         self._recorder.commit()
         self.report.updated_accounts = len(updated) - self.report.new_accounts
         self.report.unchanged_accounts = len(addresses) - len(updated)

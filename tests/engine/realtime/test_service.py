@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, realtime, tuning
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
+from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
 from realtime_kit import until
 
 
@@ -65,13 +66,14 @@ def test_it_is_switched_off_and_on_while_it_runs(live_node: Any) -> None:
     assert "it was switched off" in closed_gaps(live_node)[-1]
 
 
-def test_a_smart_scan_has_its_turn(live_node: Any) -> None:
+def test_a_smart_scan_has_its_turn_and_gives_it(live_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """R-222: the two are independent of each other."""
+    monkeypatch.setattr(recorder, "TURN", 0)
     live_node.start()
     for number in range(20):
         live_node.mail(live_node.accounts[number % 2], b"%d" % number * 1000)
         if number % 5 == 0:
-            backups.smart_scan(live_node.node)
+            backups.smart_scan(live_node.node, deep=number == 10)
     live_node.await_archived()
     live_node.assert_nothing_twice()
 

@@ -15,6 +15,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port i
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, Entry, ItemState
+from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.realtime import (
     COMMIT,
     LOOK,
@@ -23,6 +24,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.scan.realtime im
     RealtimeScanner,
     Situation,
 )
+from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 
 Step = Callable[[], object]
 START = 1_800_000_000_000
@@ -123,9 +125,10 @@ def test_only_accounts_in_which_something_happens_are_asked_about(node: Any, ann
         return node.store.changes(account, since)
 
     store = between(node.store, changes=changes)
-    Scripted(node, store).run(*seconds_of(2), lambda: node.mail(anna, b"new"), *seconds_of(2))
-    assert asked == [anna]
-    assert "tokens" not in store.calls and "entries" not in store.calls
+    Scripted(node, store).run(*[lambda: node.mail(anna, b"new"), *seconds_of(2)] * 5)
+    assert asked == [anna] * 5
+    assert "tokens" not in store.calls
+    assert store.calls.count("entries") == 2, "of the directory, only the classes of service and domains, and once"
 
 
 def test_a_flag_costs_no_content(node: Any, anna: str, between: Any) -> None:
@@ -185,6 +188,30 @@ def test_domains_are_recorded_where_the_feed_tells_of_them(node: Any, anna: str)
     assert "second.example.com" in [found.state.name for found in node.repository.entries(kinds.DOMAIN)]
 
 
+def test_accounts_whose_backup_is_switched_off_are_ignored(node: Any, anna: str) -> None:
+    """R-245: by the account or by its class of service, at once."""
+    cos = node.store.create_entry(Entry("c-1", kinds.COS, "temporary"))
+    bruno = node.store.create_entry(
+        Entry("a-bruno", kinds.ACCOUNT, "bruno@example.com", {"zimbraCOSId": ("c-1",)})
+    ).entry_id
+    node.scan()
+    before = {account: node.recorded(account) for account in (anna, bruno)}
+
+    def mail() -> None:
+        node.mail(anna, b"not recorded")
+        node.mail(bruno, b"not recorded")
+
+    off = {"backupEnabled": ("FALSE",)}
+    Scripted(node).run(
+        lambda: node.mail(anna, b"known", b"switch"), *seconds_of(COMMIT),
+        lambda: node.store.update_entry(node.store.find_entry(kinds.ACCOUNT, anna)._replace(attrs=off)),
+        lambda: node.store.update_entry(cos._replace(attrs=off)), *seconds_of(COMMIT), mail, *seconds_of(COMMIT),
+    )
+    assert len(node.recorded(anna)) == len(before[anna]) + 2
+    assert node.recorded(bruno) == before[bruno]
+    assert node.repository.entry(anna, ACCOUNT_ITEM) is None
+
+
 def test_a_mail_server_without_a_feed_is_followed_by_its_tokens(node: Any, anna: str, between: Any) -> None:
     store = between(node.store, follow=lambda: TokenFollower(node.store.tokens))
     Scripted(node, store).run(lambda: node.mail(anna, b"new"))
@@ -222,6 +249,42 @@ def test_another_writer_is_waited_for_and_what_waits_is_told(node: Any, anna: st
         scripted.run(*seconds_of(2))
     assert node.recorded(anna) == node.live(anna)
     assert scripted.situation.waits == "" and scripted.situation.complete_until == scripted.now
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_long_scan_gives_way_between_two_mailboxes(
+    node: Any, deep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "TURN", 0)
+    accounts = [node.account(name) for name in ("anna", "bruno", "carla")]
+    for account in accounts:
+        node.mail(account, b"first", b"second")
+    scripted = Scripted(node)
+    given: list[Any] = [node.repository.writer()]
+
+    def turn() -> Any:
+        """What was scanned, and what is still to be scanned, changes, and is recorded meanwhile."""
+        given[-1].close()
+        scripted.run(*[change for account in accounts for change in (
+            lambda account=account: node.mail(account, b"new"),
+            lambda account=account: node.store.delete_items(account, [max(node.live(account), key=int)]),
+            lambda account=account: node.mail(account, b"newer"),
+            *seconds_of(COMMIT),
+        )])
+        given.append(node.repository.writer())
+        return given[-1]
+
+    smart_scan(node.store, given[0], deep=deep, turn=turn)
+    given[-1].close()
+    assert len(given) == 1 + len(accounts)
+    assert scripted.situation.commits >= len(accounts)
+    node.repository.refresh()
+    for account in accounts:
+        assert node.recorded(account) == node.live(account)
+        assert node.repository.token(account) == dict(node.store.tokens())[account]
+        for item in node.recorded(account):
+            assert len(list(node.repository.history(account, item))) == 1
+    assert not node.scan().changed
 
 
 # -- gaps --------------------------------------------------------------------------------------------------------------
