@@ -21,7 +21,7 @@ def _purge(node: Node, purgeDays: str, backup_path: str) -> Any:
 
 
 def _get(node: Node, accounts: Sequence[str]) -> Any:
-    return "\n".join(f"{row['name']} {row['id']} {care.status(row['held'])}" for row in care.holds(node, accounts))
+    return [f"{row['name']} {row['id']} {care.status(row['held'])}" for row in care.holds(node, accounts)]
 
 
 def _set(node: Node, accounts: Sequence[str]) -> Any:
