@@ -179,7 +179,7 @@ class _Process:
         status, now = self.status, moment.now()
         if (state, error) != (status.state, status.error):
             self._say(f"{state}: {error}" if error else state)
-        elif now - status.updated < _HEARTBEAT:
+        elif 0 <= now - status.updated < _HEARTBEAT:
             return
         status.state, status.error, status.updated = state, error, now
         with contextlib.suppress(OSError):  # a full disk must not stop the work for want of its report
@@ -227,11 +227,12 @@ class _Process:
                     uploader = Uploader(repository, archive)
                 status.archived = uploader.sync().newest
                 status.archive_error = ""
-            except (RestanteError, OSError) as error:
+            except Exception as error:  # also a fault of ours: nobody else would hear of it
                 uploader = None  # begin anew, with the credentials that there are by then
+                reason = str(error) if isinstance(error, (RestanteError, OSError)) else repr(error)
                 if not status.archive_error:
-                    self._say(f"the archive lacks the newest commits: {error}")
-                status.archive_error = str(error)
+                    self._say(f"the archive lacks the newest commits: {reason}")
+                status.archive_error = reason
 
 
 def _version(path: str) -> tuple[int, ...]:

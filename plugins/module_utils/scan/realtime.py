@@ -14,6 +14,7 @@ anything else is done. What came and went meanwhile is lost to the backup: so a 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -40,12 +41,12 @@ COMMIT: Final = 1.0
 
 OVERRUN: Final = "the mail server's change feed did not go back far enough"
 
-_RETRY: Final = 5_000
+_RETRY: Final = 5.0
 _RETRY_SHARE: Final = 20
-"""What could not be read is tried again after so many milliseconds, or so many times what the attempt took."""
+"""What could not be read is tried again after so many seconds, or so many times what the attempt took."""
 
-_SWITCH: Final = 60_000
-"""Milliseconds for which it is taken as known which accounts are backed up, if nothing happens in the directory."""
+_SWITCH: Final = 60.0
+"""Seconds for which it is taken as known which accounts are backed up, if nothing happens in the directory."""
 
 _NAMED: Final = 10
 """Read failures that are named."""
@@ -105,12 +106,13 @@ class RealtimeScanner:
         closed: Callable[[Gap], None] = lambda gap: None,
         commit_every: float = COMMIT,
         now: Callable[[], int] = moment.now,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         :param situation: where it stands, the gap that is to be closed included; it is kept up to date.
         :param told: called when it has been. :param closed: called with each gap that was closed.
         :param commit_every: seconds between two commits, where things happen all the time.
-        :param now: the clock, UTC milliseconds.
+        :param now: the present, UTC milliseconds; it may be set back. :param clock: seconds; never set back.
         """
         self.situation = situation
         self._store = store
@@ -119,14 +121,15 @@ class RealtimeScanner:
         self._closed = closed
         self._cadence = Cadence(seconds=commit_every)
         self._now = now
+        self._clock = clock
         self._follower = store.follow()
         self._looked = now()
-        self._recorded = 0
+        self._recorded = clock() - commit_every
         self._switch: Switch | None = None
-        self._switch_known = 0
+        self._switch_known = 0.0
         self._waiting: set[str] = set()
         """What something has happened in: accounts, or SERVER."""
-        self._failed: dict[str, int] = {}
+        self._failed: dict[str, float] = {}
         """What could not be read, and when it is to be tried again."""
 
     def run(self, pause: Pause) -> None:
@@ -141,7 +144,7 @@ class RealtimeScanner:
             if self.situation.gap_since:
                 if not ending:
                     self._close_gap(pause)
-            elif self._waiting and (ending or self._now() - self._recorded >= self._cadence.seconds * 1000):
+            elif self._waiting and (ending or self._clock() - self._recorded >= self._cadence.seconds):
                 self._record()
             self._tell()
 
@@ -150,7 +153,7 @@ class RealtimeScanner:
     def _look(self) -> None:
         before, self._looked = self._looked, self._now()
         news = self._follower.news()
-        due = {scope for scope, at in self._failed.items() if at <= self._looked}
+        due = {scope for scope, at in self._failed.items() if at <= self._clock()}
         # What could not be read is not looked into with every event: with the old token, it is asked for in full.
         fresh = {scope for scope in news.scopes if scope not in self._failed}
         if (fresh or due) and not self._waiting:
@@ -192,14 +195,14 @@ class RealtimeScanner:
         writer = self._writer()
         if writer is None:
             return
-        self._recorded = self._now()
+        self._recorded = self._clock()
         report = ScanReport()
         with writer:
             recorder = Recorder(writer, self._cadence, self._committed)
             directory = DirectoryScan(self._store, recorder, report, self._backed_up())
             mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
             for scope in sorted(self._waiting):
-                errors, began = report.read_errors, self._now()
+                errors, began = report.read_errors, self._clock()
                 self._scope(scope, directory, mailbox)
                 self._failed.pop(scope, None)
                 if report.read_errors > errors:
@@ -210,8 +213,8 @@ class RealtimeScanner:
 
     def _backed_up(self) -> Switch:
         """Return which accounts are backed up (R-245)."""
-        if self._switch is None or SERVER in self._waiting or self._now() - self._switch_known > _SWITCH:
-            self._switch, self._switch_known = switch_of(self._store), self._now()
+        if self._switch is None or SERVER in self._waiting or self._clock() - self._switch_known > _SWITCH:
+            self._switch, self._switch_known = switch_of(self._store), self._clock()
         return self._switch
 
     def _scope(self, scope: str, directory: DirectoryScan, mailbox: MailboxScan) -> None:
@@ -233,7 +236,7 @@ class RealtimeScanner:
         writer = self._writer()
         if writer is None:
             return
-        began = self._looked
+        until, began = self._looked, self._clock()
         with writer:
             report = smart_scan(
                 self._store, writer, cadence=self._cadence, committed=self._committed, progress=_Ending(pause)
@@ -241,7 +244,7 @@ class RealtimeScanner:
         if report.stopped:
             return
         situation = self.situation
-        gap = Gap(situation.gap_since, began, situation.gap_reason, report)
+        gap = Gap(situation.gap_since, until, situation.gap_reason, report)
         situation.gap_since, situation.gap_reason = 0, ""
         self._waiting.clear()  # that was seen before the scan began
         self._failed.clear()
@@ -251,8 +254,8 @@ class RealtimeScanner:
         self._name_failures(report)
         self._closed(gap)
 
-    def _fail(self, scopes: Iterable[str], began: int) -> None:
-        now = self._now()
+    def _fail(self, scopes: Iterable[str], began: float) -> None:
+        now = self._clock()
         self._failed.update(dict.fromkeys(scopes, now + max(_RETRY, _RETRY_SHARE * (now - began))))
 
     def _name_failures(self, report: ScanReport) -> None:

@@ -39,12 +39,13 @@ class Scripted:
 
     def __init__(self, node: Any, store: Any = None, situation: Situation | None = None) -> None:
         self.now = START
+        self.set_back = 0
         self.gaps: list[Gap] = []
         self.stopped = False
         self._steps: list[Step] = []
         self.scanner = RealtimeScanner(
             store or node.store, node.repository, situation or Situation(complete_until=START - 60_000),
-            closed=self.gaps.append, now=lambda: self.now,
+            closed=self.gaps.append, now=lambda: self.now + self.set_back, clock=lambda: self.now / 1000,
         )
 
     @property
@@ -158,6 +159,18 @@ def test_where_things_happen_all_the_time_commits_keep_their_distance(node: Any,
     assert node.recorded(anna) == node.live(anna)
     assert 15 <= scripted.situation.commits <= 21
     assert max(lags) <= (COMMIT + 2 * LOOK) * 1000
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(node: Any, anna: str) -> None:
+    scripted = Scripted(node)
+
+    def set_back() -> None:
+        scripted.set_back = -3_600_000
+        node.mail(anna, b"an hour ago")
+
+    scripted.run(lambda: node.mail(anna, b"now"), *seconds_of(COMMIT), set_back, nothing)
+    assert scripted.situation.commits == 2
+    assert node.recorded(anna) == node.live(anna)
 
 
 def test_accounts_are_recorded_as_they_come_change_and_go(node: Any, anna: str) -> None:
