@@ -17,7 +17,7 @@ from ..archive import files
 from ..backup import packs
 from ..backup.repository import Repository
 from ..model import moment
-from ..model.errors import AlreadyExists, InvalidInput, NotFound
+from ..model.errors import AlreadyExists, Damaged, InvalidInput, NotFound
 from ..model.state import ItemState
 from ..restore.accounts import find_account
 from ..restore.blobs import Blobs, LocalBlobs
@@ -60,25 +60,32 @@ def item(
         states = periods(source, owner.entry.entry_id, item)
         wanted = chosen(source, states, date, node.settings.time_zone)
         last = wanted[-1]
-        other = None if described.restorable(last) else nearest(states, last, described.restorable)
+        whole = described.restorable(last)
+        other = nearest(states, last, lambda one: described.restorable(one) and not _same_content(one, last))
+        instead = (
+            "No other state of this item has a content that is there." if other is None
+            else f"The nearest state that can be restored is that of {moment.iso(other.start)}."
+        )
         result = {
             "account": owner.shown(),
             "item_id": item,
             "type": last.state.kind if last.state else "",
             "deleted": last.deleted,
             "item_states": [described.period(period) for period in wanted],
-            "nearest_restorable": moment.iso(other.start) if other else "",
-            "warnings": [] if described.restorable(last) else [_gone(last, other)],
+            "nearest_restorable": moment.iso(other.start) if other and not whole else "",
+            "warnings": [] if whole else [f"The content of the last state shown is not in the backup. {instead}"],
         }
         if dump_blob:
-            result["blob"] = described.content(last, _gone(last, other))
+            try:
+                result["blob"] = described.content(last)
+            except (NotFound, Damaged) as error:
+                raise type(error)(f"{error} {instead}") from error
     return result
 
 
-def _gone(state: Period, other: Period | None) -> str:
-    return f"The content of the state of {moment.iso(state.start)} is not in the backup. " + (
-        "No state of this item can be restored." if other is None
-        else f"The nearest state that can be restored is that of {moment.iso(other.start)}."
+def _same_content(one: Period, other: Period) -> bool:
+    return isinstance(one.state, ItemState) and isinstance(other.state, ItemState) and (
+        one.state.digest == other.state.digest
     )
 
 
@@ -125,17 +132,16 @@ class _Described:
         name = packs.file_name(location.pack)
         return (name if self.in_bucket else self._source.files.path(name)), location.offset
 
-    def content(self, period: Period, gone: str) -> bytes:
+    def content(self, period: Period) -> bytes:
         """Return a state's content. :raises RestanteError: it has none, or it cannot be read."""
         if not isinstance(period.state, ItemState) or not period.state.digest:
             raise InvalidInput("An item of this kind has no content; leave out dump_blob.")
-        if not self.restorable(period):
-            raise NotFound(gone)
-        for _digest, content in self._blobs.read([period.state.digest]):
-            if isinstance(content, bytes):
-                return content
-            raise content
-        raise NotFound(gone)
+        if self.restorable(period):
+            for _digest, content in self._blobs.read([period.state.digest]):
+                if isinstance(content, bytes):
+                    return content
+                raise content
+        raise NotFound(f"The content of the state of {moment.iso(period.start)} is not in the backup.")
 
 
 def answer_item(call: Call) -> dict[str, Any]:

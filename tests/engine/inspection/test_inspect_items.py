@@ -18,6 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import 
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     AlreadyExists,
+    Damaged,
     InvalidInput,
     NotFound,
     RestanteError,
@@ -120,6 +121,28 @@ def test_the_nearest_restorable_state_is_named_where_a_blob_is_gone(office: Offi
         inspection.item(office.node, ANN, item, dump_blob=True)
     shown = inspection.item(office.node, ANN, item, date="first", dump_blob=True)
     assert shown["blob"] == b"first draft"
+
+
+def test_the_nearest_restorable_state_is_named_where_a_blob_is_damaged(office: Office, ann: str) -> None:
+    item = office.write(ann, b"first draft", flags="d")
+    office.scan()
+    office.store.update_item(ann, office.store.item(ann, item), b"second draft")
+    office.scan()
+    first, last = inspection.item(office.node, ANN, item, date="all")["item_states"]
+    pack = Path(last["blob_path"])
+    pack.chmod(0o600)
+    with pack.open("r+b") as file:
+        file.seek(last["blob_offset"] + 60)
+        file.write(b"\xff" * 30)
+    with pytest.raises(Damaged, match=first["start_date"]):
+        inspection.item(office.node, ANN, item, dump_blob=True)
+
+
+def test_the_account_itself_is_an_item_without_content(office: Office, ann: str) -> None:
+    office.scan()
+    assert inspection.item(office.node, ANN, "account", date="all")["type"] == kinds.ACCOUNT
+    with pytest.raises(InvalidInput, match="no content"):
+        inspection.item(office.node, ANN, "account", dump_blob=True)
 
 
 def test_a_state_shows_no_secret(office: Office, ann: str) -> None:
