@@ -42,6 +42,8 @@ class Scripted:
         self.set_back = 0
         self.gaps: list[Gap] = []
         self.stopped = False
+        self.quiet = False
+        """Nothing has happened since the scanner looked."""
         self._steps: list[Step] = []
         self.scanner = RealtimeScanner(
             store or node.store, node.repository, situation or Situation(complete_until=START - 60_000),
