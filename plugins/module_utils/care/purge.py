@@ -9,6 +9,7 @@ First a plan: what becomes of each journal, and what that comes to. Then packs a
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from ..backup.inventory import Inventory
@@ -125,6 +126,17 @@ def purge(
     """
     planned, inventory = plan(writer.repository, asked, now, progress)
     return planned, Repack(writer, inventory, progress, merge_from).run()
+
+
+def merge_is_due(repository: Repository, merge_from: int = MERGE_FROM) -> bool:
+    """Return whether a backup has many small packs, of one kind; a damaged one is left as it is."""
+    small = Counter(pack.kind for pack in repository.packs() if pack.size < repository.pack_size // 2)
+    return max(small.values(), default=0) >= merge_from and not repository.damages()
+
+
+def merge(writer: Writer, progress: Progress = SILENT, merge_from: int = MERGE_FROM) -> Repacked:
+    """Write many small packs as few large ones; what the backup says stays the same. Errors as purge."""
+    return purge(writer, None, 0, progress, merge_from)[1]
 
 
 def _verdict(repository: Repository, scope: str, asked: Retention | None, now: int, on_hold: set[str]) -> Verdict:

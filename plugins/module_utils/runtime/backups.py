@@ -17,6 +17,7 @@ from ..archive.port import Archive
 from ..backup import commits
 from ..backup.repository import Repository
 from ..backup.writer import Writer
+from ..care.purge import merge, merge_is_due
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
 from ..model.errors import Damaged, NotABackup, NotFound, Unavailable
@@ -61,8 +62,13 @@ def smart_scan(
                 store, turns.writer, deep=deep, accounts=accounts or None, read_error_threshold=read_error_threshold,
                 turn=turns.take, progress=running,
             )
-        result = {**report.to_json(), "upload": upload.totals, "warnings": upload.warnings}
-        result["changed"] = new or report.changed or upload.totals["commits"] > 0
+            merged = 0
+            if not (accounts or report.stopped or report.gave_up) and merge_is_due(repository):
+                merged = merge(turns.take(), running).removed_packs
+        result = {
+            **report.to_json(), "merged_packs": merged, "upload": upload.totals, "warnings": upload.warnings,
+            "changed": new or report.changed or merged > 0 or upload.totals["commits"] > 0,
+        }
         running.record.result = result
         if report.gave_up:
             raise Damaged(
@@ -157,8 +163,9 @@ def preview(node: Node, accounts: Sequence[str] = ()) -> dict[str, Any]:
         changed = sorted(_changed_mailboxes(store, repository, accounts))
         entries = [] if accounts else sorted(_changed_entries(store, repository))
         behind = _not_uploaded(node, store, repository) if repository is not None else 0
+        merging = repository is not None and not accounts and merge_is_due(repository)
     return {
-        "changed": repository is None or bool(changed or entries or behind),
+        "changed": repository is None or bool(changed or entries or behind or merging),
         "new": repository is None,
         "changed_accounts": changed,
         "changed_entries": entries,

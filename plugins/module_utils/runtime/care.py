@@ -24,13 +24,12 @@ from ..model.errors import InvalidInput, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.operation import Operation
 from ..scan.upload import Uploader
+from .backups import PATIENCE
 from .call import Call
 from .node import Node
 from .operations import operation
 
 OPERATION: Final = "Purge"
-PATIENCE: Final = 60.0
-"""Seconds to wait for others that write a little and often, as the Realtime Scanner."""
 
 
 def purge(

@@ -23,6 +23,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.exchange import 
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotABackup
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, care
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
@@ -122,6 +123,21 @@ def test_a_purge_takes_out_what_is_older_than_the_retention_here_and_in_the_arch
     assert done["report"]["deleted_files"] > 0 and done["report"]["deleted_in_archive"] > 0
     assert archived(node) == packs_of(node)
     assert not backups.smart_scan(node)["changed"]
+
+
+def test_a_smartscan_merges_the_small_packs_that_frequent_commits_leave(node: Node, clock: Clock) -> None:
+    with contextlib.closing(node.repository()) as repository, repository.writer() as writer:
+        for number in range(20):
+            domain = Entry(f"d-{number}", kinds.DOMAIN, f"{number}.example")
+            writer.append("server", domain.entry_id, kinds.DOMAIN, domain)
+            writer.commit()
+    backups.smart_scan(node, accounts=[care.holds(node)[0]["name"]])
+    assert len(packs_of(node)) > 20, "a scan of one account is over soon"
+    assert backups.preview(node)["changed"]
+    done = backups.smart_scan(node)
+    assert done["changed"] and done["merged_packs"] > 20 and done["upload"]["commits"] > 0
+    assert len(packs_of(node)) < 6 and archived(node) > packs_of(node)
+    assert not backups.preview(node)["changed"] and not backups.smart_scan(node)["changed"]
 
 
 def test_an_archive_that_is_away_stops_neither_the_purge_nor_the_next_one(node: Node, clock: Clock) -> None:
