@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
 from ..model.errors import RestanteError
+from ..operations.narrator import Narrator
 from ..operations.operation import Operations
 from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
 from ..runtime.node import Node
@@ -19,7 +20,6 @@ from . import text
 from .background import Background
 from .commands import COMMANDS
 from .grammar import HELP, Command, Options, SyntaxFault, find, split, values
-from .progress import Narrator
 
 _POLL_SECONDS: Final = 0.3
 

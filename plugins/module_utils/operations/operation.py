@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..model import moment
-from ..model.errors import NotFound, RestanteError
+from ..model.errors import InvalidInput, NotFound, RestanteError
 from .records import (
     BACKUP_QUEUE,
     FAILED,
@@ -115,13 +115,19 @@ class Operation:
 class Operations:
     """The operations of one node, present and past."""
 
-    def __init__(self, state_path: str, announce: Callable[[str], object] = lambda operation_id: None) -> None:
+    def __init__(
+        self, state_path: str, announce: Callable[[str], object] = lambda operation_id: None, next_id: str = ""
+    ) -> None:
         """
         :param state_path: the node's directory for its own state; operations/ is made in it when the first one starts.
         :param announce: told the id of each operation that is started, before it waits for its turn.
+        :param next_id: the id of the first operation that is started, a UUID; by it somebody else can follow it. Empty
+            to choose one.
+        :raises InvalidInput: next_id is no UUID.
         """
         self._records = Records(os.path.join(state_path, "operations"))
         self._announce = announce
+        self._next_id = _uuid(next_id) if next_id else ""
 
     @contextlib.contextmanager
     def start(
@@ -136,10 +142,11 @@ class Operations:
         :param parameters: how it was called, as JSON values; never a secret.
         :param initiator: who asked for it.
         :param queue: BACKUP_QUEUE or VOLUME_QUEUE.
-        :raises Removed: it was told to stop while it waited.
+        :raises Removed: it was told to stop while it waited. :raises AlreadyExists: its id has been used.
         """
+        operation_id, self._next_id = self._next_id or str(uuid.uuid4()), ""
         record = Record(
-            id=str(uuid.uuid4()), type=type_, number=0, queue=queue, node=platform.node(), initiator=initiator,
+            id=operation_id, type=type_, number=0, queue=queue, node=platform.node(), initiator=initiator,
             parameters=dict(parameters or {}), submitted=moment.now(),
         )
         with self._records.alive(record) as predecessors:
@@ -182,10 +189,18 @@ class Operations:
         self._records.request_stop(operation_id)
         return True
 
-    def stop_all(self) -> int:
-        """Ask the running operations to stop and empty the queues (R-267); return how many were asked."""
+    def stop_requested(self, operation_id: str) -> bool:
+        """Return whether an unfinished operation has been asked to stop."""
+        return self._records.stop_requested(operation_id)
+
+    def stop_all(self, queue: str = "") -> int:
+        """Ask what runs to stop and empty the queue (R-267); return how many were asked.
+
+        :param queue: BACKUP_QUEUE or VOLUME_QUEUE; both where it is empty.
+        """
         # The last first, so that none moves up and begins while those before it are being stopped.
-        return sum(self.request_stop(record.id) for record in reversed(self.list()))
+        last_first = [record.id for record in reversed(self.list()) if queue in ("", record.queue)]
+        return sum(map(self.request_stop, last_first))
 
     def _await_turn(self, operation: Operation, predecessors: Sequence[str]) -> None:
         while any(map(self._records.lives, predecessors)):
@@ -196,3 +211,10 @@ class Operations:
     def list(self) -> Sequence[Record]:
         """Return all operations that are remembered, in the order of submission."""
         return self._records.records()
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} cannot be the id of an operation; give a UUID, such as {uuid.uuid4()}.") from error

@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
-from ..model.errors import Refused
+from ..model.errors import AlreadyExists, Refused
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -83,8 +83,26 @@ class Record:
         """Return the record as a JSON object."""
         return dataclasses.asdict(self)
 
+    def seconds_left(self) -> float | None:
+        """Return how long the present phase goes on at its present rate; None where that cannot be told."""
+        ways = (
+            (self.items_done, self.items_total, self.items_per_second),
+            (self.bytes_done, self.bytes_total, self.bytes_per_second),
+        )
+        # Many small mails take longer than their bytes, a few large ones longer than their number: the later end counts.
+        left = [max(total - done, 0) / rate for done, total, rate in ways if total and rate]
+        return round(max(left), 1) if left and self.state == RUNNING else None
+
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Record))
+
+
+def from_json(values: Mapping[str, Any]) -> Record:
+    """Return the record that to_json() has given; what other versions have added is left out.
+
+    :raises TypeError: it is none.
+    """
+    return Record(**{key: value for key, value in values.items() if key in _FIELDS})
 
 
 class Records:
@@ -118,6 +136,8 @@ class Records:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             records = self.records()
             self._settle(records)
+            if any(other.id == record.id for other in records):
+                raise AlreadyExists(f"This node has an operation {record.id} already; give each an id of its own.")
             # The lock comes before the record, so that nobody sees the record without it.
             lock = open(self._file(record.id + ".lock"), "ab", opener=_private)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,9 +202,8 @@ class Records:
     def _load(self, operation_id: str) -> Record | None:
         try:
             with open(self._file(operation_id + ".json"), encoding="utf-8") as file:
-                values = json.load(file)
-            return Record(**{key: value for key, value in values.items() if key in _FIELDS})
-        except (FileNotFoundError, ValueError, TypeError):  # a file that a power failure cut is as good as none
+                return from_json(json.load(file))
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):  # a file that a power failure cut is as good as none
             return None
 
     def _forget(self, operation_id: str, *endings: str) -> None:

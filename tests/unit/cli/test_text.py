@@ -11,8 +11,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.cli import text
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.commands import COMMANDS
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.grammar import Command
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
-from ansible_collections.restante.carbonio.plugins.module_utils.cli.progress import HEARTBEAT, Narrator
-from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import QUEUED, RUNNING, Record
 
 
 def test_a_tree_has_labels_padding_and_values() -> None:
@@ -70,23 +68,3 @@ def test_a_line_that_is_not_understood_is_answered_with_the_help(capsys: pytest.
     assert "source_path(M)" in told.err and told.out == ""
     assert main(["backup", "nonsense"]) == 1
     assert "doSmartScan" in capsys.readouterr().err
-
-
-def record(**fields: object) -> Record:
-    """Return the record of an operation."""
-    return Record(id="1", type="SmartScan", number=1, **fields)  # type: ignore[arg-type]
-
-
-def test_progress_tells_each_phase_once_and_gives_signs_of_life() -> None:
-    now = [0.0]
-    narrator = Narrator(lambda: now[0])
-    assert list(narrator.lines(record(state=QUEUED))) == ["waits for the operations before it"]
-    first = record(state=RUNNING, phase="phase 1")
-    assert list(narrator.lines(first)) == ["phase 1"]
-    assert list(narrator.lines(first)) == []
-    now[0] = HEARTBEAT
-    first.items_done, first.items_total, first.items_per_second = 5, 10, 1.0
-    assert list(narrator.lines(first)) == ["phase 1: 5 of 10 items, 0.0 MB, 1 items/s, 0.0 MB/s"]
-    done = {"name": "phase 1", "started": 0, "finished": 7000, "items": 10, "bytes": 0}
-    ended = record(state=RUNNING, phase="phase 1", phases=[done], finished=7000)
-    assert list(narrator.lines(ended)) == ["phase 1: done, 10 items in 7.0 s"]
