@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, realtime, tuning
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
-from realtime_kit import until
+from realtime_kit import CLI, ENVIRONMENT, until
 
 
 def closed_gaps(node: Any) -> list[str]:
@@ -46,7 +47,7 @@ def test_the_first_start_makes_the_backup(live_node: Any) -> None:
 
 
 def test_it_is_switched_off_and_on_while_it_runs(live_node: Any) -> None:
-    """R-162, R-222, R-224: off for an import, on again afterwards, and what was missed is made up for."""
+    """R-162, R-222, R-224, R-225: off for an import, on again afterwards, and what was missed is made up for."""
     live_node.start()
 
     def tune(state: str) -> None:
@@ -136,6 +137,46 @@ def test_it_is_started_and_stopped_by_commands(live_node: Any) -> None:
     assert said.read_text().splitlines()[-1].endswith("stopped") and said.stat().st_mode & 0o777 == 0o600
     unknown = live_node.command("doStartService", "mailbox")
     assert unknown.returncode == 1 and "There is no service 'mailbox'" in unknown.stderr
+
+
+@pytest.fixture
+def systemd(live_node: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A unit for the node, and a systemctl that notes how it is called and starts what the unit would."""
+    units, tools, noted = (live_node.path / name for name in ("units", "tools", "noted"))
+    units.mkdir()
+    tools.mkdir()
+    run = f"{sys.executable} -m {CLI} --config-file {live_node.config_file} backup doRunService realtime-scanner"
+    (units / realtime.UNIT).write_text(f"[Service]\nExecStart={run}\n")
+    (tools / "systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >> {noted}\n[ "$1" != start ] || setsid {run} > {noted}.log 2>&1 &\n'
+    )
+    (tools / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.setattr(realtime, "UNIT_DIRECTORY", str(units))
+    monkeypatch.setattr(realtime, "_SYSTEMD", str(units))
+    return Path(noted)
+
+
+def test_where_there_is_a_unit_it_is_started_and_stopped_as_that(live_node: Any, systemd: Path) -> None:
+    assert realtime.start(live_node.node)
+    assert live_node.status()["unit"] == realtime.UNIT
+    live_node.await_state("following")
+    assert realtime.stop(live_node.node)
+    assert not realtime.stop(live_node.node)
+    assert systemd.read_text().splitlines() == [f"start {realtime.UNIT}", f"stop {realtime.UNIT}"]
+
+
+def test_a_unit_of_another_node_is_left_alone(live_node: Any, systemd: Path) -> None:
+    unit = Path(realtime.UNIT_DIRECTORY, realtime.UNIT)
+    unit.write_text(unit.read_text().replace(live_node.config_file, live_node.config_file + ".other"))
+    assert live_node.status()["unit"] == ""
+
+
+def test_systemctl_that_refuses_is_quoted(live_node: Any, systemd: Path) -> None:
+    Path(os.environ["PATH"].split(os.pathsep)[0], "systemctl").write_text("#!/bin/sh\necho Access denied >&2\nexit 4\n")
+    with pytest.raises(Refused, match="Access denied. Run this as root"):
+        realtime.start(live_node.node)
 
 
 # -- before a restore --------------------------------------------------------------------------------------------------
