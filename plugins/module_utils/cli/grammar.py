@@ -95,6 +95,8 @@ class Command(NamedTuple):
     example: str = ""
     works_long: bool = False
     """Whether it is an operation: it goes on in the background unless it is waited for."""
+    follows: bool = False
+    """Whether it shows an operation, named by operation_uuid, whose end --progress and --sync wait for."""
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
@@ -59,7 +60,10 @@ def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
     given = values(command, rest)
     if command.works_long:
         return _work(command, given, line.options, output, errors)
-    _show(command.run(Node.load(line.options.config_file), **given), line.options, output)
+    node = Node.load(line.options.config_file)
+    if command.follows and (line.options.sync or line.options.progress):
+        return _follow(command, given, node, line.options, output, errors)
+    _show(command.run(node, **given), line.options, output)
     return 0
 
 
@@ -92,10 +96,9 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
         _show({"operationId": operation_id}, options, output)
         return 0
     try:
-        _wait(background, node, operation_id, errors if options.progress else None)
+        _wait(background.ended, node, operation_id, errors if options.progress else None)
     except KeyboardInterrupt:
-        _say(errors, f"\nThe operation goes on; backup monitor {operation_id} shows it.")
-        return 0
+        return _left(operation_id, errors)
     except RestanteError as error:
         _say(errors, error)
     state = node.operations.get(operation_id).state if operation_id else SUCCESSFUL
@@ -106,11 +109,35 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
     return EXIT_CODES[state]
 
 
-def _wait(background: Background, node: Node, operation_id: str, told: IO[str] | None) -> None:
+def _follow(
+    command: Command, given: Mapping[str, Any], node: Node, options: Options, output: IO[str], errors: IO[str]
+) -> int:
+    operation_id = given["operation_uuid"]
+    command.run(node, **given)  # says what is wrong with it
+
+    def ended(seconds: float) -> bool:
+        time.sleep(seconds)
+        return node.operations.get(operation_id).state in EXIT_CODES
+
+    try:
+        _wait(ended, node, operation_id, errors if options.progress else None)
+    except KeyboardInterrupt:
+        return _left(operation_id, errors)
+    _show(command.run(node, **given), options, output)
+    return EXIT_CODES[node.operations.get(operation_id).state]
+
+
+def _left(operation_id: str, errors: IO[str]) -> int:
+    _say(errors, f"\nThe operation goes on; backup monitor {operation_id} shows it.")
+    return 0
+
+
+def _wait(ended: Callable[[float], bool], node: Node, operation_id: str, told: IO[str] | None) -> None:
+    """Wait for the end, which ended() looks for during some seconds, and tell how far it is."""
     narrator = Narrator()
-    ended = False
-    while not ended:
-        ended = background.ended(_POLL_SECONDS)
+    over = False
+    while not over:
+        over = ended(_POLL_SECONDS)
         if told is not None and operation_id:
             for line in narrator.lines(node.operations.get(operation_id)):
                 _say(told, line)

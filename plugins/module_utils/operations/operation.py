@@ -217,4 +217,4 @@ def _uuid(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError as error:
-        raise InvalidInput(f"{text!r} cannot be the id of an operation; give a UUID, such as {uuid.uuid4()}.") from error
+        raise InvalidInput(f"{text!r} cannot be an operation's id; give a UUID, such as {uuid.uuid4()}.") from error

@@ -89,7 +89,7 @@ class Record:
             (self.items_done, self.items_total, self.items_per_second),
             (self.bytes_done, self.bytes_total, self.bytes_per_second),
         )
-        # Many small mails take longer than their bytes, a few large ones longer than their number: the later end counts.
+        # Many small mails take longer than their bytes say, a few large ones longer than their number: the later counts.
         left = [max(total - done, 0) / rate for done, total, rate in ways if total and rate]
         return round(max(left), 1) if left and self.state == RUNNING else None
 
@@ -203,7 +203,8 @@ class Records:
         try:
             with open(self._file(operation_id + ".json"), encoding="utf-8") as file:
                 return from_json(json.load(file))
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):  # a file that a power failure cut is as good as none
+        # A file that a power failure cut is as good as none.
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return None
 
     def _forget(self, operation_id: str, *endings: str) -> None:

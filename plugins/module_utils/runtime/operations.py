@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from ..model.errors import RestanteError
+from ..model.errors import Busy, InvalidInput, RestanteError
 from ..operations.operation import Operation
-from ..operations.records import BACKUP_QUEUE, STOPPED, Record
-from .call import initiator
+from ..operations.records import BACKUP_QUEUE, QUEUED, REMOVED, STOPPED, UNFINISHED, Record
+from .call import Call, initiator
 from .node import Node
+
+_POLL_SECONDS: Final = 0.2
 
 
 class Stopped(RestanteError):
@@ -42,9 +45,11 @@ def shown(node: Node, operation_id: str = "", states: Collection[str] = ()) -> l
     :raises NotFound: there is no operation with the id.
     """
     records = [node.operations.get(operation_id)] if operation_id else node.operations.list()
-    return [
-        {**record.to_json(), "seconds": seconds(record)} for record in records if not states or record.state in states
-    ]
+    return [_shown(record) for record in records if not states or record.state in states]
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {**record.to_json(), "seconds": seconds(record), "seconds_left": record.seconds_left()}
 
 
 def seconds(record: Record) -> dict[str, float]:
@@ -56,3 +61,60 @@ def seconds(record: Record) -> dict[str, float]:
     if record.started and record.finished:
         by_phase["total"] = round((record.finished - record.started) / 1000, 3)
     return by_phase
+
+
+def end(
+    node: Node, operation_id: str = "", *, stop: bool = False, timeout: float = 0, dry_run: bool = False
+) -> dict[str, Any]:
+    """Wait until operations have ended, and ask them to stop before if that is wanted.
+
+    :param operation_id: only this one; all that run or wait where it is empty.
+    :param timeout: how many seconds to wait; 0 not to wait.
+    :return: "operations" as shown() has them, "changed" where one was asked to stop that had not been asked before,
+        and the states as "diff".
+    :raises NotFound: there is no operation with the id. :raises Busy: one has not ended in time.
+    """
+    named = [node.operations.get(operation_id)] if operation_id else node.operations.list()
+    unfinished = [record for record in named if record.state in UNFINISHED]
+    asked = [record for record in unfinished if stop and not node.operations.stop_requested(record.id)]
+    if dry_run:
+        after = {record.id: _stopped(record.state) for record in asked}
+    else:
+        for record in reversed(asked):  # the last first, so that none moves up and begins
+            node.operations.request_stop(record.id)
+        _await_end(node, unfinished, timeout)
+        after = {record.id: node.operations.get(record.id).state for record in unfinished}
+    return {
+        "changed": bool(asked),
+        "operations": [_shown(node.operations.get(record.id)) for record in (named if operation_id else unfinished)],
+        "diff": {
+            "before": {record.id: record.state for record in unfinished},
+            "after": {record.id: after.get(record.id, record.state) for record in unfinished},
+        },
+    }
+
+
+def _stopped(state: str) -> str:
+    return REMOVED if state == QUEUED else STOPPED
+
+
+def _await_end(node: Node, records: Sequence[Record], timeout: float) -> None:
+    until = time.monotonic() + timeout
+    for record in records if timeout else ():
+        while node.operations.get(record.id).state in UNFINISHED:
+            if time.monotonic() > until:
+                raise Busy(
+                    f"The operation {record.id} ({record.type}) has not ended within {timeout:g} s. If it was told to "
+                    "stop, it is finishing what it has in hand; run this again to go on waiting."
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer the module operation. :raises InvalidInput: it is not said which operations are meant."""
+    if bool(call["operation_id"]) == call["all"]:
+        raise InvalidInput("Say which operation is meant: give its operation_id, or all=true; not both.")
+    return end(
+        call.node(), call["operation_id"] or "", stop=call["state"] == "stopped", timeout=call["timeout"],
+        dry_run=call.check_mode,
+    )
