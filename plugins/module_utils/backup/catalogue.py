@@ -32,7 +32,6 @@ CREATE TABLE segments (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, pack
     scope INTEGER NOT NULL, number INTEGER NOT NULL, previous TEXT NOT NULL, first INTEGER NOT NULL,
     last INTEGER NOT NULL, transactions INTEGER NOT NULL, first_at INTEGER, last_at INTEGER);
 CREATE INDEX segments_by_pack ON segments (pack);
-CREATE INDEX segments_by_scope ON segments (scope, last);
 CREATE TABLE transactions (scope INTEGER NOT NULL, item TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
     kind TEXT NOT NULL, date INTEGER NOT NULL, state TEXT, segment INTEGER NOT NULL,
     PRIMARY KEY (scope, item, seq)) WITHOUT ROWID;
@@ -242,7 +241,8 @@ class Catalogue(Database):
 
     def counts(self) -> Mapping[str, int]:
         """Return how much is stored."""
-        blobs = self.row("SELECT count(*), coalesce(sum(b.size), 0) FROM blobs b JOIN packs p ON p.id = b.pack") or (0, 0)
+        stored = "SELECT count(*), coalesce(sum(b.size), 0) FROM blobs AS b JOIN packs AS p ON p.id = b.pack"
+        blobs = self.row(stored) or (0, 0)
         files = self.row("SELECT count(*), coalesce(sum(size), 0) FROM packs") or (0, 0)
         return {"blobs": blobs[0], "blob_bytes": blobs[1], "packs": files[0], "pack_bytes": files[1]}
 

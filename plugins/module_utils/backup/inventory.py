@@ -62,13 +62,21 @@ class BlobPack(NamedTuple):
     """Bytes of their frames."""
 
 
+class MetadataPack(NamedTuple):
+    """A pack of metadata."""
+
+    number: int
+    name: str
+    size: int
+
+
 class PlacedSegment(NamedTuple):
     """A segment of a journal and where it lies."""
 
+    scope: str
     digest: str
     pack: int
     number: int
-    first: int
     last: int
 
 
@@ -154,13 +162,10 @@ class Inventory:
             for number, name, size, index_pack in found
         ]
 
-    def metadata_packs(self) -> list[tuple[int, str, int]]:
-        """Return the number, name and size of all packs of metadata."""
-        return [
-            (number, name, size) for number, name, size in self._catalogue.rows(
-                "SELECT id, name, size FROM packs WHERE kind = ? ORDER BY id", (packs.METADATA,)
-            )
-        ]
+    def metadata_packs(self) -> list[MetadataPack]:
+        """Return all packs of metadata."""
+        found = self._catalogue.rows("SELECT id, name, size FROM packs WHERE kind = ? ORDER BY id", (packs.METADATA,))
+        return [MetadataPack(*row) for row in found]
 
     def lost_blobs(self) -> tuple[int, int]:
         """Return how many blobs nothing refers to any more, and their plain bytes."""
@@ -198,12 +203,12 @@ class Inventory:
 
     # -- journals --------------------------------------------------------------------------------------------------
 
-    def segments(self, scope: str) -> list[PlacedSegment]:
-        """Return the segments of a journal in order."""
-        return [PlacedSegment(*row) for row in self._catalogue.rows(
-            "SELECT digest, pack, number, first, last FROM segments "
-            "WHERE scope = (SELECT id FROM scopes WHERE name = ?) ORDER BY last", (scope,),
-        )]
+    def segments(self) -> Iterator[PlacedSegment]:
+        """Yield all segments, those of a journal in order."""
+        return (PlacedSegment(*row) for row in self._catalogue.rows(
+            "SELECT name, digest, pack, s.number, s.last FROM segments AS s JOIN scopes ON scopes.id = s.scope "
+            "ORDER BY name, s.last"
+        ))
 
     def starts(self, chosen: Collection[int]) -> dict[str, int]:
         """Return the first transaction in some packs of metadata of each journal that has any there."""

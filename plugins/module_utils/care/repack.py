@@ -156,15 +156,16 @@ class Repack:
         starts = dict(self._inventory.first_gone)
         for scope, first in self._inventory.starts(merged).items():
             starts[scope] = min(first, starts.get(scope, first))
-        journals = _Journals({}, set(), set(merged))
-        for scope, start in sorted(starts.items()):
-            journals.after[scope] = None
-            for segment in self._inventory.segments(scope):
-                if segment.last < start:
-                    journals.after[scope] = Head(segment.digest, segment.number, segment.last)
-                else:
-                    journals.replaced.add(segment.digest)
-                    journals.touched.add(segment.pack)
+        journals = _Journals(dict.fromkeys(sorted(starts)), set(), set(merged))
+        for segment in self._inventory.segments() if starts else ():
+            start = starts.get(segment.scope)
+            if start is None:
+                continue
+            if segment.last < start:
+                journals.after[segment.scope] = Head(segment.digest, segment.number, segment.last)
+            else:
+                journals.replaced.add(segment.digest)
+                journals.touched.add(segment.pack)
         return journals
 
     def _metadata(self, journals: _Journals, rewritten: Collection[str], described: Collection[int]) -> bool:
