@@ -19,6 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe im
     probe_connection,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound
 
 PACK = "packs/ab/" + "ab" * 32
@@ -148,3 +149,19 @@ def test_many_threads_may_use_one_archive(archive: Archive) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: archive.put(name, contents[name]), contents))
         assert dict(zip(contents, pool.map(archive.get, contents))) == contents
+
+
+def test_it_tells_since_when_a_file_is_there(archive: Archive) -> None:
+    assert archive.stored_at(PACK) is None
+    archive.put(PACK, b"x")
+    stored = archive.stored_at(PACK)
+    assert stored is not None and abs(stored - moment.now()) < 60_000
+
+
+def test_what_is_erased_is_gone_and_nothing_else(archive: Archive) -> None:
+    for name in (PACK, PACK + "0", "packs/ab/" + "ab" * 31 + "aa"):
+        archive.put(name, b"x")
+    archive.erase(PACK)
+    archive.erase(PACK)
+    assert archive.size(PACK) is None
+    assert len(list(archive.list("packs/"))) == 2
