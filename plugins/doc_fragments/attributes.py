@@ -55,6 +55,33 @@ attributes:
     details: In check mode the plan is shown; after a run, the counts by kind.
 """
 
+    OPERATION = r"""
+options:
+  operation_id:
+    description:
+      - The id that the operation is to have, a UUID that no other has; one is chosen where it is not given.
+      - By it the operation can be followed with M(restante.carbonio.operation_info) and stopped with
+        M(restante.carbonio.operation), also from another playbook.
+    type: str
+  initiator:
+    description:
+      - The address of whoever starts this. It is recorded, and it is told what the administrator is told.
+      - Defaults to the user that runs the module, or that has become this user with C(sudo); who has mail at
+        the C(initiator_domain) of M(restante.carbonio.backup_config).
+    type: str
+attributes:
+  action:
+    support: full
+    description: Has an action plugin of the same collection, which tells on the controller how far the operation is.
+    details:
+      - The variable C(restante_progress_seconds) is the number of seconds between two lines, 10 by default; V(0) switches
+        this off.
+  async:
+    support: full
+    description: Supports being used with the C(async) keyword.
+    details: The action plugin then leaves the task alone.
+"""
+
     S3 = r"""
 options: {}
 requirements:

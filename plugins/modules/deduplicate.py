@@ -14,6 +14,7 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
+  - restante.carbonio.attributes.operation
 options:
   volume:
     description: The name of the volume; all volumes, each for itself, by default.
@@ -34,9 +35,10 @@ deduplication:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import volumes
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
-ARGUMENTS = {"volume": {"type": "str"}}
+ARGUMENTS = {"volume": {"type": "str"}, **OPERATION}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.s3
+  - restante.carbonio.attributes.operation
 options:
   source_path:
     description: A Backup Path, a copy of one, or a directory that metadata was retrieved into.
@@ -173,11 +174,12 @@ pending:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
     **NOTIFICATIONS,
+    **OPERATION,
     "source_path": {"type": "path", "required": True},
     "blobs_archive": {"type": "str", "default": ""},
     "volume_prefix": {"type": "str", "default": ""},

@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.s3
+  - restante.carbonio.attributes.operation
 options:
   source_type:
     description:
@@ -110,12 +111,17 @@ operation_id:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import retrieval
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import CREDENTIALS, NOTIFICATIONS
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
+    CREDENTIALS,
+    NOTIFICATIONS,
+    OPERATION,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
     **CREDENTIALS,
     **NOTIFICATIONS,
+    **OPERATION,
     "source_type": {"type": "str", "choices": ["s3", "local", "backup_path"], "default": "s3"},
     "destination": {"type": "path", "required": True},
     "source": {"type": "path"},

@@ -21,6 +21,7 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
+  - restante.carbonio.attributes.operation
 options:
   purge_days:
     description:
@@ -80,10 +81,10 @@ operation_id:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import care
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
-ARGUMENTS = {"purge_days": {"type": "str"}, "backup_path": {"type": "path"}, **NOTIFICATIONS}
+ARGUMENTS = {"purge_days": {"type": "str"}, "backup_path": {"type": "path"}, **NOTIFICATIONS, **OPERATION}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+  - restante.carbonio.attributes.operation
 options:
   source_path:
     description: The backup that was restored, a Backup Path or a restore directory.
@@ -57,9 +58,11 @@ verification:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **OPERATION,
     "source_path": {"type": "path", "required": True},
     "at": {"type": "str", "default": "last"},
     "accounts": {"type": "list", "elements": "str", "default": []},

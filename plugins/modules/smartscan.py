@@ -16,6 +16,7 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
+  - restante.carbonio.attributes.operation
 options:
   state:
     description:
@@ -87,12 +88,13 @@ operation_id:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["initialised", "current"], "default": "current"},
     **NOTIFICATIONS,
+    **OPERATION,
     "deep": {"type": "bool", "default": False},
     "accounts": {"type": "list", "elements": "str", "default": []},
     "read_error_threshold": {"type": "int", "default": 0},

@@ -123,11 +123,10 @@ class Operations:
         :param announce: told the id of each operation that is started, before it waits for its turn.
         :param next_id: the id of the first operation that is started, a UUID; by it somebody else can follow it. Empty
             to choose one.
-        :raises InvalidInput: next_id is no UUID.
         """
         self._records = Records(os.path.join(state_path, "operations"))
         self._announce = announce
-        self._next_id = _uuid(next_id) if next_id else ""
+        self._next_id = next_id
 
     @contextlib.contextmanager
     def start(
@@ -143,8 +142,9 @@ class Operations:
         :param initiator: who asked for it.
         :param queue: BACKUP_QUEUE or VOLUME_QUEUE.
         :raises Removed: it was told to stop while it waited. :raises AlreadyExists: its id has been used.
+        :raises InvalidInput: its id is no UUID.
         """
-        operation_id, self._next_id = self._next_id or str(uuid.uuid4()), ""
+        operation_id, self._next_id = _uuid(self._next_id or str(uuid.uuid4())), ""
         record = Record(
             id=operation_id, type=type_, number=0, queue=queue, node=platform.node(), initiator=initiator,
             parameters=dict(parameters or {}), submitted=moment.now(),

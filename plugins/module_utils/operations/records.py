@@ -89,7 +89,7 @@ class Record:
             (self.items_done, self.items_total, self.items_per_second),
             (self.bytes_done, self.bytes_total, self.bytes_per_second),
         )
-        # Many small mails take longer than their bytes say, a few large ones longer than their number: the later counts.
+        # Many small mails take longer than their bytes, a few large ones than their number: the later end counts.
         left = [max(total - done, 0) / rate for done, total, rate in ways if total and rate]
         return round(max(left), 1) if left and self.state == RUNNING else None
 

@@ -19,6 +19,9 @@ CONFIG: Final[Spec] = {"config_file": {"type": "path", "default": DEFAULT_FILE}}
 NOTIFICATIONS: Final[Spec] = {"notifications": {"type": "list", "elements": "str", "default": []}}
 """Of modules that run an operation people are told of."""
 
+OPERATION: Final[Spec] = {"operation_id": {"type": "str"}, "initiator": {"type": "str"}}
+"""Of modules whose work is an operation: how it can be followed, and who is told of it."""
+
 CREDENTIALS: Final[Spec] = {
     "access_key": {"type": "str", "no_log": False},
     "secret": {"type": "str", "no_log": True},

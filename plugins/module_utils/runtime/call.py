@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 from collections.abc import Mapping
 from typing import Any
 
+from ..operations.operation import Operations
 from .node import Node
 
 
@@ -31,12 +31,7 @@ class Call:
 
     def node(self) -> Node:
         """Return the node that the settings file describes."""
-        return Node.load(self.config_file)
-
-
-def initiator() -> str:
-    """Return who runs this, for the record of an operation."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return ""
+        node = Node.load(self.config_file)
+        node.operations = Operations(node.settings.state_path, next_id=self.arguments.get("operation_id") or "")
+        node.initiator = self.arguments.get("initiator") or node.initiator
+        return node

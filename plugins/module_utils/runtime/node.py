@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 
 from ..archive.buckets import BucketRecord, BucketRegistry
@@ -29,6 +30,8 @@ class Node:
         self.settings = settings
         self.buckets = BucketRegistry(os.path.join(os.path.dirname(config_file), settings_file.BUCKETS_FILE))
         self.operations = Operations(settings.state_path)
+        self.initiator = _user()
+        """Who starts operations: an address, or the name of a user of this node."""
 
     @classmethod
     def load(cls, config_file: str) -> Node:
@@ -94,3 +97,11 @@ class Node:
                 password=own.smtp_password,
             ),
         )
+
+
+def _user() -> str:
+    """Return who runs this, even where that is done as another user."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return ""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..model.errors import Busy, InvalidInput, RestanteError
 from ..operations.operation import Operation
 from ..operations.records import BACKUP_QUEUE, QUEUED, REMOVED, STOPPED, UNFINISHED, Record
-from .call import Call, initiator
+from .call import Call
 from .node import Node
 
 _POLL_SECONDS: Final = 0.2
@@ -32,7 +32,7 @@ def operation(
 
     :raises Stopped: it was told to stop; the body has ended orderly.
     """
-    with node.operations.start(type_, parameters, initiator(), queue) as running:
+    with node.operations.start(type_, parameters, node.initiator, queue) as running:
         yield running
     if running.record.state == STOPPED:
         raise Stopped(f"The operation {running.id} ({type_}) was stopped. Run it again to go on where it was.")

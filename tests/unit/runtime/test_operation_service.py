@@ -126,8 +126,9 @@ def test_an_id_is_used_once(node: Node) -> None:
 
 @pytest.mark.parametrize("text", ["x", "../../etc/passwd", "7c1e"])
 def test_an_id_is_a_uuid(node: Node, text: str) -> None:
-    with pytest.raises(InvalidInput, match="give a UUID"):
-        Operations(node.settings.state_path, next_id=text)
+    operations_of_node = Operations(node.settings.state_path, next_id=text)
+    with pytest.raises(InvalidInput, match="give a UUID"), operations_of_node.start("SmartScan"):
+        pytest.fail("It began.")
 
 
 def test_the_id_that_was_chosen_is_that_of_the_first_operation_alone(node: Node) -> None:
