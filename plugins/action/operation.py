@@ -90,7 +90,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no a
                 failures += 1
                 if failures > _PATIENCE:
                     raise
-                self._tell(f"The node does not answer ({error}); the operation {operation_id} goes on there.", task_vars)
+                self._tell(f"The node does not answer; the operation {operation_id} goes on there. {error}", task_vars)
                 self._connection.reset()
                 continue
             if result is not None:

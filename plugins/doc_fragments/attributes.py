@@ -74,8 +74,8 @@ attributes:
     support: full
     description: Has an action plugin of the same collection, which tells on the controller how far the operation is.
     details:
-      - The variable C(restante_progress_seconds) is the number of seconds between two lines, 10 by default; V(0) switches
-        this off.
+      - The variable C(restante_progress_seconds) is the number of seconds between two lines, 10 by default;
+        V(0) switches this off.
   async:
     support: full
     description: Supports being used with the C(async) keyword.

@@ -59,8 +59,17 @@ options:
     description: The zone in which dates without an offset are meant, by its IANA name; empty for the node's own.
     type: str
   administrator:
-    description: The address that every notification is sent to.
+    description: The address that every notification is sent to; several with commas between.
     type: str
+  initiator_domain:
+    description:
+      - The mail domain of the users of this node. Whoever starts an operation is told at their name in it.
+      - Where it is empty, they are told where the operation was given their address.
+    type: str
+  notification_level:
+    description: The least urgent type of notification that is mailed; all are kept. Defaults to V(Information).
+    type: str
+    choices: [Information, Warning, Error, Critical]
   smtp_host:
     description: The server that notifications are sent through; empty to keep them on the node only.
     type: str
@@ -71,6 +80,9 @@ options:
     description: How the connection to O(smtp_host) is protected. Defaults to V(none).
     type: str
     choices: [none, starttls, tls]
+  smtp_ca_file:
+    description: The authorities to trust, a PEM file; the system's where it is empty.
+    type: path
   smtp_username:
     description: The name to log in with; empty for no login.
     type: str
@@ -136,9 +148,12 @@ ARGUMENTS = {
     "purge_grace_days": {"type": "int"},
     "time_zone": {"type": "str"},
     "administrator": {"type": "str"},
+    "initiator_domain": {"type": "str"},
+    "notification_level": {"type": "str", "choices": ["Information", "Warning", "Error", "Critical"]},
     "smtp_host": {"type": "str"},
     "smtp_port": {"type": "int"},
     "smtp_security": {"type": "str", "choices": ["none", "starttls", "tls"]},
+    "smtp_ca_file": {"type": "path"},
     "smtp_username": {"type": "str"},
     "smtp_password": {"type": "str", "no_log": True},
     "smtp_sender": {"type": "str"},

@@ -95,7 +95,8 @@ def _notifications(node: Node, id: str) -> Any:
     return [
         {
             "id": note.id, "server": note.node, "date": moment.vendor(note.at, node.settings.time_zone),
-            "type": note.type, "subject": note.subject, **({"text": note.text} if id else {}),
+            "type": note.type, "subject": note.subject, "sent to": list(note.sent_to), "error": note.error,
+            **({"text": note.text} if id else {}),
         }
         for note in found
     ]

@@ -88,7 +88,8 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
     def work(announce: Callable[[str], None]) -> Mapping[str, Any]:
         node.operations = Operations(node.settings.state_path, announce)
         result: Mapping[str, Any] = command.run(node, **given)
-        return result
+        failures = node.notifications().failures
+        return {**result, "warnings": [*result.get("warnings", ()), *failures]} if failures else result
 
     background = Background(work)
     operation_id = background.await_id()

@@ -37,6 +37,9 @@ PLAIN: Final = "none"
 STARTTLS: Final = "starttls"
 TLS: Final = "tls"
 
+SECURITIES: Final = (PLAIN, STARTTLS, TLS)
+"""How the connection to the mail server can be protected."""
+
 
 class MailSettings(NamedTuple):
     """How notifications are sent by mail."""
@@ -93,12 +96,14 @@ class Notifications:
         """
         self._path = os.path.join(state_path, "notifications")
         self._mail = mail
+        self.failures: list[str] = []
+        """What did not reach everybody, as sentences: for whoever is there to read them."""
 
     def notify(self, type_: str, subject: str, text: str, recipients: Sequence[str] = ()) -> Notification:
         """Send a notification by mail and store it. Never raises: what failed is in the error of what it returns.
 
         :param type_: one of LEVELS.
-        :param recipients: who is told besides those of the settings: the initiator, the addresses of "notifications".
+        :param recipients: who is told besides those of the settings: the addresses of "notifications" (R-023).
         """
         note = Notification(str(uuid.uuid4()), platform.node(), moment.now(), type_, subject, text)
         if self._mail is not None and LEVELS.index(type_) >= LEVELS.index(self._mail.level):
@@ -110,6 +115,8 @@ class Notifications:
         except OSError as error:
             reason = f"It cannot be stored in {self._path}: {error.strerror or error}"
             note = note._replace(error=f"{note.error}; {reason}" if note.error else reason)
+        if note.error:
+            self.failures.append(f"Not everybody has been told {subject!r}. {note.error}")
         return note
 
     def list(self) -> Sequence[Notification]:

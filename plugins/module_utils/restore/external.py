@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..backup.repository import Repository
@@ -21,7 +21,7 @@ from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..model.state import Entry
-from ..operations.notifications import ERROR, INFORMATION, WARNING
+from ..operations.feedback import Feedback, Notify
 from ..operations.progress import SILENT, Progress
 from ..operations.report import INVALID_ITEM, RestoreReport
 from . import plan, workers
@@ -35,9 +35,7 @@ from .references import References
 from .selection import Directory, Selection, domain_of, select
 from .session import Account, Import, Session, Sides
 
-Notify = Callable[[str, str, str], object]
-"""Tells people something: type (one of operations.notifications.LEVELS), subject, text."""
-
+NAME: Final = "External Restore"
 PHASES: Final = ("phase 1: provisioning", "phase 2: items", "phase 3: mountpoints and data sources")
 
 logger = logging.getLogger(__name__)
@@ -103,7 +101,7 @@ class _ExternalRestore:
         self._sides = sides
         self._options = options
         self._progress = progress
-        self._notify = notify
+        self._feedback = Feedback(NAME, notify)
         self._patience = patience
 
     def run(self) -> RestoreReport:
@@ -111,16 +109,13 @@ class _ExternalRestore:
             selection = choose(source, store, self._sides.backup_path, self._options)
             server_id = source.server_id
         with contextlib.closing(ImportMap(self._sides.backup_path, server_id)) as import_map:
-            self._notify(INFORMATION, _subject("Operation Started"), _started(selection))
+            self._feedback.started(_started(selection))
             try:
                 self._phases(selection, import_map)
             except RestanteError as error:
-                self._notify(ERROR, _subject("Operation Ended"), f"It failed: {error}\n\n{self.report.text()}")
+                self._feedback.failed(error, self.report)
                 raise
-        stopped = self._progress.stopping()
-        level = WARNING if stopped or self.report.unrestored else INFORMATION
-        how = "It was stopped; run again, it goes on.\n\n" if stopped else ""
-        self._notify(level, _subject("Operation Ended"), how + self.report.text())
+        self._feedback.ended(self.report, self._progress.stopping())
         return self.report
 
     def _phases(self, selection: Selection, import_map: ImportMap) -> None:
@@ -132,7 +127,7 @@ class _ExternalRestore:
                 self.report.warn(f"System accounts were left out: {', '.join(selection.left_out)}.")
             accounts = self._provision(selection, import_map, source, store)
             total = {} if self._options.provisioning_only else source.counts()
-        self._notify(INFORMATION, _subject("PHASE 1 Feedback"), self.report.text())
+        self._feedback.phase_1(self.report)
         if self._options.provisioning_only or self._progress.stopping():
             return
         task = Import(self._sides, self._options, self._patience, import_map.import_id, import_map.ids())
@@ -261,10 +256,6 @@ def _check_domains(store: MailStore, selection: Selection) -> None:
             f"The destination has no domain {', '.join(missing)}, and skip_domain_provisioning forbids to create it. "
             "Create it, or leave that option out. Nothing was restored."
         )
-
-
-def _subject(what: str) -> str:
-    return f"External Restore: {what}"
 
 
 def _started(selection: Selection) -> str:

@@ -20,6 +20,7 @@ class Call:
 
     arguments: Mapping[str, Any]
     check_mode: bool = False
+    _nodes: list[Node] = dataclasses.field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -34,4 +35,9 @@ class Call:
         node = Node.load(self.config_file)
         node.operations = Operations(node.settings.state_path, next_id=self.arguments.get("operation_id") or "")
         node.initiator = self.arguments.get("initiator") or node.initiator
+        self._nodes.append(node)
         return node
+
+    def complaints(self) -> list[str]:
+        """Return what the caller should know although the work has not failed for it."""
+        return [sentence for node in self._nodes for sentence in node.notifications().failures]

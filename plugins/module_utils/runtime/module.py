@@ -28,22 +28,29 @@ def run(
     :param constraints: further keywords of AnsibleModule, such as required_if.
     """
     module = AnsibleModule(argument_spec={**CONFIG, **(arguments or {})}, supports_check_mode=True, **constraints)
+    call = Call(module.params, module.check_mode)
+
+    def fail(**told: str) -> None:
+        for complaint in call.complaints():
+            module.warn(complaint)
+        module.fail_json(**told)
+
     try:
-        result = {"changed": False, **answer(Call(module.params, module.check_mode))}
+        result = {"changed": False, **answer(call)}
     except RestanteError as error:
-        module.fail_json(msg=str(error))
+        fail(msg=str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        module.fail_json(
+        fail(
             msg=f"{where}{error.strerror or error}. Check the space, the owner and the mode of the node's directories, "
             "then run this again."
         )
     except Exception as error:
-        module.fail_json(
+        fail(
             msg=f"This is a fault in restante.carbonio, not in your input: {error!r}. Please report it.",
             exception=traceback.format_exc(),
         )
-    for warning in result.pop("warnings", ()):
+    for warning in (*result.pop("warnings", ()), *call.complaints()):
         module.warn(warning)
     if not module._diff:
         result.pop("diff", None)

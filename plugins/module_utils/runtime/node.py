@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import platform
 
 from ..archive.buckets import BucketRecord, BucketRegistry
 from ..archive.directory import DirectoryArchive
@@ -32,6 +33,7 @@ class Node:
         self.operations = Operations(settings.state_path)
         self.initiator = _user()
         """Who starts operations: an address, or the name of a user of this node."""
+        self._notifications: Notifications | None = None
 
     @classmethod
     def load(cls, config_file: str) -> Node:
@@ -81,22 +83,33 @@ class Node:
         return self.buckets.find(name) or self.buckets.get(name)
 
     def notifications(self) -> Notifications:
-        """Return the node's notifications, mailed where an SMTP server is set."""
+        """Return the node's notifications, mailed where an SMTP server is set; the same ones at each call."""
+        if self._notifications is None:
+            own = self.settings
+            self._notifications = Notifications(own.state_path, self._mail() if own.smtp_host else None)
+        return self._notifications
+
+    def _mail(self) -> MailSettings:
         own = self.settings
-        if not own.smtp_host:
-            return Notifications(own.state_path)
-        return Notifications(
-            own.state_path,
-            MailSettings(
-                host=own.smtp_host,
-                sender=own.smtp_sender or own.administrator,
-                recipients=(own.administrator,) if own.administrator else (),
-                port=own.smtp_port,
-                security=own.smtp_security,
-                username=own.smtp_username,
-                password=own.smtp_password,
-            ),
+        administrators = [address.strip() for address in own.administrator.split(",")]
+        return MailSettings(
+            host=own.smtp_host,
+            sender=own.smtp_sender or administrators[0] or f"restante@{platform.node()}",
+            recipients=(*administrators, self._initiators_address()),
+            port=own.smtp_port,
+            security=own.smtp_security,
+            ca_file=own.smtp_ca_file,
+            username=own.smtp_username,
+            password=own.smtp_password,
+            level=own.notification_level,
         )
+
+    def _initiators_address(self) -> str:
+        """Return the address of who starts operations, empty where none is known (R-006)."""
+        domain = self.settings.initiator_domain
+        if self.initiator and domain and "@" not in self.initiator:
+            return f"{self.initiator}@{domain}"
+        return self.initiator if "@" in self.initiator else ""
 
 
 def _user() -> str:

@@ -17,7 +17,7 @@ from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..model.state import Entry
 from ..restore.blobs import ArchiveBlobs, Blobs, LocalBlobs
-from ..restore.external import choose, external_restore
+from ..restore.external import NAME, choose, external_restore
 from ..restore.idmap import import_id_of
 from ..restore.options import ExternalOptions
 from ..restore.preview import preview
@@ -28,7 +28,7 @@ from .call import Call
 from .node import Node
 from .operations import operation, seconds
 
-OPERATION: Final = "External Restore"
+OPERATION: Final = NAME
 VERIFY: Final = "Verify Restore"
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..care.retention import MOST_DAYS, days
 from ..model import moment
 from ..model.errors import InvalidInput, NotFound, Refused
+from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
 
 DEFAULT_FILE: Final = "/etc/restante/restante.json"
 BUCKETS_FILE: Final = "buckets.json"
@@ -57,11 +58,17 @@ class Settings:
     time_zone: str = ""
     """IANA name; empty for the node's own."""
     administrator: str = ""
-    """Address that every notification goes to."""
+    """Who every notification goes to: an address, or several with commas between."""
+    initiator_domain: str = ""
+    """Where the users of this node have their mail: whoever starts an operation is told at <user>@<domain>."""
+    notification_level: str = INFORMATION
+    """The least urgent type of notification that is mailed."""
     smtp_host: str = ""
     """Empty: notifications are kept on the node and not mailed."""
     smtp_port: int = 25
-    smtp_security: str = "none"
+    smtp_security: str = PLAIN
+    smtp_ca_file: str = ""
+    """The authorities that the server's certificate is checked against, a PEM file; empty for the system's."""
     smtp_username: str = ""
     smtp_password: str = dataclasses.field(default="", repr=False)
     smtp_sender: str = ""
@@ -109,6 +116,9 @@ def check(settings: Settings) -> None:
         raise InvalidInput(
             f"purge_grace_days is {settings.purge_grace_days}; give at least 1: restores that run need the files."
         )
+    for name, known in (("smtp_security", SECURITIES), ("notification_level", LEVELS)):
+        if getattr(settings, name) not in known:
+            raise InvalidInput(f"{name} is {getattr(settings, name)!r}; it may be {', '.join(known)}.")
     volume = settings.backup_volume
     if volume.type not in VOLUME_TYPES:
         raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")

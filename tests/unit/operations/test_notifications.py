@@ -4,124 +4,28 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import ipaddress
 import json
-import socketserver
-import ssl
 import stat
-import threading
 from collections.abc import Iterator
-from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.operations import notifications as notes
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """An SMTP server (RFC 5321) that keeps what it takes, and refuses recipients called "nobody"."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Session)
-        self.context: ssl.SSLContext | None = None
-        self.credentials = ""
-        self.mails: list[tuple[list[str], bytes, bool]] = []
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-
-class Session(socketserver.BaseRequestHandler):
-    server: MailServer
-
-    def handle(self) -> None:
-        stream = self.request.makefile("rwb")
-        encrypted = False
-        recipients: list[str] = []
-
-        def answer(text: str) -> None:
-            stream.write(text.encode() + b"\r\n")
-            stream.flush()
-
-        answer("220 test")
-        while line := stream.readline():
-            command = line.decode().strip()
-            verb = command.upper()
-            if verb.startswith("EHLO"):
-                offers = ["test", "AUTH PLAIN"] + (["STARTTLS"] if self.server.context and not encrypted else [])
-                for offer in offers[:-1]:
-                    answer(f"250-{offer}")
-                answer(f"250 {offers[-1]}")
-            elif verb == "STARTTLS" and self.server.context:
-                answer("220 go ahead")
-                try:
-                    stream = self.server.context.wrap_socket(self.request, server_side=True).makefile("rwb")
-                except OSError:
-                    return
-                encrypted = True
-            elif verb.startswith("AUTH PLAIN "):
-                given = base64.b64decode(command[11:]).decode().replace("\0", ":")
-                answer("235 welcome" if given == self.server.credentials else "535 bad credentials")
-            elif verb.startswith("RCPT TO:<NOBODY"):
-                answer("550 no such user")
-            elif verb.startswith("RCPT TO:"):
-                recipients.append(command[9:-1])
-                answer("250 fine")
-            elif verb == "DATA":
-                answer("354 go on")
-                lines = []
-                while (data := stream.readline()) != b".\r\n":
-                    lines.append(data)
-                self.server.mails.append((recipients, b"".join(lines), encrypted))
-                answer("250 taken")
-            elif verb == "QUIT":
-                answer("221 bye")
-                return
-            else:
-                answer("250 fine")
+from tests.servers.mail_server import MailServer, mail_server
 
 
 @pytest.fixture
 def server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with mail_server() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def authority(tmp_path: Path, server: MailServer) -> str:
     """Give the server a certificate, and return the file of the authority to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False).add_extension(x509.BasicConstraints(True, None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "ca.pem").write_bytes(pem)
-    (tmp_path / "server.pem").write_bytes(pem + private)
-    server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.context.load_cert_chain(tmp_path / "server.pem")
-    return str(tmp_path / "ca.pem")
+    return server.offer_tls(tmp_path)
 
 
 def settings(server: MailServer) -> notes.MailSettings:
@@ -135,11 +39,10 @@ def test_a_notification_is_stored_and_sent(tmp_path: Path, server: MailServer) -
     assert (note.sent_to, note.error) == (("admin@example.com", "me@example.com"), "")
     assert there.get(note.id) == note
     assert there.list() == [note]
-    recipients, data, _unused = server.mails[0]
-    assert recipients == ["admin@example.com", "me@example.com"]
-    mail = message_from_bytes(data, policy=policy.default)
-    assert (mail["Subject"], mail["From"]) == ("Operation Ended", "restante@example.com")
-    assert mail.get_content().replace("\r\n", "\n") == "Größe: 3\n"
+    mail = server.mails[0]
+    assert mail.recipients == ("admin@example.com", "me@example.com")
+    assert (mail.message["Subject"], mail.message["From"]) == ("Operation Ended", "restante@example.com")
+    assert mail.message.get_content().replace("\r\n", "\n") == "Größe: 3\n"
 
 
 def test_nobody_to_be_told_is_no_error(tmp_path: Path, server: MailServer) -> None:
@@ -164,6 +67,7 @@ def test_a_mail_server_that_is_down_is_reported_and_raises_nothing(tmp_path: Pat
     assert note.sent_to == ()
     assert note.error.startswith("127.0.0.1:1 did not take the mail: ")
     assert there.get(note.id).error == note.error
+    assert there.failures == [f"Not everybody has been told 'Operation Ended'. {note.error}"]
 
 
 def test_a_refused_recipient_does_not_keep_the_mail_from_the_others(tmp_path: Path, server: MailServer) -> None:
@@ -180,20 +84,19 @@ def test_an_odd_address_or_subject_raises_nothing(tmp_path: Path, server: MailSe
     there = notes.Notifications(str(tmp_path), settings(server))
     note = there.notify(notes.ERROR, "two\r\nlines: x", "t", [address])
     assert there.get(note.id) == note
-    for _unused, data, _unused in server.mails:
-        mail = message_from_bytes(data, policy=policy.default)
-        assert mail["Subject"] == "two lines: x"
-        assert mail["Bcc"] is None
+    for mail in server.mails:
+        assert mail.message["Subject"] == "two lines: x"
+        assert mail.message["Bcc"] is None
 
 
 def test_starttls_and_authentication(tmp_path: Path, server: MailServer, authority: str) -> None:
-    server.credentials = ":admin:secret"
+    server.credentials = ("admin", "secret")
     mail = settings(server)._replace(
         security=notes.STARTTLS, ca_file=authority, username="admin", password="secret"
     )
     note = notes.Notifications(str(tmp_path), mail).notify(notes.ERROR, "s", "t")
     assert note.error == ""
-    assert [encrypted for _unused, _unused, encrypted in server.mails] == [True]
+    assert [(mail.encrypted, mail.user) for mail in server.mails] == [(True, "admin")]
 
 
 def test_a_wrong_password_is_reported_without_being_told(tmp_path: Path, server: MailServer) -> None:
