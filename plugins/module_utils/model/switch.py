@@ -22,17 +22,21 @@ class Switch:
 
     def __init__(self, coses: Iterable[Entry], domains: Iterable[Entry]) -> None:
         self._coses: dict[str, str] = {}
+        self._default = ""
         for cos in coses:
             self._coses[cos.entry_id] = _value(cos)
             if cos.name.lower() == _DEFAULT_COS:
-                self._coses[""] = _value(cos)
+                self._default = cos.entry_id
         self._of_domain = {domain.name.lower(): domain.first("zimbraDomainDefaultCOSId") for domain in domains}
+
+    def cos_of(self, account: Entry) -> str:
+        """Return the id of an account's class of service: its own, that of its domain, or the default one."""
+        domain = account.name.rpartition("@")[2].lower()
+        return account.first("zimbraCOSId") or self._of_domain.get(domain) or self._default
 
     def is_on(self, account: Entry) -> bool:
         """Return whether an account is backed up: its own word counts before that of its class of service."""
-        domain = account.name.rpartition("@")[2].lower()
-        cos = account.first("zimbraCOSId") or self._of_domain.get(domain, "")
-        return (_value(account) or self._coses.get(cos, "")) != "FALSE"
+        return (_value(account) or self._coses.get(self.cos_of(account), "")) != "FALSE"
 
 
 def _value(entry: Entry) -> str:

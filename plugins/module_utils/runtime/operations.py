@@ -35,7 +35,7 @@ def operation(
     with node.operations.start(type_, parameters, node.initiator, queue) as running:
         yield running
     if running.record.state == STOPPED:
-        raise Stopped(f"The operation {running.id} ({type_}) was stopped. Run it again to go on where it was.")
+        raise Stopped(f"The operation {running.id} ({type_}) was stopped. Run it again when it may go on.")
 
 
 def shown(node: Node, operation_id: str = "", states: Collection[str] = ()) -> list[dict[str, Any]]:
