@@ -2,20 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command that exports the live system (reference, section 3.1)."""
+"""The commands that export the live system, and that bring blobs back to it (reference, sections 3.1 and 3.3)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from ..runtime import export
+from ..runtime import blob_restore, export
 from ..runtime.node import Node
-from .grammar import BOOLEAN, INTEGER, LIST, PATH, Command, Parameter
+from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter
 from .parameters import NOTIFICATIONS
 
 
 def _export(node: Node, destination_path: str, **given: Any) -> Any:
     return export.export(node, destination_path, **given)
+
+
+def _restore_blobs(node: Node, volume_id: str, dryrun: bool, compress: bool | None, items: str, **given: Any) -> Any:
+    return blob_restore.restore(node, volume_id, dry_run=dryrun, compressed=compress, **given)
 
 
 COMMANDS: Final = (
@@ -31,5 +35,19 @@ COMMANDS: Final = (
             Parameter("skip_items", BOOLEAN, "the directory only, not the content of mailboxes", False),
         ),
         example="doExport /srv/export domains example.com,example.org", works_long=True,
+    ),
+    Command(
+        "backup", ("doRestoreBlobs",), "put back the content that a volume has lost", _restore_blobs,
+        (Parameter("volume_id", TEXT, "its id or name"),),
+        (
+            Parameter("backup_path", PATH, "another backup than this node's", ""),
+            Parameter("dryrun", BOOLEAN, "only list what is lost", True),
+            Parameter("threads", INTEGER, "requests to the bucket in flight", blob_restore.THREADS),
+            Parameter("blobs_archive", TEXT, "the Bucket ID of the bucket to read blobs from", ""),
+            Parameter("volume_prefix", TEXT, "the one of the backup that wrote to that bucket", ""),
+            Parameter("compress", BOOLEAN, "compress what is written; as the volume does where it is not given"),
+            Parameter("items", TEXT, "accepted; all of the volume is looked at", "all"),
+        ),
+        example="doRestoreBlobs 1 dryrun false", works_long=True,
     ),
 )

@@ -93,7 +93,7 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
 
     background = Background(work)
     operation_id = background.await_id()
-    if not (options.sync or options.progress):
+    if operation_id and not (options.sync or options.progress):
         _show({"operationId": operation_id}, options, output)
         return 0
     try:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 PRIMARY = "primary"
@@ -44,6 +45,21 @@ class Deduplication(NamedTuple):
     """Bytes; with dry_run what would be saved."""
 
 
+class MissingBlob(NamedTuple):
+    """A blob that an item names and that its volume has lost."""
+
+    account_id: str
+    item_id: str
+    kind: str
+    """Of the item."""
+    digest: str
+    """SHA-256 of the content, in hexadecimal."""
+    size: int
+    """Bytes of the content."""
+    path: str
+    """Of the file, below the volume's."""
+
+
 class Volumes(abc.ABC):
     """The administration of volumes. Implemented beside MailStore by the same adapter."""
 
@@ -72,6 +88,24 @@ class Volumes(abc.ABC):
     @abc.abstractmethod
     def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:
         """Find identical blobs of a volume (or of all, each for itself) and keep one of each."""
+
+    @abc.abstractmethod
+    def missing_blobs(self, volume_id: str) -> Iterator[MissingBlob]:
+        """Yield what the items of a volume name and the volume has lost: no file, or an empty one (R-314).
+
+        :raises NotFound: there is no such volume. :raises Refused: its whole directory is not there.
+        """
+
+    @abc.abstractmethod
+    def put_missing_blobs(
+        self, volume_id: str, blobs: Sequence[tuple[MissingBlob, bytes]], compressed: bool | None = None
+    ) -> list[bool]:
+        """Write contents that the volume has lost where their items look for them, durably (R-315).
+
+        :param compressed: whether to compress them; None as the volume does.
+        :return: for each whether it was written; False for one that is there again, or whose item is gone.
+        :raises Damaged: a content does not have its digest; nothing was written. :raises Refused: the disk refused.
+        """
 
     @abc.abstractmethod
     def redo_log(self) -> bool:

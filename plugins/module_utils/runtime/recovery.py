@@ -153,15 +153,19 @@ def _source(path: str) -> Repository:
     return repository
 
 
-def blobs_of(node: Node, source: Repository, blobs_archive: str = "", volume_prefix: str = "") -> Blobs:
+def blobs_of(
+    node: Node, source: Repository, blobs_archive: str = "", volume_prefix: str = "", threads: int = 10
+) -> Blobs:
     """Return where contents are read from: the packs beside the metadata, or those in a bucket.
 
     :param blobs_archive: the bucket, by id or label of its configuration. :raises NotFound: there is none.
+    :param threads: requests in flight to the bucket.
     """
     if not blobs_archive:
         return LocalBlobs(source)
     record = node.bucket(blobs_archive)
-    return ArchiveBlobs(source, S3Archive(record.settings(volume_prefix, source.server_id)), node.settings.cache_path)
+    archive = S3Archive(record.settings(volume_prefix, source.server_id))
+    return ArchiveBlobs(source, archive, node.settings.cache_path, threads)
 
 
 def _plain(options: ExternalOptions) -> dict[str, Any]:

@@ -192,13 +192,13 @@ def _write(volume: Volume, batch: Batch, contents: Sequence[bytes]) -> None:
     make_directories(path)
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        write_new(directory, zip(batch.names(), (_stored(volume, content) for content in contents)))
+        write_new(directory, zip(batch.names(), (stored(volume, content) for content in contents)))
     finally:
         os.close(directory)
 
 
-def _stored(volume: Volume, content: bytes) -> bytes:
-    """Return what is written for a blob. One that looks compressed is wrapped, so that reading need not guess."""
+def stored(volume: Volume, content: bytes) -> bytes:
+    """Return what a volume writes for a blob. One that looks compressed is wrapped, so that reading need not guess."""
     if (volume.compressed and len(content) >= volume.compression_threshold) or content[:2] == _GZIP_MAGIC:
         return gzip.compress(content, _LEVEL, mtime=0)
     return content

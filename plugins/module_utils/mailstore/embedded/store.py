@@ -16,13 +16,14 @@ from ...model import kinds, moment
 from ...model.errors import Refused
 from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
-from ..volumes import PRIMARY, Deduplication, Volume, Volumes
+from ..volumes import PRIMARY, Deduplication, MissingBlob, Volume, Volumes
 from . import database
 from .blobs import Blobs
 from .deduplication import deduplicate
 from .directory import Directory
 from .feed import Feed, FeedEntry, FeedFollower
 from .files import make_directories, remove_empty
+from .missing import missing, put_back
 from .reading import MailboxReader, mailbox_number
 from .redo_log import Record, RedoLog
 from .volume_table import VolumeTable
@@ -241,6 +242,17 @@ class EmbeddedStore(MailStore, Volumes):
     def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:
         volumes = self._volumes.all() if volume_id is None else [self._volumes.get(volume_id)]
         return deduplicate(self._database, volumes, dry_run)
+
+    def missing_blobs(self, volume_id: str) -> Iterator[MissingBlob]:
+        return missing(self._database, self._volumes.get(volume_id))
+
+    def put_missing_blobs(
+        self, volume_id: str, blobs: Sequence[tuple[MissingBlob, bytes]], compressed: bool | None = None
+    ) -> list[bool]:
+        volume = self._volumes.get(volume_id)
+        if compressed is not None:
+            volume = volume._replace(compressed=compressed)
+        return put_back(self._database, volume, blobs)
 
     def redo_log(self) -> bool:
         row = self._database.execute("SELECT value FROM meta WHERE key = 'redo_log'").fetchone()
