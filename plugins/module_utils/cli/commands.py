@@ -18,6 +18,7 @@ from . import (
     operation_commands,
     powerstore_commands,
     realtime_commands,
+    share_commands,
 )
 
 COMMANDS: Final = (
@@ -30,5 +31,6 @@ COMMANDS: Final = (
     *operation_commands.COMMANDS,
     *powerstore_commands.COMMANDS,
     *realtime_commands.COMMANDS,
+    *share_commands.COMMANDS,
 )
 """By the order in which help lists them."""

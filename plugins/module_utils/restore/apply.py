@@ -16,7 +16,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from ..mailstore.port import MailStore, NewItem, Written
-from ..mailstore.volumes import MissingBlob, Volumes
 from ..model.errors import AlreadyExists, Refused, RestanteError, Unavailable
 from ..model.state import Entry, ItemState
 from ..operations.progress import Progress
@@ -48,37 +47,6 @@ class Patience(NamedTuple):
 
 
 PATIENT: Final = Patience()
-
-
-class VolumeApplier:
-    """Writes blobs that a volume has lost."""
-
-    def __init__(
-        self, store: Volumes, volume_id: str, report: RestoreReport, address: Callable[[str], str],
-        compressed: bool | None = None,
-    ) -> None:
-        """
-        :param address: of the account with an id.
-        :param compressed: whether to compress what is written; None as the volume does.
-        """
-        self._store = store
-        self._volume_id = volume_id
-        self._report = report
-        self._address = address
-        self._compressed = compressed
-
-    def write(self, blobs: Sequence[tuple[MissingBlob, bytes]]) -> None:
-        """Put contents back; count those that are there by now as skipped."""
-        for (blob, _content), written in zip(
-            blobs, self._store.put_missing_blobs(self._volume_id, blobs, self._compressed)
-        ):
-            (self._report.add_restored if written else self._report.add_skipped)(blob.kind)
-
-    def leave(self, blob: MissingBlob, error: RestanteError) -> None:
-        """Report a blob that cannot be restored."""
-        self._report.add_unrestored(
-            self._address(blob.account_id), blob.item_id, blob.kind, cause_of(error), str(error)
-        )
 
 
 class DirectoryApplier:

@@ -113,7 +113,12 @@ def import_id_of(backup_path: str, server_id: str) -> str | None:
 
 
 def read_map(path: str) -> list[Row]:
-    """Return what a map file says, for people (R-260).
+    """Return what a map file says, for people (R-260). :raises NotFound, Damaged: see read_import."""
+    return read_import(path)[1]
+
+
+def read_import(path: str) -> tuple[str, list[Row]]:
+    """Return the id of the import that a map file is of, and what it says.
 
     :raises NotFound: there is no such file. :raises Damaged: it is no map.
     """
@@ -124,7 +129,7 @@ def read_map(path: str) -> list[Row]:
         raise NotFound(f"The map {path} cannot be read ({error.strerror}); name a file map_<server id>.") from error
     if header is None:
         raise Damaged(f"{path} is no map of an External Restore; name a file map_<server id> of a Backup Path.")
-    return rows
+    return header["import"], rows
 
 
 class ItemLog:

@@ -71,11 +71,14 @@ class Mountpoints:
             self._retarget(self._path(wanted), self._path(wanted._replace(name=name)))
 
     def _settle(self, state: ItemState, wanted: ItemState, present: ItemState | None) -> None:
-        """Correct a mountpoint that was restored before what it leads to, and that leads to the old ids therefore."""
-        if present is not None and _leads_to(present) == _leads_to(state) != _leads_to(wanted):
-            self._applier.change(state, present._replace(attrs={**present.attrs, **wanted.attrs}))
-        else:
-            self._applier.skip_one(kinds.MOUNTPOINT)
+        """Correct a mountpoint that was restored before what it leads to, and that leads to an old id therefore."""
+        if present is not None:
+            old, now, new = _leads_to(state), _leads_to(present), _leads_to(wanted)
+            # The owner may have been there before its folder was; what somebody has changed is left alone.
+            if now != new and all(one in known for one, *known in zip(now, old, new)):
+                self._applier.change(state, present._replace(attrs={**present.attrs, **wanted.attrs}))
+                return
+        self._applier.skip_one(kinds.MOUNTPOINT)
 
     def _put_aside(self, folder: ItemState, purpose: str) -> str:
         """Give a plain folder another name; return the name that the mountpoint gets: the folder's, if it is free."""

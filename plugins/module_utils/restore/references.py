@@ -55,9 +55,9 @@ class References:
                 if len(found) == len(wanted):
                     return found
         missing = set(wanted) - set(found)
-        before = _paths(self._source_folders(account_id))
+        before = paths_of(self._source_folders(account_id))
         if missing & set(before):
-            here = {path: folder_id for folder_id, path in _paths(self._store.folders(owner)).items()}
+            here = {path: folder_id for folder_id, path in paths_of(self._store.folders(owner)).items()}
             found.update((one, here[before[one]]) for one in missing if one in before and before[one] in here)
         return found
 
@@ -66,7 +66,7 @@ class References:
         return [transaction.state for transaction in found if isinstance(transaction.state, ItemState)]
 
 
-def _paths(folders: Collection[ItemState]) -> dict[str, Path]:
+def paths_of(folders: Collection[ItemState]) -> dict[str, Path]:
     """Return the names from the root down of each folder that can be reached from it, by id."""
     known = {folder.item_id: folder for folder in folders}
     paths: dict[str, Path] = {}

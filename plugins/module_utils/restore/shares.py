@@ -20,7 +20,7 @@ from .attributes import EntryIds
 ItemIds = Callable[[str, str], Optional[str]]
 """(account id, item id) of the backup to the item's id at the destination; None where it is not there."""
 
-_OF_AN_ENTRY: Final = frozenset(("usr", "grp", "egp", "dom", "cos"))
+OF_AN_ENTRY: Final = frozenset(("usr", "grp", "egp", "dom", "cos"))
 """Grantee types whose id is that of a directory entry; guests, keys, "all" and "pub" have none."""
 
 
@@ -39,7 +39,7 @@ def grants(state: ItemState, ids: EntryIds) -> Resolved:
     problems = []
     for grant in state.attrs["grants"]:
         grantee = grant.get("grantee_id", "")
-        if grant.get("grantee_type") in _OF_AN_ENTRY and grantee:
+        if grant.get("grantee_type") in OF_AN_ENTRY and grantee:
             other = ids(grantee)
             if other is None:
                 problems.append(

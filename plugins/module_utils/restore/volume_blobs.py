@@ -14,8 +14,8 @@ from ..backup.repository import Repository
 from ..mailstore.volumes import MissingBlob
 from ..model.errors import NotFound, RestanteError
 from ..operations.progress import SILENT, Progress
-from .apply import VolumeApplier
 from .blobs import Blobs
+from .repair import VolumeApplier
 
 _PORTION: Final = 1000
 """Blobs that are looked up, and asked for, together."""

@@ -17,7 +17,7 @@ from ..model import kinds
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.report import RestoreReport
-from ..restore.apply import VolumeApplier
+from ..restore.repair import VolumeApplier
 from ..restore.volume_blobs import Step, plan, restore_blobs
 from .call import Call
 from .node import Node
