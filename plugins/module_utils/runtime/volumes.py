@@ -20,38 +20,80 @@ from .operations import operation
 
 def ensure(call: Call) -> dict[str, Any]:
     """Answer the module volume: make a volume be as wanted; properties that are None are left alone."""
-    with contextlib.closing(call.node().store()) as store:
-        present = named(store, call["name"])
-        before = present._asdict() if present else {}
-        if call["state"] == "absent":
-            if present and present.current:
-                raise Refused(f"Volume {present.name!r} is current; make another one current first.")
-            if present and not call.check_mode:
-                store.delete_volume(present.volume_id)
-            return {"changed": bool(present), "volume": {}, "diff": {"before": before, "after": {}}}
-        given = {name: call[name] for name in _PROPERTIES if call[name] is not None}
-        if "path" in given:
-            given["path"] = os.path.abspath(given["path"])
-        if present is None:
-            if "path" not in given:
-                raise InvalidInput(f"There is no volume {call['name']!r}; give the path of the new one.")
-            after = Volume(**{"volume_id": "", "name": call["name"], "volume_type": PRIMARY, **given})
-            if not call.check_mode:
-                after = store.create_volume(after)
-        else:
-            after = present._replace(**given)
-            if not call.check_mode:
-                store.update_volume(after)
-        shown = after._asdict()
-        return {"changed": after != present, "volume": shown, "diff": {"before": before, "after": shown}}
+    node, name = call.node(), call["name"]
+    if call["state"] == "absent":
+        return remove(node, name, dry_run=call.check_mode)
+    with contextlib.closing(node.store()) as store:
+        present = named(store, name)
+    given = {one: call[one] for one in _PROPERTIES}
+    if present is None:
+        return create(node, name, dry_run=call.check_mode, **given)
+    return update(node, name, dry_run=call.check_mode, **given)
 
 
 _PROPERTIES: Final = ("volume_type", "path", "compressed", "compression_threshold", "current")
 
 
+def create(node: Node, name: str, *, dry_run: bool = False, **given: Any) -> dict[str, Any]:
+    """Make a volume (R-311).
+
+    :param given: properties of Volume; those that are None get their defaults.
+    :return: "changed", the "volume" as it is then, and "diff".
+    :raises InvalidInput: its path is missing, or a property is none. :raises AlreadyExists: its name or path is taken.
+    """
+    given = {key: value for key, value in given.items() if value is not None}
+    if "path" not in given:
+        raise InvalidInput(f"There is no volume {name!r}; give the path of the new one.")
+    after = Volume(**{"volume_id": "", "name": name, "volume_type": PRIMARY, **given})
+    after = after._replace(path=os.path.abspath(after.path))
+    if not dry_run:
+        with contextlib.closing(node.store()) as store:
+            after = store.create_volume(after)
+    return _outcome({}, after._asdict())
+
+
+def update(node: Node, volume_name: str, *, dry_run: bool = False, **given: Any) -> dict[str, Any]:
+    """Give a volume other properties (R-311), among them another name; those that are None are left alone.
+
+    :return: as of create(). :raises NotFound: there is no such volume. :raises Refused: it cannot be as wanted.
+    """
+    with contextlib.closing(node.store()) as store:
+        present = _existing(store, volume_name)
+        after = present._replace(**{key: value for key, value in given.items() if value is not None})
+        after = after._replace(path=os.path.abspath(after.path))
+        if not dry_run:
+            store.update_volume(after)
+    return _outcome(present._asdict(), after._asdict())
+
+
+def remove(node: Node, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+    """Delete an empty volume that is not current, if it is there.
+
+    :return: as of create(). :raises Refused: it is current, or holds blobs.
+    """
+    with contextlib.closing(node.store()) as store:
+        present = named(store, name)
+        if present and present.current:
+            raise Refused(f"Volume {present.name!r} is current; make another one current first.")
+        if present and not dry_run:
+            store.delete_volume(present.volume_id)
+    return _outcome(present._asdict() if present else {}, {})
+
+
+def _outcome(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {"changed": before != after, "volume": after, "diff": {"before": before, "after": after}}
+
+
 def named(store: Volumes, name: str) -> Volume | None:
     """Return the volume with a name; case matters (R-312)."""
     return next((volume for volume in store.volumes() if volume.name == name), None)
+
+
+def _existing(store: Volumes, name: str) -> Volume:
+    found = named(store, name)
+    if found is None:
+        raise NotFound(f"There is no volume {name!r}; its name is case-sensitive. List the volumes to see them.")
+    return found
 
 
 def info(node: Node) -> dict[str, Any]:
@@ -79,10 +121,7 @@ def deduplicate(node: Node, name: str, dry_run: bool) -> dict[str, Any]:
     :raises NotFound: there is no volume with the name.
     """
     with contextlib.closing(node.store()) as store:
-        volume = named(store, name) if name else None
-        if name and volume is None:
-            raise NotFound(f"There is no volume {name!r}; its name is case-sensitive. List the volumes to see them.")
-        volume_id = volume.volume_id if volume else None
+        volume_id = _existing(store, name).volume_id if name else None
         if dry_run:
             found = store.deduplicate(volume_id, dry_run=True)
         else:
