@@ -11,6 +11,7 @@ from typing import Final
 from . import (
     backup_commands,
     care_commands,
+    config_commands,
     core_commands,
     export_commands,
     external_commands,
@@ -32,5 +33,6 @@ COMMANDS: Final = (
     *powerstore_commands.COMMANDS,
     *realtime_commands.COMMANDS,
     *share_commands.COMMANDS,
+    *config_commands.COMMANDS,
 )
 """By the order in which help lists them."""

@@ -27,6 +27,6 @@ COMMANDS: Final = (
     Command(
         "backup", ("doFixShares",), "mend shares after an import", _fix,
         (Parameter("import_idmap_file", PATH, "a file map_<server id> of a Backup Path"),),
-        example="doFixShares /opt/zextras/backup/zextras/map_<server id>", works_long=True,
+        example="doFixShares /opt/zextras/backup/zextras/map_<server_id>", works_long=True,
     ),
 )
