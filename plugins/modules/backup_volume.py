@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
   - restante.carbonio.attributes.s3
+  - restante.carbonio.attributes.operation
 options:
   type:
     description:
@@ -34,6 +35,22 @@ options:
     description: A folder in the bucket that comes before the server id.
     type: str
     default: ""
+  migrate:
+    description:
+      - Copy all that the backup holds to the new volume before it is used, as the vendor's C(migrateBackupVolume) does.
+        Until then the former one is used. What is in that one is left; remove it by hand.
+      - Otherwise the next scan copies what the new volume does not have.
+    type: bool
+    default: false
+  threads:
+    description: How many files are on their way at once, for O(migrate).
+    type: int
+    default: 10
+  notifications:
+    description: Further addresses to notify of the end of a migration.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: restante.carbonio.bucket
 """
@@ -43,6 +60,12 @@ EXAMPLES = r"""
   restante.carbonio.backup_volume:
     type: s3
     bucket_configuration_id: "{{ bucket.bucket_configuration_id }}"
+
+- name: Move the archive to another bucket
+  restante.carbonio.backup_volume:
+    type: s3
+    bucket_configuration_id: new
+    migrate: true
 """
 
 RETURN = r"""
@@ -51,9 +74,20 @@ backup_volume:
   returned: success
   type: dict
   sample: {"type": "s3", "bucket_configuration_id": "5a0bd4ff-9a1b-4a6e-9f0c-2b7a6d9f2f10"}
+upload:
+  description: What a migration has copied.
+  returned: when the volume was migrated
+  type: dict
+  sample: {"commits": 3, "packs": 5, "bytes": 91237, "newest": 3}
+operation_id:
+  description: The id of the operation.
+  returned: when the volume was migrated
+  type: str
+  sample: 0c6b4d58-6f0e-4a9e-8c0f-6e2a1a2f7a55
 """
 
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import configuration
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import migration
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
@@ -61,12 +95,16 @@ ARGUMENTS = {
     "path": {"type": "path"},
     "bucket_configuration_id": {"type": "str"},
     "volume_prefix": {"type": "str", "default": ""},
+    "migrate": {"type": "bool", "default": False},
+    "threads": {"type": "int", "default": migration.THREADS},
+    **NOTIFICATIONS,
+    **OPERATION,
 }
 
 
 def main() -> None:
     run(
-        configuration.choose_volume,
+        migration.answer,
         ARGUMENTS,
         required_if=[("type", "local", ["path"]), ("type", "s3", ["bucket_configuration_id"])],
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..archive.buckets import PROVIDERS
-from ..runtime import backups, configuration
+from ..runtime import backups, configuration, migration
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, PATH, TEXT, Command, Parameter
 from .parameters import NOTIFICATIONS, START
@@ -40,6 +40,21 @@ def _set_volume_bucket(node: Node, bucket_configuration_id: str, volume_prefix: 
     return "ok"
 
 
+def _migrate_default(node: Node, action: str, **given: Any) -> Any:
+    return migration.migrate(node, "default", **given)
+
+
+def _migrate_local(node: Node, path: str, **given: Any) -> Any:
+    return migration.migrate(node, "local", path=path, **given)
+
+
+def _migrate_bucket(node: Node, bucket_configuration_id: str, **given: Any) -> Any:
+    return migration.migrate(node, "s3", bucket=bucket_configuration_id, **given)
+
+
+_THREADS: Final = Parameter("threads", INTEGER, "files on their way at once", migration.THREADS)
+_PREFIX: Final = Parameter("volume_prefix", TEXT, "folder before the server id", "")
+
 COMMANDS: Final = (
     Command(
         "backup", ("doSmartScan",), "bring the backup up to date; initialises it the first time", _smart_scan,
@@ -64,7 +79,23 @@ COMMANDS: Final = (
         Command(
             "backup", ("setBackupVolume", provider), f"archive the backup in a bucket of {provider}",
             _set_volume_bucket, (Parameter("bucket_configuration_id"),),
-            (Parameter("volume_prefix", TEXT, "folder before the server id", ""),),
+            (_PREFIX,),
+        )
+        for provider in PROVIDERS
+    ),
+    Command(
+        "backup", ("migrateBackupVolume", "Default"), "keep the backup in the Backup Path alone", _migrate_default,
+        (START,), (NOTIFICATIONS,), works_long=True,
+    ),
+    Command(
+        "backup", ("migrateBackupVolume", "Local"), "copy the backup to another directory, and archive it there",
+        _migrate_local, (Parameter("path", PATH),), (_THREADS, NOTIFICATIONS), works_long=True,
+    ),
+    *(
+        Command(
+            "backup", ("migrateBackupVolume", provider),
+            f"copy the backup to a bucket of {provider}, and archive it there", _migrate_bucket,
+            (Parameter("bucket_configuration_id"),), (_PREFIX, _THREADS, NOTIFICATIONS), works_long=True,
         )
         for provider in PROVIDERS
     ),

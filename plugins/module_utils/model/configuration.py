@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attributes of directory entries as an administrator sees them: with what is inherited, and without secrets (R-305)."""
+"""Attributes of directory entries as an administrator sees them: with what is inherited, without secrets (R-305)."""
 
 from __future__ import annotations
 

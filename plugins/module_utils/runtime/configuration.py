@@ -56,14 +56,6 @@ def read(call: Call) -> dict[str, Any]:
     return {"settings": call.node().settings.public()}
 
 
-def choose_volume(call: Call) -> dict[str, Any]:
-    """Answer the module backup_volume."""
-    return change_backup_volume(
-        call.node(), call["type"], call["path"] or "", call["bucket_configuration_id"] or "", call["volume_prefix"],
-        call.check_mode,
-    )
-
-
 def change_backup_volume(
     node: Node, type_: str, path: str = "", bucket: str = "", volume_prefix: str = "", dry_run: bool = False
 ) -> dict[str, Any]:
@@ -72,6 +64,21 @@ def change_backup_volume(
     :param path: the directory, for type "local". :param bucket: id or label of its configuration, for type "s3".
     :raises NotFound: there is no such bucket configuration. :raises Refused: the archive cannot be written to, lets
         two writers overwrite each other, or belongs to another server.
+    """
+    settings = with_backup_volume(node, type_, path, bucket, volume_prefix)
+    if settings != node.settings:
+        check_archive(Node(node.config_file, settings), dry_run)
+        if not dry_run:
+            settings_file.save(node.config_file, settings)
+    return volume_change(node.settings, settings)
+
+
+def with_backup_volume(
+    node: Node, type_: str, path: str = "", bucket: str = "", volume_prefix: str = ""
+) -> Settings:
+    """Return a node's settings with another backup volume; the parameters are those of change_backup_volume().
+
+    :raises NotFound: there is no such bucket configuration. :raises InvalidInput: it cannot be one.
     """
     volume = BackupVolume(type_)
     if type_ == "local":
@@ -82,16 +89,16 @@ def change_backup_volume(
         )
     settings = dataclasses.replace(node.settings, backup_volume=volume)
     settings_file.check(settings)
-    changed = settings != node.settings
-    if changed:
-        _check_archive(Node(node.config_file, settings), dry_run)
-        if not dry_run:
-            settings_file.save(node.config_file, settings)
-    before, after = dataclasses.asdict(node.settings.backup_volume), dataclasses.asdict(volume)
-    return {"changed": changed, "backup_volume": after, "diff": {"before": before, "after": after}}
+    return settings
 
 
-def _check_archive(node: Node, dry_run: bool) -> None:
+def volume_change(before: Settings, after: Settings) -> dict[str, Any]:
+    """Return what another backup volume changes, as modules return it."""
+    old, new = dataclasses.asdict(before.backup_volume), dataclasses.asdict(after.backup_volume)
+    return {"changed": old != new, "backup_volume": new, "diff": {"before": old, "after": new}}
+
+
+def check_archive(node: Node, dry_run: bool) -> None:
     """Make sure that this node's backup can go where its settings say."""
     with contextlib.closing(node.store()) as store:
         server_id = store.server_id()
