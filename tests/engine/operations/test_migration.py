@@ -172,5 +172,3 @@ def test_the_command_does_the_same(machine: Machine, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["upload"]["commits"] > 0
     assert main([*words, "Default", "start"]) == 0
     assert machine.node.settings.backup_volume == BackupVolume()
-
-
