@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from . import (
+    account_commands,
     backup_commands,
     care_commands,
     config_commands,
@@ -28,6 +29,7 @@ COMMANDS: Final = (
     *care_commands.COMMANDS,
     *export_commands.COMMANDS,
     *external_commands.COMMANDS,
+    *account_commands.COMMANDS,
     *inspection_commands.COMMANDS,
     *operation_commands.COMMANDS,
     *powerstore_commands.COMMANDS,

@@ -77,6 +77,8 @@ class Parameter(NamedTuple):
     help: str = ""
     default: Any = None
     """What an optional parameter has where it is not given."""
+    hidden: bool = False
+    """Whether the help says nothing of it: it is taken for the sake of old scripts."""
 
 
 class Command(NamedTuple):

@@ -88,7 +88,9 @@ def command_help(command: Command) -> str:
     if command.optional:
         syntax.append("[param VALUE[,VALUE]]")
     lines = [command.help, "", "Syntax:", f"{_INDENT}{' '.join(syntax)}"]
-    rows = [(parameter, "(M)") for parameter in command.mandatory] + [(one, "(O)") for one in command.optional]
+    rows = [(parameter, "(M)") for parameter in command.mandatory] + [
+        (one, "(O)") for one in command.optional if not one.hidden
+    ]
     if rows:
         lines += ["", "Parameters:"]
         names = max(len(parameter.name) for parameter, _mark in rows) + 3 + 2

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Damaged, InvalidInput, Refused
@@ -80,6 +81,17 @@ class RestoreReport:
         with self._lock:
             if sentence not in self.warnings:
                 self.warnings.append(sentence)
+
+    def merge(self, part: Mapping[str, Any]) -> None:
+        """Add what another report's to_json has returned."""
+        for kind, count in part["restored"].items():
+            self.add_restored(kind, count)
+        for kind, count in part["skipped"].items():
+            self.add_skipped(kind, count)
+        for item in part["unrestored_items"]:
+            self.add_unrestored(**item)
+        for sentence in part["warnings"]:
+            self.warn(sentence)
 
     def unrestored_by_kind(self) -> Counter[str]:
         """Return how many items of each kind could not be restored."""

@@ -30,6 +30,19 @@ OF_THE_SERVER: Final = frozenset((
 ))
 """What the destination gives an entry by itself, and what would be wrong there (R-022)."""
 
+ADDRESSES: Final = frozenset((
+    "uid", "mail", "zimbraMailDeliveryAddress", "zimbraMailCanonicalAddress", "zimbraPrefFromAddress",
+))
+"""What says under which address an account gets and sends mail: of no use to one with another address."""
+
+ADMINISTRATION: Final = frozenset((
+    "zimbraIsAdminAccount", "zimbraIsDelegatedAdminAccount", "zimbraIsDomainAdminAccount",
+    "zimbraAdminConsoleUIComponents",
+))
+"""What makes an administrator of an account: not restored with a single account (R-069)."""
+
+HIDE_IN_GAL: Final = "zimbraHideInGal"
+
 _ALIASES: Final = "zimbraMailAlias"
 
 

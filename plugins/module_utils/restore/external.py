@@ -14,7 +14,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
@@ -214,23 +214,13 @@ class _ExternalRestore:
                     "The process that restored its items was killed; run the restore again to complete them.",
                 )
                 continue
-            self._merge(result["report"])
+            self.report.merge(result["report"])
             if result["late"]:
                 late.add(number)
             if result["complete"]:
                 incomplete.remove(account.entry.entry_id)
                 logger.info("account restored: %s", account.entry.name)
         return [accounts[number] for number in sorted(late)], incomplete
-
-    def _merge(self, part: dict[str, Any]) -> None:
-        for kind, count in part["restored"].items():
-            self.report.add_restored(kind, count)
-        for kind, count in part["skipped"].items():
-            self.report.add_skipped(kind, count)
-        for item in part["unrestored_items"]:
-            self.report.add_unrestored(**item)
-        for sentence in part["warnings"]:
-            self.report.warn(sentence)
 
 
 def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:

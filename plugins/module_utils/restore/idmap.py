@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of what: the records of an External Restore in the destination's Backup Path (R-136).
+"""What became of what: the records of a restore in the destination's Backup Path (R-136).
 
 map_<source server id> has the import's id and, for each directory entry, its id in the backup and at the destination.
-accounts/<destination account id>/id_mapper.log has the same for the items of a mailbox. Both are JSON lines, only ever
+A restore of one account alone has a map of its own: accounts/<destination account id>/map_<source server id>.
+accounts/<destination account id>/id_mapper.log has the same for the items of a mailbox. All are JSON lines, only ever
 appended to; a line that a crash cut short is dropped.
 
 Which items are there already, the mail server knows by the import's id; the item log is completed from its answer.
@@ -26,6 +27,7 @@ from urllib.parse import quote
 from ..backup.files import Files, full_or_refused
 from ..model import moment
 from ..model.errors import Busy, Damaged, NotFound
+from ..model.state import NO_ATTRS
 
 FORMAT: Final = 1
 
@@ -45,20 +47,25 @@ class Row(NamedTuple):
 class ImportMap:
     """The map file of one source server, open for one restore. Holds a lock until it is closed."""
 
-    def __init__(self, backup_path: str, server_id: str) -> None:
+    def __init__(
+        self, backup_path: str, server_id: str, account_id: str = "", about: Mapping[str, Any] = NO_ATTRS
+    ) -> None:
         """Open the map of a source server; it is made, with a new import id, where there is none.
 
         :param backup_path: the destination's; it need hold no backup yet (R-127).
+        :param account_id: the destination's id of the one account that is restored; empty for a whole server.
+        :param about: what a map that is made says of the restore, as JSON values.
         :raises Busy: another restore from this server is running here.
         :raises Damaged: it is there, but is no map. :raises Refused: it cannot be written.
         """
-        self._file = _AppendOnly(backup_path, map_name(server_id))
+        self._file = _AppendOnly(backup_path, map_name(server_id, account_id))
         try:
             self._file.lock()
             header, rows, end = _parse(self._file.path, self._file.read())
             self._file.cut(end)
             if header is None:
-                header = {"format": FORMAT, "import": str(uuid.uuid4()), "created": moment.iso(moment.now())}
+                created = moment.iso(moment.now())
+                header = {**about, "format": FORMAT, "import": str(uuid.uuid4()), "created": created}
                 self._file.append([_line(header)])
                 self._file.sync()
         except BaseException:
@@ -88,9 +95,10 @@ class ImportMap:
         self._file.close()
 
 
-def map_name(server_id: str) -> str:
-    """Return the name of the map of a source server, below the destination's Backup Path."""
-    return f"map_{_safe(server_id)}"
+def map_name(server_id: str, account_id: str = "") -> str:
+    """Return the name of the map of a source server, or of one account of it, below the destination's Backup Path."""
+    name = f"map_{_safe(server_id)}"
+    return f"{account_directory(account_id)}/{name}" if account_id else name
 
 
 def account_directory(account_id: str) -> str:
@@ -98,18 +106,23 @@ def account_directory(account_id: str) -> str:
     return f"accounts/{_safe(account_id)}"
 
 
-def import_id_of(backup_path: str, server_id: str) -> str | None:
-    """Return the id of the import from a source server, None where there was none. Reads only.
+def import_id_of(backup_path: str, server_id: str, account_id: str = "") -> str | None:
+    """Return the id of the import from a source server, None where there was none. As said_of."""
+    header = said_of(backup_path, server_id, account_id)
+    return None if header is None else str(header["import"])
 
-    :raises Damaged: the map is there, but is no map.
+
+def said_of(backup_path: str, server_id: str, account_id: str = "") -> dict[str, Any] | None:
+    """Return what the map of a source server, or of one account, says of its restore; None where there was none.
+
+    Reads only. :raises Damaged: the map is there, but is no map.
     """
-    path = os.path.join(backup_path, map_name(server_id))
+    path = os.path.join(backup_path, map_name(server_id, account_id))
     try:
         with open(path, "rb") as file:
-            header = _parse(path, file.read())[0]
+            return _parse(path, file.read())[0]
     except FileNotFoundError:
         return None
-    return None if header is None else str(header["import"])
 
 
 def read_map(path: str) -> list[Row]:

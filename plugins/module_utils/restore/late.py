@@ -91,8 +91,8 @@ class LateItems:
         """Return items with their contents."""
         return read_contents(self._session.blobs, states)
 
-    def target(self, attrs: Mapping[str, Any]) -> Target:
-        """Return where a mountpoint on this server leads."""
+    def target(self, attrs: Mapping[str, Any]) -> Target | None:
+        """Return where a mountpoint on this server leads; None where nothing is to be moved there."""
         return Target(self._session.other_mailbox(attrs["owner_id"], self._report), attrs["remote_id"])
 
 

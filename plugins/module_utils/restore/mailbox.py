@@ -24,6 +24,7 @@ from .blobs import Blobs
 from .folders import Folders
 from .idmap import OriginSet
 from .plan import ItemStep
+from .undeleted import Undeleted
 
 MIB: Final = 1024 * 1024
 WINDOW_STEPS: Final = 16_384
@@ -65,14 +66,17 @@ class Scope(NamedTuple):
     """Also what is deleted at the source."""
     max_size: int = 0
     """Bytes; items with a larger content are left out."""
+    at: int | None = None
+    """As it was then, UTC milliseconds; None for the backup's end."""
+    undeleted: Undeleted | None = None
+    """What becomes of the deleted items; None to take them as they were last."""
 
     def states(self, wanted: Collection[str], newest_first: bool = False) -> Iterator[ItemState]:
         """Yield the items of some kinds."""
-        for transaction in self.source.states(
-            self.account_id, kinds=wanted, newest_first=newest_first, deleted=self.deleted
-        ):
-            if isinstance(transaction.state, ItemState):
-                yield transaction.state
+        for transaction in self.source.states(self.account_id, self.at, wanted, newest_first, self.deleted):
+            state = transaction.state if self.undeleted is None else self.undeleted.placed(transaction)
+            if isinstance(state, ItemState):
+                yield state
 
 
 class MailboxRestore:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
-from ..model.state import ACCOUNT_ITEM, SERVER, ItemState
+from ..model.state import ACCOUNT_ITEM, NO_ATTRS, SERVER, ItemState
 
 Path = tuple[str, ...]
 
@@ -64,6 +64,38 @@ class References:
     def _source_folders(self, account_id: str) -> list[ItemState]:
         found = self._source.states(account_id, kinds=(kinds.FOLDER,))
         return [transaction.state for transaction in found if isinstance(transaction.state, ItemState)]
+
+
+class SameServer(References):
+    """For a backup of this very server: what is there still has the id that it had.
+
+    Nothing is looked up by its name: what has the name now may be somebody else's.
+    """
+
+    def __init__(
+        self, source: Repository, store: MailStore, known: Mapping[str, str] = NO_ATTRS, import_id: str = ""
+    ) -> None:
+        """:param known: id in the backup to id at the destination of what is made again."""
+        super().__init__(source, store, known, import_id)
+        self._there: dict[str, bool] = {}
+
+    def entry(self, source_id: str) -> str | None:
+        """See References."""
+        if source_id in self._known:
+            return self._known[source_id]
+        if source_id not in self._there:
+            self._there[source_id] = any(
+                self._store.find_entry(kind, source_id) is not None for kind in kinds.ENTRY_KINDS
+            )
+        return source_id if self._there[source_id] else None
+
+    def items(self, account_id: str, wanted: Collection[str]) -> dict[str, str]:
+        """See References."""
+        if account_id in self._known:
+            return super().items(account_id, wanted)
+        if self.entry(account_id) is None:
+            return {}
+        return {item_id: item_id for item_id in wanted if self._store.item(account_id, item_id) is not None}
 
 
 def paths_of(folders: Collection[ItemState]) -> dict[str, Path]:

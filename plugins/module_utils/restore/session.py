@@ -81,6 +81,10 @@ class Session:
         options = self._task.options
         return Scope(self.source, account.entry.entry_id, not options.filter_deleted, options.max_file_size)
 
+    def same_mailbox(self, account: Account) -> bool:
+        """Return whether the backup is of the very mailbox that is restored to: what is in it has the ids it had."""
+        return self.source.server_id == self.store.server_id() and account.entry.entry_id == account.destination_id
+
     @contextlib.contextmanager
     def mailbox(self, account: Account, report: RestoreReport) -> Iterator[MailboxApplier]:
         """Give the applier of an account's mailbox. Its quota is lifted with the first write, and put back at the end.
@@ -93,12 +97,11 @@ class Session:
         directory = DirectoryApplier(self.store, report, task.patience)
         quota = Quota(task.sides.backup_path, directory, account.destination_id)
         log = ItemLog(task.sides.backup_path, account.destination_id, task.import_id, account.entry.entry_id)
-        same = self.source.server_id == self.store.server_id() and account.entry.entry_id == account.destination_id
         try:
             try:
                 yield MailboxApplier(
                     self.store, account.destination_id, account.entry.name, task.import_id, log, report,
-                    self._progress, task.patience, quota.lift, same,
+                    self._progress, task.patience, quota.lift, self.same_mailbox(account),
                 )
             finally:
                 log.close()

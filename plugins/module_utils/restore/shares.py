@@ -31,6 +31,16 @@ class Resolved(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
+def owner_name(mountpoint: ItemState) -> str:
+    """Return whose folder a mountpoint leads to, by address where that is known."""
+    return str(mountpoint.attrs.get("owner_name") or mountpoint.attrs.get("owner_id", ""))
+
+
+def grantee_name(grant: Mapping[str, Any]) -> str:
+    """Return with whom a folder is shared, by address where that is known."""
+    return str(grant.get("grantee_name") or grant.get("grantee_id") or grant.get("grantee_type", ""))
+
+
 def grants(state: ItemState, ids: EntryIds) -> Resolved:
     """Return a folder's attributes with the destination's ids in its grants."""
     if "grants" not in state.attrs:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -133,4 +134,4 @@ def test_every_parameter_has_a_name_of_its_own(command: Command) -> None:
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one.example], ids=lambda command: command.name)
 def test_the_examples_of_the_help_are_right(command: Command) -> None:
-    assert understood(command.module, *command.example.split())[0] is command
+    assert understood(command.module, *shlex.split(command.example))[0] is command

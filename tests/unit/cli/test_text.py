@@ -38,12 +38,12 @@ def test_a_plain_value_is_printed_as_it_is() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_help_marks_what_is_mandatory_and_what_is_not(command: Command) -> None:
-    """R-302."""
+    """R-302, R-062: what is taken for the sake of old scripts alone is not in the help."""
     printed = text.command_help(command)
     for parameter in command.mandatory:
         assert f"{parameter.name}(M)" in printed and f"<{parameter.name}>" in printed
     for parameter in command.optional:
-        assert f"{parameter.name}(O)" in printed
+        assert (f"{parameter.name}(O)" in printed) is not parameter.hidden
 
 
 def test_help_has_three_levels(capsys: pytest.CaptureFixture[str]) -> None:
