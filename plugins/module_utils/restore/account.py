@@ -36,7 +36,7 @@ def plan_account(
     """
     past = as_it_was(source, account, options, raised=True)
     address = f"{past.entry.name.rpartition('@')[0]}@{domain}" if domain else past.entry.name
-    request = request_of(NAME, past, address, options)
+    request = request_of(NAME, past, domain, options)
     present = store.find_entry(kinds.ACCOUNT, past.entry.entry_id)
     if present is not None and CopyRecord(backup_path, source.server_id, present.entry_id).read() is None:
         raise AlreadyExists(_not_deleted(source, present))

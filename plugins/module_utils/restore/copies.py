@@ -158,17 +158,20 @@ def as_it_was(source: Repository, account: str, options: CopyOptions, raised: bo
     try:
         found = find_account(source, account, at)
     except NotFound:
-        if at is None:
-            raise
-        account_id = find_account(source, account).entry.entry_id
+        account_id = _ever_known(source, account)
         first = next(source.history(account_id, ACCOUNT_ITEM)).at
-        if not raised:
+        if at is None or at >= first:
+            found = find_account(source, account_id, at)
+            notes.append(f"{account} had another address at that moment: {found.entry.name}.")
+        elif raised:
+            found = find_account(source, account_id, first)
+            notes.append(f"{account} did not exist at {moment.iso(at)}; it is restored as it was at {moment.iso(first)}.")
+            at = first
+        else:
             raise InvalidInput(
                 f"{account} did not exist at {moment.iso(at)}: the backup knows it from {moment.iso(first)} on. Give a "
                 "later date, or last."
             ) from None
-        notes.append(f"{account} did not exist at {moment.iso(at)}; it is restored as it was at {moment.iso(first)}.")
-        at, found = first, find_account(source, account_id, first)
     if found.deleted:
         if at is not None and at != found.at:
             notes.append(f"{account} was deleted at {moment.iso(found.at)}; it is restored as it was then.")
@@ -178,6 +181,21 @@ def as_it_was(source: Repository, account: str, options: CopyOptions, raised: bo
         at = found.at if span is None else span[1]
     _check_undelete(source, options, at)
     return Past(found.entry, at, tuple(notes))
+
+
+def _ever_known(source: Repository, account: str) -> str:
+    """Return the id of the account that has an address, or had it at any time.
+
+    :raises NotFound: none ever had.
+    """
+    try:
+        return find_account(source, account).entry.entry_id
+    except NotFound:
+        for account_id in source.scopes():
+            for one in source.history(account_id, ACCOUNT_ITEM):
+                if isinstance(one.state, Entry) and one.state.name.lower() == account.lower():
+                    return account_id
+        raise
 
 
 def _check_undelete(source: Repository, options: CopyOptions, at: int) -> None:
@@ -239,10 +257,13 @@ def resumed(present: Entry, source: Repository, backup_path: str, request: Mappi
     return Target(present.name, present.entry_id, True, said.at, said.done)
 
 
-def request_of(strategy: str, past: Past, address: str, options: CopyOptions) -> dict[str, Any]:
-    """Return what is asked for, as it is compared with what an earlier run was asked for."""
+def request_of(strategy: str, past: Past, destination: str, options: CopyOptions) -> dict[str, Any]:
+    """Return what is asked for, as it is compared with what an earlier run was asked for.
+
+    :param destination: an address or a domain.
+    """
     return {
-        "strategy": strategy, "source": past.entry.entry_id, "destination": address.lower(), **options._asdict(),
+        "strategy": strategy, "source": past.entry.entry_id, "destination": destination.lower(), **options._asdict(),
     }
 
 

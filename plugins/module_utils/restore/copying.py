@@ -19,7 +19,7 @@ from ..operations.feedback import Feedback, Notify
 from ..operations.progress import SILENT, Progress
 from ..operations.report import RestoreReport
 from .apply import PATIENT, DirectoryApplier, Patience
-from .attributes import empty
+from .attributes import CREATION, HIDE_IN_GAL, empty
 from .copies import CopyPlan
 from .copy_record import CopyRecord
 from .idmap import ImportMap, Row
@@ -102,8 +102,8 @@ class _Copy:
             records.finish(self._report.restored + self._report.skipped)
 
     def _create(self, directory: DirectoryApplier) -> str:
-        """Make the account without anything in it; return its id."""
-        created = directory.create(empty(self._plan.entry))
+        """Make the account without anything in it, but hidden if it is to be; return its id."""
+        created = directory.create(empty(self._plan.entry, (*CREATION, HIDE_IN_GAL)))
         if created is None:
             raise Refused(self._report.unrestored[-1].reason)
         if created.entry_id != self._plan.entry.entry_id:

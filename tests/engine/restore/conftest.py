@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from copy_kit import Server
 from restore_kit import World, fill
 
 
@@ -24,3 +25,12 @@ def world(empty_world: World) -> World:
     with empty_world.a() as store:
         fill(store)
     return empty_world
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """A server with everything in it, and its backup."""
+    server = Server(tmp_path)
+    with server.changed() as store:
+        fill(store)
+    return server

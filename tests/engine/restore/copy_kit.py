@@ -77,6 +77,14 @@ class Server:
         """Restore on a new account."""
         return self.restore(self.plan_new(account, destination, **options))
 
+    def account(self, account: str, domain: str = "", **options: Any) -> RestoreReport:
+        """Restore a deleted account."""
+        return self.restore(self.plan(account, domain, **options))
+
+    def delete(self, account_id: str) -> None:
+        with self.changed() as store:
+            store.delete_entry(kinds.ACCOUNT, account_id)
+
     def entry(self, name_or_id: str) -> Entry:
         with contextlib.closing(self.store()) as store:
             found = store.find_entry(kinds.ACCOUNT, name_or_id)
@@ -88,6 +96,10 @@ class Server:
         account = self.entry(name_or_id).entry_id
         with contextlib.closing(self.store()) as store:
             return {state.item_id: state for state in store.changes(account).items}
+
+    def kept(self, name_or_id: str, kind: str) -> list[ItemState]:
+        """The items of a kind in a mailbox."""
+        return [state for state in self.states(name_or_id).values() if state.kind == kind]
 
     def picture(self) -> dict[str, Any]:
         """All that the server holds, by address."""
