@@ -30,7 +30,7 @@ def world(empty_world: World) -> World:
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
     """A server with everything in it, and its backup."""
-    server = Server(tmp_path)
+    server = Server.create(tmp_path)
     with server.changed() as store:
         fill(store)
     return server

@@ -34,9 +34,15 @@ class Server:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.backup_path = str(path / "backup")
+
+    @classmethod
+    def create(cls, path: Path) -> Server:
+        """Make an empty one."""
+        server = cls(path)
         with contextlib.closing(EmbeddedStore.create(str(path / "store"))) as store:
             store.set_redo_log(False)
-            Repository.create(self.backup_path, store.server_id(), pack_size=16 * 1024).close()
+            Repository.create(server.backup_path, store.server_id(), pack_size=16 * 1024).close()
+        return server
 
     def store(self) -> Any:
         return EmbeddedStore.open(str(self.path / "store"))
