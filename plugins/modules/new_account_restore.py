@@ -108,27 +108,16 @@ date:
   returned: success
   type: str
   sample: "2026-03-28T08:29:49.000Z"
-restored:
-  description: What was restored now, by kind.
+report:
+  description: What was restored now and what was there already, by kind, and what could not be, with the reason.
   returned: when not in check mode
   type: dict
-  sample: {"account": 1, "folder": 14, "message": 2200}
-skipped:
-  description: What was there already, by kind.
-  returned: when not in check mode
-  type: dict
-  sample: {}
-unrestored:
-  description: What could not be restored, by kind.
-  returned: when not in check mode
-  type: dict
-  sample: {}
-unrestored_items:
-  description: Every item that could not be restored, with the reason.
-  returned: when not in check mode
-  type: list
-  elements: dict
-  sample: []
+  sample:
+    restored: {"account": 1, "folder": 14, "message": 2200}
+    skipped: {}
+    unrestored: {}
+    unrestored_items: []
+    warnings: []
 stats:
   description: The report as text, in the documented form, with the shares that could not be kept.
   returned: when not in check mode

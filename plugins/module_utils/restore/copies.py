@@ -165,7 +165,7 @@ def as_it_was(source: Repository, account: str, options: CopyOptions, raised: bo
             notes.append(f"{account} had another address at that moment: {found.entry.name}.")
         elif raised:
             found = find_account(source, account_id, first)
-            notes.append(f"{account} did not exist at {moment.iso(at)}; it is restored as it was at {moment.iso(first)}.")
+            notes.append(f"{account} did not exist at {moment.iso(at)}; it is restored as of {moment.iso(first)}.")
             at = first
         else:
             raise InvalidInput(
@@ -283,7 +283,7 @@ def _entry(
         if name not in ADMINISTRATION and (same_address or name not in ADDRESSES)
     }
     if any(before.first(name) == "TRUE" for name in ADMINISTRATION):
-        notes.append(f"{before.name} was an administrator; {target.address} is none (R-069).")
+        notes.append(f"{before.name} was an administrator; {target.address} is none.")
     if options.hide_in_gal:
         attrs[HIDE_IN_GAL] = ("TRUE",)
     taken = addresses(store)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import NotFound, Refused
-from ..model.moment import Moment
+from ..model.errors import NotABackup, NotFound, Refused
+from ..model.state import ACCOUNT_ITEM
 from ..operations.report import RestoreReport
 from ..restore.account import plan_account
 from ..restore.blobs import LocalBlobs
@@ -25,6 +25,7 @@ from ..restore.copying import restore_copy
 from ..restore.idmap import map_name
 from ..restore.new_account import plan_new_account
 from ..restore.session import Sides
+from .backups import is_initialised
 from .call import Call
 from .node import Node
 from .operations import operation, seconds
@@ -41,8 +42,8 @@ def restore_on_new_account(
 
     :param source_account: id, address or alias. :param destination_account: the address of the new one.
     :param apply_hsm: move what was restored by the mail server's policy; one that has none says so.
-    :return: the report, with "changed", "stats" (the report as text), "account", "date", "map_file", "seconds" by phase
-        and "operation_id", which is empty where an earlier run had finished.
+    :return: "changed", "report", "stats" (the report as text), "account", "date", "map_file", "seconds" by phase and
+        "operation_id", which is empty where an earlier run had finished.
     :raises NotFound, InvalidInput, AlreadyExists: it cannot be done; nothing has been written to the mail server.
     """
     return _restore(
@@ -96,9 +97,8 @@ def _settled(node: Node, account: str, planner: Planner) -> CopyPlan:
     try:
         planned = _plan(node, planner)
     except NotFound:
-        with contextlib.closing(node.store()) as store:
-            if store.find_entry(kinds.ACCOUNT, account) is None:
-                raise
+        if not _is_new(node, account):
+            raise
     else:
         if planned.target.done is not None:
             return planned
@@ -106,15 +106,30 @@ def _settled(node: Node, account: str, planner: Planner) -> CopyPlan:
     return _plan(node, planner)
 
 
+def _is_new(node: Node, account: str) -> bool:
+    """Return whether the mail server has an account that the backup does not know yet."""
+    with _opened(node) as (source, store):
+        present = store.find_entry(kinds.ACCOUNT, account)
+        return present is not None and source.entry(present.entry_id, ACCOUNT_ITEM) is None
+
+
 def _plan(node: Node, planner: Planner) -> CopyPlan:
-    with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
+    with _opened(node) as (source, store):
         return planner(source, store)
 
 
 def _planned(node: Node, planner: Planner) -> tuple[CopyPlan, Counter[str]]:
-    with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
+    with _opened(node) as (source, store):
         planned = planner(source, store)
         return planned, outstanding(source, store, node.settings.backup_path, planned)
+
+
+@contextlib.contextmanager
+def _opened(node: Node) -> Iterator[tuple[Repository, MailStore]]:
+    if not is_initialised(node):
+        raise NotABackup(f"{node.settings.backup_path} holds no backup yet; let a SmartScan fill it first.")
+    with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
+        yield source, store
 
 
 def _told(node: Node, planned: CopyPlan, report: RestoreReport) -> dict[str, Any]:
@@ -122,8 +137,8 @@ def _told(node: Node, planned: CopyPlan, report: RestoreReport) -> dict[str, Any
         made = store.find_entry(kinds.ACCOUNT, planned.target.address)
         name = map_name(store.server_id(), made.entry_id if made else planned.target.entry_id)
     return {
-        **report.to_json(),
         "changed": report.changed,
+        "report": report.to_json(),
         "stats": report.text(),
         "account": {"id": made.entry_id, "name": made.name} if made else {},
         "date": moment.iso(planned.source.at),
@@ -143,12 +158,8 @@ def options_of(node: Node, given: Mapping[str, Any]) -> CopyOptions:
     }
     for name in ("date", "undelete_start_date"):
         if name in options:
-            options[name] = _moment(node, options[name])
+            options[name] = moment.parse(options[name], node.settings.time_zone)
     return CopyOptions(**options)
-
-
-def _moment(node: Node, text: str) -> Moment:
-    return moment.parse(text, node.settings.time_zone)
 
 
 def answer_new_account(call: Call) -> dict[str, Any]:
@@ -187,6 +198,9 @@ def _shown(node: Node, planner: Planner) -> dict[str, Any]:
 
 def _answered(call: Call, result: dict[str, Any]) -> dict[str, Any]:
     """Return a module's result. :raises Refused: items are unrestored and the caller wants that to fail."""
-    if call["fail_on_unrestored"] and result["unrestored_items"]:
+    if call["fail_on_unrestored"] and result["report"]["unrestored_items"]:
         raise Refused(f"The restore has ended, but not everything could be restored.\n{result['stats']}")
-    return {**result, "diff": {"prepared": result["stats"] if result["changed"] else ""}}
+    return {
+        **result, "warnings": result["report"]["warnings"],
+        "diff": {"prepared": result["stats"] if result["changed"] else ""},
+    }
