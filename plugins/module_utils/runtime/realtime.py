@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..model import kinds, moment
 from ..model.errors import NotFound, Refused, Unavailable
+from ..operations.operation import Operations
 from ..operations.records import SUCCESSFUL
 from ..scan.directory import switch_of
 from . import backups
@@ -101,10 +102,16 @@ def settle(node: Node, accounts: Sequence[str] = ()) -> bool:
     """
     if not backups.is_initialised(node):
         return False
-    if _gap_since(node):
-        return bool(backups.smart_scan(node)["changed"])
-    behind = _behind(node, accounts)
-    return bool(behind) and bool(backups.smart_scan(node, accounts=behind)["changed"])
+    gap = _gap_since(node) != 0
+    behind = [] if gap else _behind(node, accounts)
+    if not (gap or behind):
+        return False
+    # The id that the caller has chosen, or waits for, is that of the operation which comes after this one.
+    its_own, node.operations = node.operations, Operations(node.settings.state_path)
+    try:
+        return bool(backups.smart_scan(node, accounts=behind)["changed"])
+    finally:
+        node.operations = its_own
 
 
 def _behind(node: Node, accounts: Sequence[str]) -> list[str]:

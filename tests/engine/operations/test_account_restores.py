@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,21 @@ def test_a_restore_is_an_operation_and_a_finished_one_is_none(restores: Restores
     assert len(restores.node.operations.list()) == count
 
 
+def test_who_starts_a_restore_is_given_its_id_and_not_that_of_the_scan_before_it(
+    restores: Restores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = str(uuid.uuid4())
+    assert restores.new(operation_id=wanted)["operation_id"] == wanted
+    capsys.readouterr()
+    arguments = ["--config-file", restores.config_file, "--json", "backup", "doRestoreOnNewAccount"]
+    assert main([*arguments, BEN, "ben.copy@example.com", "last"]) == 0
+    operation_id = json.loads(capsys.readouterr().out)["operationId"]
+    assert restores.node.operations.get(operation_id).type == "Restore on New Account"
+    assert main([*arguments[:3], "--sync", "backup", "monitor", operation_id]) == 0
+    assert restores.messages("ben.copy@example.com") == 1
+    assert [one.type for one in restores.node.operations.list()].count("SmartScan") == 3
+
+
 def test_initiator_administrator_and_named_addresses_are_told(tmp_path: Path) -> None:
     """R-006, R-007, R-023, R-054, R-075."""
     with mail_server() as server:
@@ -189,7 +205,6 @@ def test_the_command_takes_the_words_of_the_documentation(
     result = json.loads(capsys.readouterr().out)
     assert result["report"]["restored"]["message"] == 2
     assert any("no policy by which items are moved" in sentence for sentence in result["report"]["warnings"])
-    assert restores.command("help", "doRestoreOnNewAccount") in (0, 1)
 
 
 def test_an_account_is_restored_by_a_command_of_our_own(

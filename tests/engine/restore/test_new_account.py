@@ -264,8 +264,8 @@ def test_an_item_whose_content_is_lost_costs_only_itself_and_comes_with_a_later_
     lost = server.kept(BRUNO, kinds.MESSAGE)[0]
 
     class Lossy(LocalBlobs):
-        def read(self, digests: Any) -> Any:
-            for digest, blob in super().read(digests):
+        def read(self, wanted: Any) -> Any:
+            for digest, blob in super().read(wanted):
                 yield digest, Damaged("gone") if digest == lost.digest else blob
 
     report = server.restore(server.plan_new(BRUNO), server.sides(blobs=Lossy))
