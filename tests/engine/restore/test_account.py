@@ -19,6 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.report import RestoreReport
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import map_name, read_import
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.repair import ShareApplier
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.share_check import Imported, Shares
@@ -83,11 +84,12 @@ def test_an_account_comes_back_as_often_as_it_is_deleted(server: Server) -> None
     assert not server.account(ANNA).changed
 
 
-def test_two_messages_of_the_same_content_both_come_back(server: Server) -> None:
+def test_two_messages_of_the_same_content_both_come_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the old id there is a new mailbox: an item of an old id in it is another one."""
+    monkeypatch.setattr(mailbox, "BATCH_ITEMS", 2)
     with server.changed() as store:
         for number in range(30):
-            add(store, "a-bruno", kinds.MESSAGE, INBOX, blob=b"Subject: same\r\n\r\n", date=YEAR_2024 - number)
+            add(store, "a-bruno", kinds.MESSAGE, INBOX, blob=b"Subject: same\r\n\r\n", date=YEAR_2024 + number)
     content = server.content(BRUNO)
     server.delete("a-bruno")
     server.account(BRUNO)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ def subjects(server: Server, account: str, kind: str = kinds.MESSAGE) -> dict[st
         return f"{path(states[folder].folder)}/{states[folder].name}" if states[folder].folder else ""
 
     return {state.digest[:8] or state.name: path(state.folder) for state in states.values() if state.kind == kind}
+
+
+def undeleted(server: Server, account: str, since: int) -> set[str]:
+    """The messages of a mailbox that would come back with what was deleted since a moment."""
+    with contextlib.closing(server.backup()) as source:
+        scope = server.plan_new(account, undelete=True, undelete_start_date=since).scope(source)
+        return {state.item_id for state in scope.states((kinds.MESSAGE,))}
 
 
 # -- what comes back ---------------------------------------------------------------------------------------------------
@@ -183,6 +191,7 @@ def test_deleted_items_come_back_where_they_were_before_the_trash(server: Server
     with server.changed() as store:
         store.delete_items("a-bruno", [ids[3]])
     early = server.now()
+    assert undeleted(server, BRUNO, early - 1) == undeleted(server, BRUNO, early) >= {ids[3]}
     with server.changed() as store:
         move(store, "a-bruno", folder, TRASH)
     with server.changed() as store:
@@ -221,6 +230,18 @@ def test_a_folder_that_was_deleted_long_ago_comes_back_with_what_was_deleted_out
     server.new(BRUNO, undelete=True, undelete_start_date=start)
     assert subjects(server, COPY)[digest] == "/outer/inner"
     assert "of no use" not in {folder.name for folder in server.kept(COPY, kinds.FOLDER)}
+
+
+def test_settings_that_were_deleted_do_not_come_back(server: Server) -> None:
+    with server.changed() as store:
+        there = {state.kind: state.item_id for state in store.changes("a-anna").items}
+        store.delete_items("a-anna", [there[kinds.FILTER_SET], there[kinds.DATA_SOURCE]])
+        there = {state.kind: state.item_id for state in store.changes("a-bruno").items}
+        store.delete_items("a-bruno", [there[kinds.MOUNTPOINT]])
+    server.new(ANNA, undelete=True)
+    server.new(BRUNO, "bruno2@example.com", undelete=True)
+    assert not server.kept(COPY, kinds.FILTER_SET) and not server.kept(COPY, kinds.DATA_SOURCE)
+    assert not server.kept("bruno2@example.com", kinds.MOUNTPOINT)
 
 
 # -- what cannot be kept -----------------------------------------------------------------------------------------------
@@ -310,8 +331,10 @@ def test_a_stopped_restore_goes_on_at_the_moment_at_which_it_began(server: Serve
     assert server.content(COPY) != content
     with server.changed() as store:
         mail(store, "a-anna", INBOX, 600)
+        store.update_entry(server.entry(COPY)._replace(attrs={"displayName": ("Changed",)}))
     assert server.new(ANNA).changed
     assert server.content(COPY) == content
+    assert server.entry(COPY).first("displayName") == "Changed"
 
 
 def test_an_account_that_is_there_is_left_alone(server: Server) -> None:
