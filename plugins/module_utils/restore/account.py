@@ -17,8 +17,10 @@ from ..model import kinds, moment
 from ..model.errors import AlreadyExists
 from ..model.state import Entry
 from .accounts import accounts
-from .copies import CopyOptions, CopyPlan, Target, as_it_was, check_address, plan_copy, request_of, resumed
+from .copies import CopyPlan, plan_copy
 from .copy_record import CopyRecord
+from .copy_source import CopyOptions, as_it_was
+from .copy_target import Target, check_address, request_of, resumed
 
 NAME: Final = "Restore Account"
 

@@ -17,56 +17,17 @@ from typing import Any, NamedTuple
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import AlreadyExists, InvalidInput, NotFound
-from ..model.moment import Moment
-from ..model.state import ACCOUNT_ITEM, Entry
+from ..model.state import Entry
 from . import plan, shares
-from .accounts import find_account, moment_in
+from .accounts import moment_in
 from .attributes import ADDRESSES, ADMINISTRATION, HIDE_IN_GAL, mapped
-from .copy_record import CopyRecord
+from .copy_source import CopyOptions, Past, as_it_was
+from .copy_target import Target, addresses
 from .idmap import OriginSet, import_id_of
 from .mailbox import Scope
 from .references import SameServer
+from .selection import domain_of
 from .undeleted import Undeleted
-
-
-class CopyOptions(NamedTuple):
-    """What can be asked for."""
-
-    date: Moment = moment.LAST
-    """The mailbox as it was then; that of a deleted account as it was at its deletion at the latest (R-045, R-072)."""
-    undelete: bool = False
-    """Also what was deleted by then (R-059)."""
-    undelete_start_date: Moment = moment.FIRST
-    """Of that only what was deleted at this moment or later (R-060)."""
-    restore_datasource: bool = True
-    """External data sources too (R-058, R-074)."""
-    hide_in_gal: bool = False
-    """The account is not in the address list (R-049)."""
-
-
-class Past(NamedTuple):
-    """An account as it was at a moment."""
-
-    entry: Entry
-    at: int
-    """UTC milliseconds."""
-    notes: tuple[str, ...] = ()
-    """What the administrator should know of the choice of the moment, as sentences."""
-
-
-class Target(NamedTuple):
-    """Where an account is made again."""
-
-    address: str
-    entry_id: str
-    """The id that it has, or is to get."""
-    resumed: bool = False
-    """Whether an earlier run of this very restore has made it."""
-    at: int | None = None
-    """The moment that this run has restored, UTC milliseconds."""
-    done: Mapping[str, int] | None = None
-    """What is there, by kind, where that run has finished."""
 
 
 class CopyPlan(NamedTuple):
@@ -142,142 +103,14 @@ def outstanding(source: Repository, store: MailStore, backup_path: str, planned:
     )
 
 
-# -- the source --------------------------------------------------------------------------------------------------------
-
-
-def as_it_was(source: Repository, account: str, options: CopyOptions, raised: bool = False) -> Past:
-    """Return an account of the backup as it was.
-
-    :param account: id, address or alias. :param raised: take the first moment of the account where it did not exist at
-        the one that is asked for (R-078).
-    :raises NotFound: the backup does not know it (R-063).
-    :raises InvalidInput: there is nothing of that moment (R-064), or the options contradict each other.
-    """
-    at = moment_in(source, options.date)
-    notes = []
-    try:
-        found = find_account(source, account, at)
-    except NotFound:
-        account_id = _ever_known(source, account)
-        first = next(source.history(account_id, ACCOUNT_ITEM)).at
-        if at is None or at >= first:
-            found = find_account(source, account_id, at)
-            notes.append(f"{account} had another address at that moment: {found.entry.name}.")
-        elif raised:
-            found = find_account(source, account_id, first)
-            notes.append(f"{account} did not exist at {moment.iso(at)}; it is restored as of {moment.iso(first)}.")
-            at = first
-        else:
-            raise InvalidInput(
-                f"{account} did not exist at {moment.iso(at)}: the backup knows it from {moment.iso(first)} on. Give a "
-                "later date, or last."
-            ) from None
-    if found.deleted:
-        if at is not None and at != found.at:
-            notes.append(f"{account} was deleted at {moment.iso(found.at)}; it is restored as it was then.")
-        at = found.at
-    elif at is None:
-        span = source.span()
-        at = found.at if span is None else span[1]
-    _check_undelete(source, options, at)
-    return Past(found.entry, at, tuple(notes))
-
-
-def _ever_known(source: Repository, account: str) -> str:
-    """Return the id of the account that has an address, or had it at any time.
-
-    :raises NotFound: none ever had.
-    """
-    try:
-        return find_account(source, account).entry.entry_id
-    except NotFound:
-        for account_id in source.scopes():
-            for one in source.history(account_id, ACCOUNT_ITEM):
-                if isinstance(one.state, Entry) and one.state.name.lower() == account.lower():
-                    return account_id
-        raise
-
-
-def _check_undelete(source: Repository, options: CopyOptions, at: int) -> None:
-    if options.undelete_start_date == moment.FIRST:
-        return
-    if not options.undelete:
-        raise InvalidInput("undelete_start_date is of no use without undelete; give undelete too, or leave it out.")
-    since = moment_in(source, options.undelete_start_date)
-    if since is None or since > at:
-        raise InvalidInput(
-            f"undelete_start_date must be earlier than the moment that is restored, {moment.iso(at)}; or give first."
-        )
-
-
-# -- the destination ---------------------------------------------------------------------------------------------------
-
-
-def check_address(store: MailStore, address: str) -> None:
-    """Refuse an address that no account can get.
-
-    :raises InvalidInput: it is none. :raises NotFound: there is no such domain (R-066).
-    :raises AlreadyExists: another account or list has it as an alias, or a list as its name.
-    """
-    local, _unused, domain = address.rpartition("@")
-    if not local or not domain or any(character.isspace() or character == "@" for character in local + domain):
-        raise InvalidInput(f"{address!r} is no address that an account can have; write it as name@example.com.")
-    if store.find_entry(kinds.DOMAIN, domain) is None:
-        raise NotFound(
-            f"The mail server has no domain {domain}, and a restore does not make one. Create it, or choose an address "
-            "in another domain. Nothing was restored."
-        )
-    owner = addresses(store).get(address.lower())
-    if owner is not None and (owner.kind, owner.name.lower()) != (kinds.ACCOUNT, address.lower()):
-        raise AlreadyExists(f"{address} is taken by {owner.name}; choose another address. Nothing was restored.")
-
-
-def addresses(store: MailStore) -> dict[str, Entry]:
-    """Return whose each address of the mail server is, names and aliases, in lower case."""
-    return {
-        address.lower(): entry
-        for kind in (kinds.DISTRIBUTION_LIST, kinds.ACCOUNT) for entry in store.entries(kind)
-        for address in (*entry.aliases, entry.name)
-    }
-
-
-def resumed(present: Entry, source: Repository, backup_path: str, request: Mapping[str, Any]) -> Target:
-    """Return an account that is there as the target that an earlier run of the same restore has made.
-
-    :raises AlreadyExists: none has; what is in it is somebody's, and is left alone.
-    """
-    said = CopyRecord(backup_path, source.server_id, present.entry_id).read()
-    if said is None:
-        raise AlreadyExists(f"The account {present.name} is there already, and is left alone.")
-    if said.request != request:
-        raise AlreadyExists(
-            f"The account {present.name} is there already: another restore has made it, of the account "
-            f"{said.request.get('source')} as it was at {moment.iso(said.at)}. It is left alone."
-        )
-    return Target(present.name, present.entry_id, True, said.at, said.done)
-
-
-def request_of(strategy: str, past: Past, destination: str, options: CopyOptions) -> dict[str, Any]:
-    """Return what is asked for, as it is compared with what an earlier run was asked for.
-
-    :param destination: an address or a domain.
-    """
-    return {
-        "strategy": strategy, "source": past.entry.entry_id, "destination": destination.lower(), **options._asdict(),
-    }
-
-
-# -- the account itself ------------------------------------------------------------------------------------------------
-
-
 def _entry(
     source: Repository, store: MailStore, before: Entry, target: Target, options: CopyOptions
 ) -> tuple[Entry, list[str]]:
     """Return the account as it is to be, and what of it cannot be as it was."""
-    same_address = before.name.lower() == target.address.lower()
     ids = SameServer(source, store, {before.entry_id: target.entry_id})
-    entry, unresolved = mapped(before, ids.entry, skip_aliases=not same_address)
+    entry, unresolved = mapped(before, ids.entry, skip_aliases=True)
     notes = [f"{name} names {value}, which is not there any more; it is left out." for name, value in unresolved]
+    same_address = before.name.lower() == target.address.lower()
     attrs = {
         name: values for name, values in entry.attrs.items()
         if name not in ADMINISTRATION and (same_address or name not in ADDRESSES)
@@ -286,11 +119,17 @@ def _entry(
         notes.append(f"{before.name} was an administrator; {target.address} is none.")
     if options.hide_in_gal:
         attrs[HIDE_IN_GAL] = ("TRUE",)
+    aliases = []
     taken = addresses(store)
-    others = [alias for alias in entry.aliases if taken.get(alias.lower(), entry).entry_id != before.entry_id]
-    notes += [f"The alias {alias} is that of {taken[alias.lower()].name} now; it is left out." for alias in others]
-    aliases = tuple(alias for alias in entry.aliases if alias not in others)
-    return entry._replace(entry_id=target.entry_id, name=target.address, attrs=attrs, aliases=aliases), notes
+    for alias in before.aliases if target.entry_id == before.entry_id else ():  # else they stay with the source
+        owner = taken.get(alias.lower())
+        if owner is not None and owner.entry_id != before.entry_id:
+            notes.append(f"The alias {alias} is that of {owner.name} now; it is left out.")
+        elif store.find_entry(kinds.DOMAIN, domain_of(alias)) is None:
+            notes.append(f"The alias {alias} is in a domain that is not there any more; it is left out.")
+        else:
+            aliases.append(alias)
+    return entry._replace(entry_id=target.entry_id, name=target.address, attrs=attrs, aliases=tuple(aliases)), notes
 
 
 def _shares(source: Repository, past: Past, target: Target) -> Iterator[str]:

@@ -15,7 +15,9 @@ from typing import Final
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
-from .copies import CopyOptions, CopyPlan, Target, as_it_was, check_address, plan_copy, request_of, resumed
+from .copies import CopyPlan, plan_copy
+from .copy_source import CopyOptions, as_it_was
+from .copy_target import Target, check_address, request_of, resumed
 
 NAME: Final = "Restore on New Account"
 

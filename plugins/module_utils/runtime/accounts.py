@@ -20,7 +20,8 @@ from ..model.state import ACCOUNT_ITEM
 from ..operations.report import RestoreReport
 from ..restore.account import plan_account
 from ..restore.blobs import LocalBlobs
-from ..restore.copies import CopyOptions, CopyPlan, outstanding
+from ..restore.copies import CopyPlan, outstanding
+from ..restore.copy_source import CopyOptions
 from ..restore.copying import restore_copy
 from ..restore.idmap import map_name
 from ..restore.new_account import plan_new_account

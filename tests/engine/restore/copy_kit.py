@@ -18,7 +18,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.report import RestoreReport
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.account import plan_account
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import LocalBlobs
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.copies import CopyOptions, CopyPlan
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.copies import CopyPlan
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.copy_source import CopyOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.copying import restore_copy
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.new_account import plan_new_account
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
