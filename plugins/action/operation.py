@@ -61,9 +61,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no a
         heartbeat = _heartbeat(self._templar.template(task_vars.get(VARIABLE, HEARTBEAT)))
         operation_id = self._task.args.get("operation_id") or self._new_id()
         if not (heartbeat and operation_id) or self._task.async_val or self._task.check_mode or self._task.no_log:
-            result: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
-            return result
+            return self._unfollowed(task_vars)
         return self._followed(operation_id, heartbeat, task_vars)
+
+    def _unfollowed(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        return result
 
     def _new_id(self) -> str:
         """Return an id for the operation, none for a module that waits for one which has its own."""
@@ -73,7 +76,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no a
     def _followed(self, operation_id: str, heartbeat: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         job = self._start({**self._task.args, "operation_id": operation_id}, task_vars)
         if "ansible_job_id" not in job:
-            return {**job, "changed": False}
+            # As where the user of the node has no home that a job could be written down in.
+            self._tell(
+                "Progress is not told, the node cannot run the module as a job; ansible_async_dir says where jobs are "
+                f"written down. {job.get('msg', '')}", task_vars,
+            )
+            return self._unfollowed(task_vars)
         narrator = Narrator(heartbeat)
         pause, failures = _FIRST_PAUSE, 0
         while True:

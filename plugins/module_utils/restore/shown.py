@@ -21,6 +21,7 @@ _SECRET: Final = re.compile(
     r"ScratchCodes|Tokens?|PreAuthKey|RecoveryCode|VerificationData|PrivateKey)$"
 )
 
+
 def shown(state: State) -> dict[str, Any]:
     """Return a state as the backup has it (R-034), with the values of passwords, keys and tokens hidden."""
     record = state.to_json()
