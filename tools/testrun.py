@@ -6,9 +6,9 @@
 
     build/env-test/bin/python tools/testrun.py [phase ...]
 
-A check (ruff, mypy, ...) counts as one test. A failed phase does not hide the next one, but fails the run. Where the
-environment variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is
-excused.
+A check (ruff, mypy, ...) counts as one test; checks run beside each other, and then the suites one after the other. A
+failed phase does not hide the next one, but fails the run. Where the environment variable CI is set, a skipped test
+fails the run too: there, everything can be installed, so nothing is excused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -26,13 +27,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = CHECKOUT / "build" / "test"
 TOOLS = Path(sys.executable).parent
 
+# The longest first: they are begun in this order.
 CHECKS = {
-    "ruff": ["ruff", "check", "."],
-    "mypy": ["mypy"],
-    "changelog": ["antsibull-changelog", "lint"],
-    "docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."],
-    "ansible-lint": ["ansible-lint"],
     "sanity": ["python", "tools/sanity.py"],
+    "ansible-lint": ["ansible-lint"],
+    "mypy": ["mypy"],
+    "docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."],
+    "changelog": ["antsibull-changelog", "lint"],
+    "ruff": ["ruff", "check", "."],
 }
 SUITES = {
     "unit": ["tests/unit", "tests/conformance"],
@@ -42,6 +44,8 @@ SUITES = {
     "drill": ["tests/drill"],
     "bench": ["tests/bench"],
 }
+# How tests are spread over processes, where it is not file by file.
+SPREAD = {"molecule": "load"}
 
 
 class Counts(NamedTuple):
@@ -52,28 +56,39 @@ class Counts(NamedTuple):
     skipped: int = 0
 
 
-def call(command: list[str]) -> int:
-    """Run a command of the test environment from the checkout, its output going where ours goes."""
+def call(command: list[str], output: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the test environment from the checkout.
+
+    :param output: as stdout of subprocess.run; None for where ours goes.
+    """
     environment = dict(
         os.environ,
         PATH=f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
         ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / "build" / "collections"),
     )
-    command = [str(TOOLS / command[0]), *command[1:]]
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+    return subprocess.run(
+        [str(TOOLS / command[0]), *command[1:]], cwd=CHECKOUT, env=environment, text=True, check=False,
+        stdout=output, stderr=None if output is None else subprocess.STDOUT,
+    )
 
 
 def run_check(name: str) -> Counts:
-    """Run one check; it passes or fails as a whole."""
-    return Counts(failed=1) if call(CHECKS[name]) else Counts(passed=1)
+    """Run one check; it passes or fails as a whole, and what it has to say is shown when it has ended."""
+    started = time.monotonic()
+    done = call(CHECKS[name], subprocess.PIPE)
+    print(f"\n==== {name} ====\n{done.stdout}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
+    return Counts(failed=1) if done.returncode else Counts(passed=1)
 
 
 def run_suite(name: str, workers: int) -> Counts:
     """Run one pytest suite and count by its JUnit file; a run that could not report has failed."""
+    print(f"\n==== {name} ====", flush=True)
+    started = time.monotonic()
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    options = [f"--numprocesses={workers}", "--dist=loadfile", "-q", f"--junitxml={report}"]
-    status = call(["pytest", *SUITES[name], *options])
+    options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
+    status = call(["pytest", *SUITES[name], *options]).returncode
+    print(f"==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
         return Counts(failed=1)
     counts = [suite.attrib for suite in ElementTree.parse(report).getroot().iter("testsuite")]
@@ -96,12 +111,10 @@ def main() -> int:
         parser.error(f"there is no phase {', '.join(sorted(unknown))}")
 
     RESULTS.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for phase in phases:
-        print(f"\n==== {phase} ====", flush=True)
-        started = time.monotonic()
-        results[phase] = run_check(phase) if phase in CHECKS else run_suite(phase, arguments.workers)
-        print(f"==== {phase}: {time.monotonic() - started:.0f} s", flush=True)
+    with ThreadPoolExecutor(arguments.workers) as pool:
+        checks = [name for name in CHECKS if name in phases]
+        results = dict(zip(checks, pool.map(run_check, checks)))
+    results.update({name: run_suite(name, arguments.workers) for name in SUITES if name in phases})
 
     total = Counts(*(sum(column) for column in zip(*results.values())))
     print()
