@@ -111,7 +111,7 @@ def main() -> int:
         parser.error(f"there is no phase {', '.join(sorted(unknown))}")
 
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(arguments.workers) as pool:
+    with ThreadPoolExecutor(max(arguments.workers, 1)) as pool:
         checks = [name for name in CHECKS if name in phases]
         results = dict(zip(checks, pool.map(run_check, checks)))
     results.update({name: run_suite(name, arguments.workers) for name in SUITES if name in phases})
