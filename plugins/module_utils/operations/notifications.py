@@ -16,6 +16,7 @@ import os
 import platform
 import smtplib
 import ssl
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
@@ -165,26 +166,64 @@ class Notifications:
 
 
 def _send(mail: MailSettings, note: Notification, recipients: tuple[str, ...]) -> Notification:
-    """Return the notification with what became of its mail."""
+    """Return the notification with what became of its mail, after a bounded time however slow the server is."""
+    told: list[Notification] = []
+    # A server that sends a byte now and then is never too slow for the timeout of a socket.
+    thread = threading.Thread(target=lambda: told.append(_sent(mail, note, recipients)), daemon=True)
+    thread.start()
+    thread.join(2 * mail.timeout)
+    where = f"{mail.host}:{mail.port}"
+    return told[0] if told else note._replace(error=f"{where} has not taken the mail in {2 * mail.timeout:g} s")
+
+
+def _sent(mail: MailSettings, note: Notification, recipients: tuple[str, ...]) -> Notification:
+    reached: list[str] = []
+    failed: list[str] = []
     try:
-        message = EmailMessage()
-        message["Subject"] = " ".join(note.subject.split())
-        message["From"] = mail.sender
-        message["To"] = ", ".join(recipients)
-        message["Date"] = format_datetime(localtime())
-        message["Message-ID"] = make_msgid(domain=note.node or None)
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
-        message.set_content(note.text)
         with _connect(mail) as server:
             if mail.username:
                 server.login(mail.username, mail.password)
-            refused = server.send_message(message, mail.sender, list(recipients))
-    except smtplib.SMTPRecipientsRefused as error:
-        return note._replace(error=_refusals(mail, error.recipients))
+            for address in recipients:  # a mail for each: one address that is wrong costs the others nothing
+                try:
+                    server.send_message(_message(mail, note, address))
+                    reached.append(address)
+                except smtplib.SMTPRecipientsRefused as error:
+                    failed += [
+                        f"{address} ({code} {answer.decode('utf-8', 'replace')})"
+                        for code, answer in error.recipients.values()
+                    ]
+                except smtplib.SMTPServerDisconnected:
+                    raise
+                except Exception as error:  # as below
+                    failed.append(f"{address} ({error})")
     except Exception as error:  # whatever smtplib, ssl and the address parser can raise: it is only a notification
-        return note._replace(error=f"{mail.host}:{mail.port} did not take the mail: {error}")
-    reached = tuple(address for address in recipients if address not in refused)
-    return note._replace(sent_to=reached, error=_refusals(mail, refused) if refused else "")
+        return note._replace(
+            sent_to=tuple(reached), error=f"{mail.host}:{mail.port} did not take the mail: {error}",
+        )
+    refused = f"{mail.host}:{mail.port} refused: {', '.join(failed)}" if failed else ""
+    return note._replace(sent_to=tuple(reached), error=refused)
+
+
+def _message(mail: MailSettings, note: Notification, recipient: str) -> EmailMessage:
+    message = EmailMessage()
+    message["Subject"] = " ".join(note.subject.split())
+    message["From"] = _mailbox(mail.sender)
+    message["To"] = _mailbox(recipient)
+    message["Date"] = format_datetime(localtime())
+    message["Message-ID"] = make_msgid(domain=note.node or None)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+    # Names of files may be bytes that are no text.
+    message.set_content(note.text.encode("utf-8", "backslashreplace").decode())
+    return message
+
+
+def _mailbox(address: str) -> str:
+    """Return an address with its domain as mail servers without SMTPUTF8 take it."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return local + at + domain.encode("idna").decode("ascii")
+    except UnicodeError:  # it is no domain: the server is to say so
+        return address
 
 
 def _connect(mail: MailSettings) -> smtplib.SMTP:
@@ -202,8 +241,3 @@ def _connect(mail: MailSettings) -> smtplib.SMTP:
 
 def _context(mail: MailSettings) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=mail.ca_file or None)
-
-
-def _refusals(mail: MailSettings, refused: Mapping[str, tuple[int, bytes]]) -> str:
-    answers = (f"{address} ({code} {answer.decode('utf-8', 'replace')})" for address, (code, answer) in refused.items())
-    return f"{mail.host}:{mail.port} refused: {', '.join(answers)}"

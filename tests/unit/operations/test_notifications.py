@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,8 +42,8 @@ def test_a_notification_is_stored_and_sent(tmp_path: Path, server: MailServer) -
     assert (note.sent_to, note.error) == (("admin@example.com", "me@example.com"), "")
     assert there.get(note.id) == note
     assert there.list() == [note]
+    assert [mail.recipients for mail in server.mails] == [("admin@example.com",), ("me@example.com",)]
     mail = server.mails[0]
-    assert mail.recipients == ("admin@example.com", "me@example.com")
     assert (mail.message["Subject"], mail.message["From"]) == ("Operation Ended", "restante@example.com")
     assert mail.message.get_content().replace("\r\n", "\n") == "Größe: 3\n"
 
@@ -79,14 +82,46 @@ def test_a_refused_recipient_does_not_keep_the_mail_from_the_others(tmp_path: Pa
     assert "nobody@example.com (550 no such user)" in alone.notify(notes.ERROR, "s", "t").error
 
 
-@pytest.mark.parametrize("address", ["a\r\nBcc: thief@example.com", "not an address", "<", "ü@example.com", "\0"])
-def test_an_odd_address_or_subject_raises_nothing(tmp_path: Path, server: MailServer, address: str) -> None:
+@pytest.mark.parametrize("address", [
+    "a\r\nBcc: thief@example.com", "not an address", "<", "ü@example.com", "\0", "\udcff@x", f"{'x' * 2000}@x",
+])
+def test_an_odd_address_or_subject_keeps_nothing_from_the_others(
+    tmp_path: Path, server: MailServer, address: str
+) -> None:
+    """R-277."""
     there = notes.Notifications(str(tmp_path), settings(server))
-    note = there.notify(notes.ERROR, "two\r\nlines: x", "t", [address])
+    note = there.notify(notes.ERROR, "two\r\nlines: x", "a file called \udcff", [address])
     assert there.get(note.id) == note
+    assert "admin@example.com" in note.sent_to
+    assert server.mails[0].message.get_content().rstrip() == "a file called \\udcff"
     for mail in server.mails:
         assert mail.message["Subject"] == "two lines: x"
         assert mail.message["Bcc"] is None
+
+
+def test_a_domain_outside_of_ascii_is_written_as_every_mail_server_takes_it(
+    tmp_path: Path, server: MailServer
+) -> None:
+    mail = settings(server)._replace(sender="restante@mühle.example", recipients=("admin@mühle.example",))
+    note = notes.Notifications(str(tmp_path), mail).notify(notes.ERROR, "s", "t")
+    assert (note.sent_to, note.error) == (("admin@mühle.example",), "")
+    assert server.mails[0].recipients == ("admin@xn--mhle-0ra.example",)
+    assert server.mails[0].message["To"] == "admin@xn--mhle-0ra.example"
+
+
+def test_a_mail_server_that_never_comes_to_an_end_is_given_up(tmp_path: Path) -> None:
+    """R-277."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        def babble() -> None:
+            with listening.accept()[0] as client, contextlib.suppress(OSError):
+                while True:
+                    client.sendall(b"220-and\r\n" * 1000)
+
+        threading.Thread(target=babble, daemon=True).start()
+        port = listening.getsockname()[1]
+        mail = notes.MailSettings("127.0.0.1", "r@example.com", ("admin@example.com",), port=port, timeout=0.2)
+        note = notes.Notifications(str(tmp_path), mail).notify(notes.ERROR, "s", "t")
+    assert (note.sent_to, note.error) == ((), f"127.0.0.1:{port} has not taken the mail in 0.4 s")
 
 
 def test_starttls_and_authentication(tmp_path: Path, server: MailServer, authority: str) -> None:
