@@ -54,7 +54,7 @@ ARGUMENTS = {
 
 def main() -> None:
     run(
-        lambda call: {"operations": operations.shown(call.node(), call["operation_id"] or "", call["state"])}, ARGUMENTS
+        lambda call: {"operations": operations.shown(call.node(), call["operation_id"], call["state"])}, ARGUMENTS
     )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: without the program's name; those of the process where there are none.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that its encoding has not are written out
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(sys.argv[1:] if arguments is None else arguments, sys.stdout, sys.stderr)
     except SyntaxFault as error:
@@ -102,11 +106,15 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
         return _left(operation_id, errors)
     except RestanteError as error:
         _say(errors, error)
-    state = node.operations.get(operation_id).state if operation_id else SUCCESSFUL
+    if operation_id:
+        state = node.operations.get(operation_id).state
+    else:
+        state = INTERRUPTED if background.result is None else SUCCESSFUL
     if background.result is not None:
         _show({"operationId": operation_id, "state": state, **background.result}, options, output)
     elif state == INTERRUPTED:
-        _say(errors, f"The operation {operation_id} was interrupted: its process was killed. Run it again.")
+        what = f"The operation {operation_id}" if operation_id else command.name
+        _say(errors, f"{what} was interrupted: its process was killed. Run it again.")
     return EXIT_CODES[state]
 
 
@@ -146,12 +154,11 @@ def _wait(ended: Callable[[float], bool], node: Node, operation_id: str, told: I
 
 def _show(result: Any, options: Options, output: IO[str]) -> None:
     if options.json:
-        json.dump(result, output, indent=2, ensure_ascii=False, default=str)
-        output.write("\n")
+        output.write(json.dumps(result, indent=2, default=str) + "\n")
     else:
         _say(output, text.tree(result))
 
 
 def _say(output: IO[str], said: object) -> None:
-    output.write(f"{said}\n")
+    output.write(f"{text.plain(said)}\n")
     output.flush()

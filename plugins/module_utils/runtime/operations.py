@@ -38,13 +38,13 @@ def operation(
         raise Stopped(f"The operation {running.id} ({type_}) was stopped. Run it again when it may go on.")
 
 
-def shown(node: Node, operation_id: str = "", states: Collection[str] = ()) -> list[dict[str, Any]]:
+def shown(node: Node, operation_id: str | None = None, states: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return operations as JSON objects, in the order of submission.
 
     :param operation_id: only this one. :param states: only those in one of these states; all where it is empty.
     :raises NotFound: there is no operation with the id.
     """
-    records = [node.operations.get(operation_id)] if operation_id else node.operations.list()
+    records = node.operations.list() if operation_id is None else [node.operations.get(operation_id)]
     return [_shown(record) for record in records if not states or record.state in states]
 
 

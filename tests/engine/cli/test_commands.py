@@ -25,6 +25,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.cli import wrapp
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.grammar import Command
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import FAILED, INTERRUPTED, RUNNING
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -222,6 +224,43 @@ def test_an_operation_that_is_killed_exits_with_4(machine: Machine, held_up: Cal
     _unused, messages = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4 and "was interrupted" in messages
     assert machine.node.operations.get(operation_id).state == INTERRUPTED
+
+
+def test_what_is_killed_before_it_has_an_operation_exits_with_4(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-270: as by the kernel, for want of memory, while the plan is made."""
+    def be_killed(node: Node) -> dict[str, str]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    doomed = Command("test", ("work",), "is killed", be_killed, works_long=True)
+    monkeypatch.setattr(main_module, "COMMANDS", (doomed,))
+    for option in ("--sync", "--json"):
+        assert main_module.main(["--config-file", machine.config_file, option, "test", "work"]) == 4
+        told = capsys.readouterr()
+        assert told.out == "" and "test work was interrupted" in told.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_is_printed_fits_every_terminal(machine: Machine, encoding: str) -> None:
+    """Also a name in bytes that are no text, and one that would drive the terminal."""
+    with contextlib.closing(machine.node.store()) as store:
+        store.create_entry(Entry("d", kinds.DOMAIN, "example.com"))
+        store.create_entry(Entry("ann", kinds.ACCOUNT, "émile😀@example.com", {"displayName": ("\x1b]2;\x9b",)}))
+    machine.ok("backup", "doSmartScan", "start", "--sync")
+
+    def printed(*words: str) -> bytes:
+        done = subprocess.run(
+            [*COMMAND, "--config-file", machine.config_file, *words], capture_output=True, check=False, timeout=PATIENCE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": encoding},
+        )
+        assert b"Traceback" not in done.stderr and not {"\x1b", "\x9b"} & set((done.stdout + done.stderr).decode(encoding))
+        return done.stdout + done.stderr
+
+    assert json.loads(printed("--json", "backup", "getAvailableAccounts"))[0]["name"] == "émile😀@example.com"
+    assert b"@example.com" in printed("backup", "getAvailableAccounts")
+    assert b"knows no account" in printed("backup", "getAccountInfo", "\x1b]2;é😀")
 
 
 def test_an_operation_that_is_stopped_exits_with_2(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,15 @@ def test_an_operation_that_is_not_known_is_named(machine: Machine, words: list[s
     assert (status, output) == (1, "") and f"no operation {UNKNOWN}" in messages
 
 
+def test_no_id_is_no_operation(machine: Machine) -> None:
+    """R-269: as where a script's variable is empty; it must not show, or wait for, whatever came first."""
+    with machine.working("SmartScan", items=1):
+        pass
+    for words in (["monitor", ""], ["monitor", "", "--sync"], ["doStopOperation", ""]):
+        status, output, messages = machine.run("backup", *words)
+        assert (status, output) == (1, "") and "no operation" in messages
+
+
 def test_stopping_what_has_ended_is_no_error(machine: Machine) -> None:
     """R-266."""
     with machine.working("SmartScan", items=1) as ended:
