@@ -33,10 +33,20 @@ options:
     default: ""
   in_content:
     description:
-      - Look for O(search_string) among the contents too, byte by byte as they are stored, in the packs of the backup.
+      - Look for O(search_string) among the contents too, byte by byte as they are stored.
       - Of contacts, appointments and tasks the metadata says little, so this is how they are found.
     type: bool
     default: false
+  blobs_archive:
+    description:
+      - With O(in_content), the bucket to read the contents from, by the id or label of its configuration.
+      - Without it, the packs in the backup's directory are read.
+    type: str
+    default: ""
+  volume_prefix:
+    description: The folder in the bucket before the server id.
+    type: str
+    default: ""
   type:
     description: Only items of this type; V(contact) also finds contact groups.
     type: str
@@ -141,6 +151,8 @@ ARGUMENTS = {
     "id": {"type": "str", "default": ""},
     "search_string": {"type": "str", "default": ""},
     "in_content": {"type": "bool", "default": False},
+    "blobs_archive": {"type": "str", "default": ""},
+    "volume_prefix": {"type": "str", "default": ""},
     "type": {
         "type": "str",
         "default": "message",

@@ -12,13 +12,17 @@ from typing import Any, Final
 from ..mailstore.mailbox_log import ACTIONS
 from ..model import moment
 from ..restore.search import DELETED, FILTERS, TYPES
-from ..runtime import account_inspection, inspection, log_inspection
+from ..runtime import account_inspection, inspection, log_inspection, server_config
 from ..runtime.node import Node
 from ..runtime.searching import LIMIT, MOST_RECENT
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type, choice
 
 _ACCOUNT: Final = Parameter("account", Type("Account Name/ID", str), "also one that is deleted")
 _BACKUP_PATH: Final = Parameter("backup_path", PATH, "another one than this node's", "")
+_BUCKET: Final = (
+    Parameter("blobs_archive", TEXT, "the Bucket ID of the bucket to read contents from", ""),
+    Parameter("volume_prefix", TEXT, "the one of the backup that wrote to that bucket", ""),
+)
 _DATE: Final = '"dd/MM/yyyy HH:mm:ss"'
 
 
@@ -36,6 +40,10 @@ def _available_accounts(node: Node, output_file: str, output_headers: Sequence[s
     return found
 
 
+def _server_config(node: Node, date: str, backup_path: str, query: str, verbose: bool, colors: bool) -> Any:
+    return server_config.server_config(node, date=date, backup_path=backup_path, query=query)
+
+
 COMMANDS: Final = (
     Command(
         "backup", ("getItem",), "show the states of an item", _item,
@@ -44,8 +52,7 @@ COMMANDS: Final = (
             _BACKUP_PATH,
             Parameter("dump_blob", BOOLEAN, "also print its content", False),
             Parameter("date", Type(f"{_DATE}|first|last|all", str), "which state", moment.LAST),
-            Parameter("blobs_archive", TEXT, "the Bucket ID of the bucket to read the content from", ""),
-            Parameter("volume_prefix", TEXT, "the one of the backup that wrote to that bucket", ""),
+            *_BUCKET,
         ),
         example="getItem john@example.com 339 dump_blob true",
     ),
@@ -63,6 +70,7 @@ COMMANDS: Final = (
             Parameter("raw_metadata", BOOLEAN, "print the metadata as the backup has it", False),
             Parameter("search_filter", choice(*FILTERS), "", DELETED),
             Parameter("in_content", BOOLEAN, "also look for search_string among the contents", False),
+            *_BUCKET,
             Parameter("deleted_before", Type(_DATE, str), "", ""),
             Parameter("deleted_after", Type(_DATE, str), "", ""),
             Parameter("limit", INTEGER, "how many items at most; 0 for all", LIMIT),
@@ -100,6 +108,18 @@ COMMANDS: Final = (
         "backup", ("getAvailableDomains",), "list the domains of a backup", account_inspection.available_domains,
         (Parameter("date", Type(f"{_DATE}|last", str), "as of then"), Parameter("backup_path", PATH)),
         example="getAvailableDomains last /opt/zextras/backup/zextras",
+    ),
+    Command(
+        "backup", ("getServerConfig", "standard"), "show the configuration of the server that the backup has",
+        _server_config,
+        optional=(
+            Parameter("date", Type(f"{_DATE}|last|all", str), "as of then; all: every state of one entry", moment.LAST),
+            _BACKUP_PATH,
+            Parameter("query", TEXT, f"type/id/key; types are {', '.join(server_config.TYPES)}", "/"),
+            Parameter("verbose", BOOLEAN, "accepted; all is shown", False),
+            Parameter("colors", BOOLEAN, "accepted; there are none", False),
+        ),
+        example="getServerConfig standard query domain/example.com",
     ),
     Command(
         "backup", ("doMailboxLogSearch",), "find in mailbox.log what happened to items", log_inspection.search_log,

@@ -20,7 +20,7 @@ from ..model import moment
 from ..model.errors import AlreadyExists, Damaged, InvalidInput, NotFound
 from ..model.state import ItemState
 from ..restore.accounts import find_account
-from ..restore.blobs import Blobs, LocalBlobs
+from ..restore.blobs import Blobs
 from ..restore.idmap import read_map
 from ..restore.search import (
     DELETED,
@@ -183,12 +183,15 @@ def _holds(path: str, content: bytes) -> bool:
 def search_items(
     node: Node, account: str, *, backup_path: str = "", id: str = "", search_string: str = "", type: str = "message",
     before: str = "", after: str = "", deleted_before: str = "", deleted_after: str = "", search_filter: str = DELETED,
-    raw_metadata: bool = False, in_content: bool = False, limit: int = LIMIT,
+    raw_metadata: bool = False, in_content: bool = False, blobs_archive: str = "", volume_prefix: str = "",
+    limit: int = LIMIT,
 ) -> dict[str, Any]:
     """Return the items of an account that match all that is given (R-032 to R-034).
 
     :param before: and the other dates: a moment; empty for any time. :param limit: how many items at most; 0 for all.
-    :param in_content: look for search_string among the contents too, in the packs of this backup.
+    :param in_content: look for search_string among the contents too.
+    :param blobs_archive: the bucket to read contents from, by id or label of its configuration; empty for the packs of
+        this backup.
     :return: "account", "items", "truncated" (whether there are more), "warnings" (contents that could not be read).
     :raises NotFound: unknown account. :raises InvalidInput: nothing can match.
     """
@@ -207,7 +210,7 @@ def search_items(
     with contextlib.closing(node.repository(backup_path)) as source:
         owner = find_account(source, account)
         paths = Paths(source, owner.entry.entry_id)
-        blobs = LocalBlobs(source) if in_content else None
+        blobs = blobs_of(node, source, blobs_archive, volume_prefix) if in_content else None
         with contextlib.closing(search(source, owner.entry.entry_id, wanted, blobs)) as results:
             found, truncated = first(_readable(results, unread), limit)
             items = [_match(match, paths, raw_metadata) for match in found]
@@ -247,7 +250,7 @@ def answer_search(call: Call) -> dict[str, Any]:
     """Answer the module item_search_info."""
     names = (
         "id", "search_string", "type", "before", "after", "deleted_before", "deleted_after", "search_filter",
-        "raw_metadata", "in_content", "limit",
+        "raw_metadata", "in_content", "blobs_archive", "volume_prefix", "limit",
     )
     given = {name: call[name] for name in names}
     return search_items(call.node(), call["account"], backup_path=call["backup_path"] or "", **given)

@@ -13,7 +13,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main as command_line
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
@@ -26,7 +29,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.shown import HIDDEN
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import inspection
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
+from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 from inspection_kit import DAY, INBOX, TRASH, YEAR_2026, Office
+
+from tests.servers.moto_server import moto_server
 
 MAIL = b"From: bank@example.net\r\nSubject: Invoice 7\r\n\r\nTop secret: 42 euros\r\n"
 ANN = "ann@example.com"
@@ -232,6 +238,30 @@ def test_the_content_is_read_from_an_archive_of_blobs(office: Office, ann: str, 
     item, _moments = lost(office, ann)
     with pytest.raises(NotFound, match="nobucket"):
         inspection.item(office.node, ANN, item, blobs_archive="nobucket")
+    with pytest.raises(NotFound, match="nobucket"):
+        inspection.search_items(
+            office.node, ANN, search_string="42 euros", in_content=True, blobs_archive="nobucket"
+        )
+
+
+def test_contents_are_read_from_a_bucket_where_the_packs_are_gone(office: Office, ann: str) -> None:
+    """R-031, R-033: as in a directory that metadata was retrieved into."""
+    item, _moments = lost(office, ann)
+    with moto_server() as server:
+        record = office.node.buckets.add(BucketRecord(
+            "packs", "there", "CustomS3", server.url, "us-east-1",
+            access_key=server.access_key, secret_key=server.secret_key,
+        ))
+        boto3.client(
+            "s3", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+        ).create_bucket(Bucket="packs")
+        with contextlib.closing(office.source()) as source:
+            Uploader(source, S3Archive(record.settings("v", source.server_id))).sync()
+        shutil.rmtree(office.root / "backup_path" / "packs")
+        bucket = {"blobs_archive": "there", "volume_prefix": "v"}
+        assert ids(office, search_string="42 euros", in_content=True, **bucket) == [item]
+        assert inspection.item(office.node, ANN, item, dump_blob=True, **bucket)["blob"] == MAIL
 
 
 # -- searching ---------------------------------------------------------------------------------------------------------
