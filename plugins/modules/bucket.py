@@ -60,8 +60,11 @@ options:
     type: str
     choices: [v2, v4]
   storage_class:
-    description: The storage class of new files; empty for the bucket's default.
+    description: The storage class of new files, such as V(STANDARD_IA); empty for the bucket's default.
     type: str
+  storage_class_from:
+    description: The size in bytes from which files get O(storage_class). Defaults to 65536 for a new configuration.
+    type: int
   ca_file:
     description: A PEM file on the node with the authorities to trust.
     type: path
@@ -188,6 +191,7 @@ ARGUMENTS = {
     "profile": {"type": "str"},
     "signature_version": {"type": "str", "choices": ["v2", "v4"]},
     "storage_class": {"type": "str"},
+    "storage_class_from": {"type": "int"},
     "ca_file": {"type": "path"},
     "notes": {"type": "str"},
     "create": {"type": "bool", "default": True},

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from .files import explained, reading, store
-from .s3_client import S3Settings
+from .s3_client import STORAGE_CLASS_FROM, S3Settings
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "S3": "",
@@ -56,12 +56,15 @@ class BucketRecord:
     profile: str = ""
     signature_version: str = "v4"
     storage_class: str = ""
+    """Of new files (R-292); empty for the bucket's own."""
+    storage_class_from: int = STORAGE_CLASS_FROM
+    """Bytes; smaller files get the bucket's own storage class."""
     ca_file: str = ""
     notes: str = ""
     id: str = ""
     """A UUID, given by the registry."""
 
-    def public(self) -> dict[str, str]:
+    def public(self) -> dict[str, Any]:
         """Return all but the secret, as a JSON object."""
         return {key: value for key, value in dataclasses.asdict(self).items() if key != "secret_key"}
 
@@ -82,6 +85,7 @@ class BucketRecord:
             signature_version=self.signature_version,
             addressing="virtual" if self.provider in _HOST_STYLE else "",
             storage_class=self.storage_class,
+            storage_class_from=self.storage_class_from,
             ca_file=self.ca_file,
         )
 
@@ -104,6 +108,8 @@ def checked(record: BucketRecord) -> BucketRecord:
         raise InvalidInput(f"A bucket of provider {provider} needs the URL of its server.")
     if provider == "Alibaba" and not (record.region or record.endpoint):
         raise InvalidInput("A bucket of provider Alibaba needs its region or the URL of its server.")
+    if record.storage_class_from < 0:
+        raise InvalidInput("The size from which files get the storage class is 0 bytes or more.")
     if bool(record.access_key) != bool(record.secret_key):
         raise InvalidInput("Give the access key and the secret, or none of them.")
     return dataclasses.replace(
@@ -153,7 +159,7 @@ class BucketRegistry:
             _keep(record, records)
         return record
 
-    def update(self, bucket_id: str, **changes: str) -> tuple[BucketRecord, bool]:
+    def update(self, bucket_id: str, **changes: Any) -> tuple[BucketRecord, bool]:
         """Change fields of a configuration; return it, and whether that made a difference.
 
         :raises NotFound: there is none with this id. :raises AlreadyExists: the label is taken.

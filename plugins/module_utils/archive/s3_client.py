@@ -14,7 +14,7 @@ import functools
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..model.errors import InvalidInput, NotFound, Refused, RestanteError, Unavailable
@@ -43,6 +43,9 @@ except ImportError:
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+STORAGE_CLASS_FROM: Final = 64 * 1024
+"""The vendor's bound: files of fewer bytes stay in the bucket's own storage class."""
+
 
 @dataclasses.dataclass(frozen=True)
 class S3Settings:
@@ -67,7 +70,7 @@ class S3Settings:
     """"path" or "virtual"; empty means path for a given endpoint and boto3's choice for AWS."""
     storage_class: str = ""
     """Storage class of new files of storage_class_from bytes and more (R-292); empty for the bucket's default."""
-    storage_class_from: int = 65536
+    storage_class_from: int = STORAGE_CLASS_FROM
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     connections: int = 32

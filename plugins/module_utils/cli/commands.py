@@ -10,6 +10,7 @@ from typing import Final
 
 from . import (
     account_commands,
+    archive_commands,
     backup_commands,
     care_commands,
     config_commands,
@@ -26,6 +27,7 @@ from . import (
 COMMANDS: Final = (
     *core_commands.COMMANDS,
     *backup_commands.COMMANDS,
+    *archive_commands.COMMANDS,
     *care_commands.COMMANDS,
     *export_commands.COMMANDS,
     *external_commands.COMMANDS,

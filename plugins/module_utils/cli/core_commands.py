@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..archive.buckets import PROVIDERS, BucketRecord
 from ..model import moment
-from ..runtime import buckets
+from ..runtime import buckets, realtime
 from ..runtime.node import Node
 from .grammar import BOOLEAN, TEXT, Command, Parameter, choice
 from .parameters import PREFIX, REGION, URL
@@ -24,6 +24,10 @@ _BUCKET: Final = (
     Parameter("bucket_name", TEXT, "as it is called at the provider"),
     Parameter("access_key"),
     Parameter("secret", TEXT, f"{FROM_STDIN} reads it from standard input, where no process list shows it"),
+)
+_CONFIGURATION: Final = (
+    Parameter("provider", choice(*PROVIDERS)),
+    Parameter("bucket_configuration_id", TEXT, "the Bucket ID that listBuckets shows"),
 )
 _LABEL: Final = Parameter("label", TEXT, "a name for people", "")
 _NOTES: Final = Parameter("notes", TEXT, "", "")
@@ -42,12 +46,17 @@ _BUCKET_KINDS: Final[Mapping[str, tuple[Sequence[Parameter], Sequence[Parameter]
 """For each provider what comes after the secret, what is optional, and how much of that may come by position."""
 
 
+def _secret(text: str) -> str:
+    """Return a secret, which may be waiting on standard input."""
+    if text != FROM_STDIN:
+        return text
+    return getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+
 def _create_bucket(provider: str, node: Node, **given: Any) -> Any:
-    secret = given.pop("secret")
-    if secret == FROM_STDIN:
-        secret = getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     wanted = BucketRecord(
-        bucket=given.pop("bucket_name"), secret_key=secret, endpoint=given.pop("url"), provider=provider, **given
+        bucket=given.pop("bucket_name"), secret_key=_secret(given.pop("secret")), endpoint=given.pop("url"),
+        provider=provider, **given,
     )
     return {"Bucket ID": buckets.add(node, wanted).id}
 
@@ -85,8 +94,22 @@ def _list_buckets(node: Node, provider: str, show_secrets: bool) -> Any:
     ]
 
 
-def _test_connection(node: Node, bucket_configuration_id: str) -> Any:
-    buckets.test(node, bucket_configuration_id)
+def _update_bucket(
+    node: Node, provider: str, bucket_configuration_id: str, bucket_name: str, secret: str, url: str, **given: str
+) -> Any:
+    buckets.update(
+        node, provider, bucket_configuration_id, bucket=bucket_name, secret_key=_secret(secret), endpoint=url, **given
+    )
+    return "ok"
+
+
+def _delete_bucket(node: Node, provider: str, bucket_configuration_id: str) -> Any:
+    buckets.delete(node, provider, bucket_configuration_id)
+    return "ok"
+
+
+def _test_connection(node: Node, s3BucketConfigurationUuid: str, storeType: str) -> Any:
+    buckets.test(node, s3BucketConfigurationUuid)
     return "connection ok"
 
 
@@ -102,17 +125,33 @@ def _notifications(node: Node, id: str) -> Any:
     ]
 
 
+def _all_services(node: Node) -> Any:
+    return {"backup": realtime.services(node)}
+
+
 COMMANDS: Final = (
     *map(_create_bucket_command, _BUCKET_KINDS),
     Command(
         "core", ("testS3Connection",), "write, read and delete a file in a bucket", _test_connection,
-        (Parameter("bucket_configuration_id", TEXT, "the Bucket ID that listBuckets shows"),),
+        (Parameter("s3BucketConfigurationUuid", TEXT, "the Bucket ID that listBuckets shows"),),
+        (Parameter("storeType", TEXT, "accepted; the configuration tells it", ""),),
+    ),
+    Command(
+        "core", ("doUpdateBucket",), "give a bucket configuration other data, once tried", _update_bucket,
+        _CONFIGURATION,
+        (*(one._replace(default="") for one in _BUCKET), REGION, URL),
+        example="doUpdateBucket S3 <BUCKET_VOLUME_ID> access_key ACCESS_KEY secret -",
+    ),
+    Command(
+        "core", ("doDeleteBucket",), "forget a bucket configuration; the bucket itself stays", _delete_bucket,
+        _CONFIGURATION,
     ),
     Command(
         "core", ("listBuckets",), "show the bucket configurations", _list_buckets,
         (Parameter("provider", choice("all", *PROVIDERS), "which ones"),),
         (Parameter("show_secrets", BOOLEAN, "", False),), example="listBuckets all",
     ),
+    Command("core", ("getAllServicesStatus",), "show the services of all modules of this node", _all_services),
     Command(
         "core", ("getNotification",), "list the notifications, or show one", _notifications,
         optional=(Parameter("id", TEXT, "the one to show", ""),),

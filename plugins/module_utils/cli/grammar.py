@@ -12,6 +12,7 @@ does not matter in names. Nothing here runs a command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +46,13 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,15}) *([KMGT]?)B?", text.strip(), re.ASCII | re.IGNORECASE)
+    if found is None:
+        raise InvalidInput("it is a number of bytes, with KB, MB or GB where that is meant")
+    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
+
+
 def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -53,6 +61,7 @@ TEXT: Final = Type("String", str)
 PATH: Final = Type("Path", str)
 BOOLEAN: Final = Type("true|false", _boolean)
 INTEGER: Final = Type("Integer", _integer)
+SIZE: Final = Type("Size", _size)
 LIST: Final = Type("String[,..]", _list)
 DATE: Final = Type('"dd/MM/yyyy HH:mm:ss"|last', moment.parse)
 

@@ -19,6 +19,16 @@ def _all_volumes(node: Node) -> Any:
     return volumes.info(node)["volumes"]
 
 
+def _statistics(node: Node, volume_name: str, show_volume_size: bool, show_blob_num: bool) -> Any:
+    found = volumes.statistics(node, volume_name)
+    return {
+        "id": found["volume_id"], "name": found["name"], "path": found["path"], "compressed": found["compressed"],
+        "threshold": found["compression_threshold"],
+        **({"totSize": found["usage"]["size"]} if show_volume_size else {}),
+        **({"blobNumber": found["usage"]["blobs"]} if show_blob_num else {}),
+    }
+
+
 def _deduplicate(node: Node, volume_name: Sequence[str], dry_run: bool) -> Any:
     return {name: volumes.deduplicate(node, name, dry_run)["deduplication"] for name in volume_name}
 
@@ -47,6 +57,15 @@ _TYPE: Final = choice(PRIMARY, SECONDARY)
 
 COMMANDS: Final = (
     Command("powerstore", ("getAllVolumes",), "show the volumes of this node", _all_volumes),
+    Command(
+        "powerstore", ("getVolumeStats",), "show a volume of this node", _statistics,
+        (Parameter("volume_name", TEXT, "case matters"),),
+        (
+            Parameter("show_volume_size", BOOLEAN, "also the bytes of what it holds, before compression", False),
+            Parameter("show_blob_num", BOOLEAN, "also how many items have their content there", False),
+        ),
+        example="getVolumeStats message1 show_volume_size true",
+    ),
     Command(
         "powerstore", ("doCreateVolume", "FileBlob"), "make a volume in a directory", _create,
         (Parameter("volume_name"), Parameter("volume_type", _TYPE), Parameter("volume_path", PATH)),

@@ -45,6 +45,15 @@ class Deduplication(NamedTuple):
     """Bytes; with dry_run what would be saved."""
 
 
+class Usage(NamedTuple):
+    """What a volume holds."""
+
+    blobs: int
+    """Items whose content is there."""
+    size: int
+    """Bytes of their contents, before compression."""
+
+
 class MissingBlob(NamedTuple):
     """A blob that an item names and that its volume has lost."""
 
@@ -84,6 +93,10 @@ class Volumes(abc.ABC):
 
         :raises Refused: it is current or holds blobs.
         """
+
+    @abc.abstractmethod
+    def usage(self, volume_id: str) -> Usage:
+        """Return what a volume holds. :raises NotFound: there is no such volume."""
 
     @abc.abstractmethod
     def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:

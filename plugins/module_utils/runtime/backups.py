@@ -33,35 +33,41 @@ from .node import Node
 from .operations import operation
 
 OPERATION: Final = "SmartScan"
+DIRECTORY_SCAN: Final = "Backup of the directory"
 
 PATIENCE: Final = 60.0
 """Seconds to wait for another writer of the Backup Path: the Realtime Scanner lets it go every second."""
 
 
 def smart_scan(
-    node: Node, *, deep: bool = False, accounts: Sequence[str] = (), read_error_threshold: int = 0,
-    notifications: Sequence[str] = (),
+    node: Node, *, deep: bool = False, accounts: Sequence[str] = (), mailboxes: bool = True,
+    read_error_threshold: int = 0, notifications: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Scan the node's mail server into its Backup Path, which is made where there is none, and upload what is new.
+
+    :param accounts: only these, by address or id (R-219). :param mailboxes: look into mailboxes too; otherwise only at
+        domains, classes of service, lists and accounts, as an operation of another type (R-229).
 
     A remote store that does not answer does not stop the backup (R-284): what it lacks goes up the next time.
 
     :return: the scan's report, with "changed", "stats" (the report as text), "upload", "warnings" and "operation_id".
     :raises Damaged: more reads have failed than read_error_threshold allows.
     """
+    type_ = OPERATION if mailboxes else DIRECTORY_SCAN
     parameters = {"deep": deep, "accounts": list(accounts), "read_error_threshold": read_error_threshold}
     with contextlib.closing(node.store()):  # a mail server that is not there is a matter for now
         new = not is_initialised(node)
-    with operation(node, OPERATION, parameters) as running, contextlib.ExitStack() as opened:
+    with operation(node, type_, parameters) as running, contextlib.ExitStack() as opened:
         store = opened.enter_context(contextlib.closing(node.store()))
         repository = opened.enter_context(contextlib.closing(node.initialised(store.server_id())))
         turns = opened.enter_context(contextlib.closing(_Turns(node, repository)))
         upload = _Upload(repository, node.archive(store.server_id()))
         with upload.going_on():
             report = scan(
-                store, turns.writer, deep=deep, accounts=accounts or None, read_error_threshold=read_error_threshold,
-                turn=turns.take, progress=running,
+                store, turns.writer, deep=deep, accounts=accounts or None, mailboxes=mailboxes,
+                read_error_threshold=read_error_threshold, turn=turns.take, progress=running,
             )
+            scanned = [store.find_entry(kinds.ACCOUNT, name) for name in accounts]
             merged = 0
             if not (accounts or report.stopped or report.gave_up) and merge_is_due(repository):
                 merged = merge(turns.take(), running).removed_packs
@@ -77,8 +83,9 @@ def smart_scan(
             )
     troubled = bool(report.failures or upload.warnings)
     text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
+    text += "".join(f"account: {entry.name} {entry.entry_id}\n" for entry in scanned if entry)
     if report.changed or troubled:
-        node.notifications().notify(WARNING if troubled else INFORMATION, f"{OPERATION}: ended", text, notifications)
+        node.notifications().notify(WARNING if troubled else INFORMATION, f"{type_}: ended", text, notifications)
     return {**result, "stats": text, "operation_id": running.id}
 
 

@@ -13,7 +13,7 @@ from ..archive.bucket_admin import BucketAdmin, BucketState, Encryption, Lifecyc
 from ..archive.buckets import BucketRecord, checked
 from ..archive.probe import probe_conditional_writes, probe_connection
 from ..archive.s3 import S3Archive
-from ..model.errors import NotFound, Refused
+from ..model.errors import InvalidInput, NotFound, Refused
 from .call import Call
 from .node import Node
 
@@ -34,6 +34,69 @@ def add(node: Node, record: BucketRecord) -> BucketRecord:
         raise _missing(record)
     _probe(record)
     return node.buckets.add(record)
+
+
+def update(node: Node, provider: str, bucket_id: str, **changes: str) -> BucketRecord:
+    """Give a configuration other data, after a probe with them; what is empty is left alone.
+
+    :raises NotFound: there is no such configuration, or no such bucket. :raises InvalidInput: it is not of this
+        provider. :raises Refused: as add.
+    """
+    present = _of_provider(node, provider, bucket_id)
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value}
+    wanted = checked(dataclasses.replace(present, **given))
+    if wanted != present:
+        if BucketAdmin(wanted.settings()).present() is None:
+            raise _missing(wanted)
+        _probe(wanted)
+        node.buckets.update(present.id, **dataclasses.asdict(wanted))
+    return wanted
+
+
+def delete(node: Node, provider: str, bucket_id: str) -> None:
+    """Forget a configuration; the bucket itself is not touched.
+
+    :raises NotFound: there is none. :raises InvalidInput: it is not of this provider. :raises Refused: it is in use.
+    """
+    forget(node, _of_provider(node, provider, bucket_id).id, "", dry_run=False)
+
+
+def _of_provider(node: Node, provider: str, bucket_id: str) -> BucketRecord:
+    record = node.bucket(bucket_id)
+    if record.provider != provider:
+        raise InvalidInput(f"The bucket configuration {record.id} is one of {record.provider}, not of {provider}.")
+    return record
+
+
+INFREQUENT: Final = "STANDARD_IA"
+TIERING: Final = "INTELLIGENT_TIERING"
+
+
+def choose_storage_class(
+    node: Node, bucket_id: str = "", *, infrequent_access: bool | None = None, threshold: int | None = None,
+    intelligent_tiering: bool | None = None,
+) -> BucketRecord:
+    """Choose the storage class of the files that are written to a bucket from now on (R-292).
+
+    :param bucket_id: id or label of its configuration; empty for that of the node's backup volume.
+    :param infrequent_access: STANDARD_IA, or not; None leaves it alone, as with the others.
+    :param threshold: bytes; smaller files stay in the bucket's own class.
+    :param intelligent_tiering: INTELLIGENT_TIERING, or not.
+    :raises InvalidInput: both classes at once. :raises NotFound: there is no such configuration.
+    """
+    if infrequent_access and intelligent_tiering:
+        raise InvalidInput("A file has one storage class: use infrequent access or intelligent tiering.")
+    if not bucket_id and node.settings.backup_volume.type != "s3":
+        raise InvalidInput("The backup of this node goes to no bucket; setBackupVolume chooses one.")
+    record = node.bucket(bucket_id or node.settings.backup_volume.bucket_configuration_id)
+    wanted = record.storage_class
+    for chosen, name in ((infrequent_access, INFREQUENT), (intelligent_tiering, TIERING)):
+        if chosen:
+            wanted = name
+        elif chosen is False and wanted == name:
+            wanted = ""
+    bound = record.storage_class_from if threshold is None else threshold
+    return node.buckets.update(record.id, storage_class=wanted, storage_class_from=bound)[0]
 
 
 def ensure(
@@ -104,7 +167,8 @@ def answer(call: Call) -> dict[str, Any]:
 _OPTIONS: Final = {
     "bucket": "bucket_name", "label": "label", "provider": "provider", "endpoint": "url", "region": "region",
     "prefix": "prefix", "access_key": "access_key", "secret_key": "secret", "profile": "profile",
-    "signature_version": "signature_version", "storage_class": "storage_class", "ca_file": "ca_file", "notes": "notes",
+    "signature_version": "signature_version", "storage_class": "storage_class",
+    "storage_class_from": "storage_class_from", "ca_file": "ca_file", "notes": "notes",
 }
 """The module's options by the fields of a configuration."""
 
@@ -119,7 +183,7 @@ def _missing(record: BucketRecord) -> NotFound:
     return NotFound(f"There is no bucket {record.bucket} at the provider; create it, or correct its name.")
 
 
-def _shown(record: BucketRecord | None, before: BucketRecord | None) -> dict[str, str]:
+def _shown(record: BucketRecord | None, before: BucketRecord | None) -> dict[str, Any]:
     """Return a configuration for people: of the secret only whether it is another one."""
     if record is None:
         return {}
@@ -157,7 +221,7 @@ def info(node: Node, provider: str, tested: str) -> dict[str, Any]:
     return {"buckets": listed(node, provider), **({"connection": "connection ok"} if tested else {})}
 
 
-def listed(node: Node, provider: str = "all", show_secrets: bool = False) -> list[dict[str, str]]:
+def listed(node: Node, provider: str = "all", show_secrets: bool = False) -> list[dict[str, Any]]:
     """Return the configurations of a provider, or all, with their use on this node (R-310)."""
     volume = node.settings.backup_volume
     found = []

@@ -102,6 +102,13 @@ def info(node: Node) -> dict[str, Any]:
         return {"volumes": [volume._asdict() for volume in store.volumes()], "redo_log": store.redo_log()}
 
 
+def statistics(node: Node, name: str) -> dict[str, Any]:
+    """Return a volume's properties, and what it holds as "usage". :raises NotFound: there is no such volume."""
+    with contextlib.closing(node.store()) as store:
+        volume = _existing(store, name)
+        return {**volume._asdict(), "usage": store.usage(volume.volume_id)._asdict()}
+
+
 def switch_redo_log(call: Call) -> dict[str, Any]:
     """Answer the module redo_log."""
     enabled = call["enabled"]

@@ -34,6 +34,7 @@ def smart_scan(
     *,
     deep: bool = False,
     accounts: Collection[str] | None = None,
+    mailboxes: bool = True,
     skip_lists: bool = False,
     read_error_threshold: int = 0,
     cadence: Cadence = EVERY_FEW_SECONDS,
@@ -47,6 +48,7 @@ def smart_scan(
         lacks or cannot read (R-218).
     :param accounts: addresses or ids of the accounts to scan, and nothing else (R-219); None for the whole server.
         Accounts whose backup is switched off are left out either way (R-245).
+    :param mailboxes: look into mailboxes too; otherwise only at the directory.
     :param skip_lists: leave distribution lists out (R-228).
     :param read_error_threshold: give up after more than so many failed reads; 0 never gives up (R-230).
     :param cadence: how often to commit.
@@ -58,7 +60,7 @@ def smart_scan(
     """
     scan = _Scan(store, Recorder(writer, cadence, committed, turn), deep, read_error_threshold, progress)
     began = time.monotonic()
-    scan.run(accounts, skip_lists)
+    scan.run(accounts, mailboxes, skip_lists)
     scan.report.seconds = round(time.monotonic() - began, 3)
     return scan.report
 
@@ -73,7 +75,7 @@ class _Scan:
         self._threshold = threshold
         self._progress = progress
 
-    def run(self, accounts: Collection[str] | None, skip_lists: bool) -> None:
+    def run(self, accounts: Collection[str] | None, mailboxes: bool, skip_lists: bool) -> None:
         named = None if accounts is None else self._find(accounts)
         self._progress.phase("directory")
         directory = DirectoryScan(self._store, self._recorder, self.report)
@@ -93,7 +95,10 @@ class _Scan:
             addresses = {entry.entry_id: entry.name for entry in backed_up}
             updated = {entry.entry_id for entry in backed_up if directory.account(entry)}
         reached = self._repository.tokens()
-        changed = [account for account in addresses if self._deep or tokens.get(account) != reached.get(account)]
+        changed = [
+            account for account in addresses
+            if mailboxes and (self._deep or tokens.get(account) != reached.get(account))
+        ]
         self._progress.phase("mailboxes")
         mailbox = MailboxScan(self._store, self._recorder, self.report, self._progress, self._ended, self._deep)
         for account in changed:

@@ -16,7 +16,7 @@ from ...model import kinds, moment
 from ...model.errors import Refused
 from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
-from ..volumes import PRIMARY, Deduplication, MissingBlob, Volume, Volumes
+from ..volumes import PRIMARY, Deduplication, MissingBlob, Usage, Volume, Volumes
 from . import database
 from .blobs import Blobs
 from .deduplication import deduplicate
@@ -238,6 +238,9 @@ class EmbeddedStore(MailStore, Volumes):
         with self._database.transaction():
             volume = self._volumes.delete(volume_id)
         remove_empty(volume.path)
+
+    def usage(self, volume_id: str) -> Usage:
+        return self._volumes.usage(volume_id)
 
     def deduplicate(self, volume_id: str | None = None, dry_run: bool = False) -> Deduplication:
         volumes = self._volumes.all() if volume_id is None else [self._volumes.get(volume_id)]

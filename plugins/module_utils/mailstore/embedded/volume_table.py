@@ -11,7 +11,7 @@ import sqlite3
 from typing import Final
 
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
-from ..volumes import PRIMARY, SECONDARY, Volume
+from ..volumes import PRIMARY, SECONDARY, Usage, Volume
 from .database import Database
 from .files import make_directories
 
@@ -45,6 +45,13 @@ class VolumeTable:
             f"SELECT {_COLUMNS} FROM volumes WHERE type = ? AND current", (PRIMARY,)
         ).fetchone()
         return self._volume(row)
+
+    def usage(self, volume_id: str) -> Usage:
+        """Return what a volume holds. :raises NotFound: there is no such volume."""
+        row = self._database.execute(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM items WHERE volume = ?", (self.get(volume_id).volume_id,)
+        ).fetchone()
+        return Usage(*row)
 
     def create(self, volume: Volume) -> str:
         """Create a volume and its directory, in the transaction that is under way; return its id."""
