@@ -23,6 +23,7 @@ from ..runtime.settings import DEFAULT_FILE
 HELP: Final = "help"
 FLAGS: Final = ("--progress", "--json", "--sync")
 CONFIG_FILE: Final = "--config-file"
+HOSTS: Final = ("--host", "--hostname")
 
 
 class Type(NamedTuple):
@@ -122,6 +123,8 @@ class Options(NamedTuple):
     json: bool = False
     sync: bool = False
     config_file: str = DEFAULT_FILE
+    host: str = ""
+    """Where the command is to run; empty for here."""
 
 
 class SyntaxFault(InvalidInput):
@@ -153,13 +156,17 @@ def split(arguments: Sequence[str]) -> Line:
         name, equals, value = word.partition("=")
         if word in FLAGS:
             given[word[2:]] = True
-        elif name == CONFIG_FILE:
-            file = value if equals else next(rest, "")
-            if not file:
-                raise SyntaxFault(f"{CONFIG_FILE} needs the path of a settings file.")
-            given["config_file"] = file
+        elif name in (CONFIG_FILE, *HOSTS):
+            value = value if equals else next(rest, "")
+            if not value:
+                what = "the path of a settings file" if name == CONFIG_FILE else "the name of a host"
+                raise SyntaxFault(f"{name} needs {what}.")
+            given["config_file" if name == CONFIG_FILE else "host"] = value
         elif word.startswith("--") and len(words) < 2:
-            raise SyntaxFault(f"There is no option {word}; there are {', '.join(FLAGS)} and {CONFIG_FILE} <path>.")
+            raise SyntaxFault(
+                f"There is no option {word}; there are {', '.join(FLAGS)}, {CONFIG_FILE} <path> and "
+                f"{HOSTS[0]} <host>."
+            )
         else:
             words.append(word)
     return Line(Options(**given), words)

@@ -17,8 +17,8 @@ from ..model.errors import RestanteError
 from ..operations.narrator import Narrator
 from ..operations.operation import Operations
 from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
-from ..runtime.node import Node
-from . import text
+from ..runtime.node import Node, check_host
+from . import shell, text
 from .background import Background
 from .commands import COMMANDS
 from .grammar import HELP, Command, Options, SyntaxFault, find, split, values
@@ -27,15 +27,33 @@ _POLL_SECONDS: Final = 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line; return its exit status: 0 successful, 1 failed, 2 stopped, 3 removed, 4 interrupted.
+    """Carry out one command line, or several from a prompt or standard input where it has no words.
 
     :param arguments: without the program's name; those of the process where there are none.
+    :return: the exit status: 0 successful, 1 failed, 2 stopped, 3 removed, 4 interrupted.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that its encoding has not are written out
             stream.reconfigure(errors="backslashreplace")
+    if not _is_without_words(given):
+        return _carry_out(given)
+    if sys.stdin.isatty():
+        return shell.at_prompt(COMMANDS, lambda words: _carry_out([*given, *words]), sys.stderr)
+    return shell.from_file(sys.stdin, lambda words: _carry_out([*given, *words]), sys.stderr)
+
+
+def _is_without_words(arguments: Sequence[str]) -> bool:
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments, sys.stdout, sys.stderr)
+        return not split(arguments).words
+    except SyntaxFault:  # said when it is carried out
+        return False
+
+
+def _carry_out(arguments: Sequence[str]) -> int:
+    """Carry out one command line; return its exit status."""
+    try:
+        return _run(arguments, sys.stdout, sys.stderr)
     except SyntaxFault as error:
         _say(sys.stderr, error)
         if error.command is not None:
@@ -62,6 +80,7 @@ def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
         return 0
     command, rest = find(COMMANDS, words)
     given = values(command, rest)
+    check_host(line.options.host)
     if command.works_long:
         return _work(command, given, line.options, output, errors)
     node = Node.load(line.options.config_file)

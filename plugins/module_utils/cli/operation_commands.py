@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from ..model import moment
-from ..model.errors import InvalidInput
 from ..operations.records import (
     BACKUP_QUEUE,
     EXIT_CODES,
@@ -23,12 +21,11 @@ from ..operations.records import (
     VOLUME_QUEUE,
 )
 from ..runtime import operations
-from ..runtime.node import Node
+from ..runtime.node import Node, check_host
 from .grammar import BOOLEAN, TEXT, Command, Parameter
 
 _COLUMNS: Final = ("id", "node", "type", "queue", "state", "initiator", "submitted", "started", "finished", "phase")
 _TIMES: Final = ("submitted", "started", "finished")
-_LOCAL: Final = ("", "localhost")
 
 
 def _listed(node: Node, states: Collection[str], queue: str = "", verbose: bool = False) -> list[dict[str, Any]]:
@@ -51,8 +48,7 @@ def _unfinished_log(node: Node) -> Any:
 
 
 def _monitor(node: Node, operation_uuid: str, operation_host: str) -> Any:
-    if operation_host not in (*_LOCAL, platform.node()):
-        raise InvalidInput(f"An operation is known where it runs; type this command on {operation_host}.")
+    check_host(operation_host)
     return operations.shown(node, operation_uuid)[0]
 
 

@@ -25,6 +25,7 @@ options, before or after the command:
     --sync                     wait for the end; exit status 0 successful, 1 failed, 2 stopped, 3 removed, 4 interrupted
     --json                     print JSON
     --config-file <path>       the node's settings
+    --host <host>              accepted where it is this node; playbooks reach the others
 """
 
 
@@ -68,7 +69,11 @@ def plain(value: Any) -> str:
 def overview(commands: Sequence[Command]) -> str:
     """Return the help of the program: its modules."""
     modules = dict.fromkeys(command.module for command in commands)
-    lines = [f"{PROGRAM} [options] <module> <command> [values...] [<name> <value>]...", "", "modules:"]
+    lines = [
+        f"{PROGRAM} [options] <module> <command> [values...] [<name> <value>]...",
+        f"{PROGRAM} [options]      asks for commands, or reads them from standard input, one a line",
+        "", "modules:",
+    ]
     lines += [f"{_INDENT}{module}" for module in modules]
     return "\n".join([*lines, "", OPTIONS + f"{PROGRAM} help <module> [<command>] tells more."])
 

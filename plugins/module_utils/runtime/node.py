@@ -112,6 +112,15 @@ class Node:
         return self.initiator if "@" in self.initiator else ""
 
 
+def check_host(name: str) -> None:
+    """Refuse the name of another host than this one. :raises InvalidInput: it is one."""
+    own = platform.node().lower()
+    if name.lower() not in ("", "localhost", "127.0.0.1", own, own.partition(".")[0]):
+        raise InvalidInput(
+            f"This is {own}, and a command works where it is typed: type this command on {name}, or run a playbook there."
+        )
+
+
 def _user() -> str:
     """Return who runs this, even where that is done as another user."""
     try:

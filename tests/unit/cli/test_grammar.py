@@ -92,6 +92,27 @@ def test_options_may_stand_anywhere(options: list[str], data: st.DataObject) -> 
     )
 
 
+@pytest.mark.parametrize("words", [["--host", "b"], ["--hostname=b"]])
+def test_a_host_may_be_named(words: list[str]) -> None:
+    """R-297."""
+    assert split([*words, "backup", "getBackupInfo"]).options.host == "b"
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("0", 0), ("1024", 1024), ("64 KB", 65536), ("64kb", 65536), ("2M", 2 << 20), ("1GB", 1 << 30), ("1 tb", 1 << 40),
+    ("7B", 7),
+])
+def test_sizes_have_units(text: str, size: int) -> None:
+    words = ["backup", "updateBackupVolume", "S3", "infrequent-access-threshold", text]
+    assert understood(*words)[1]["infrequent_access_threshold"] == size
+
+
+@pytest.mark.parametrize("text", ["", "KB", "-1", "1.5 GB", "1 PB", "٣", "1" * 16])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(SyntaxFault, match="number of bytes"):
+        understood("backup", "updateBackupVolume", "S3", "infrequent_access_threshold", text)
+
+
 @given(st.sampled_from(COMMANDS), st.randoms())
 def test_case_of_names_does_not_matter(command: Command, chance: Any) -> None:
     """R-298."""
@@ -112,7 +133,9 @@ def test_case_of_names_does_not_matter(command: Command, chance: Any) -> None:
     ("backup doExternalRestore /x filter_deleted maybe", "it is true or false"),
     ("backup doExternalRestore /x concurrent_accounts many", "whole number"),
     ("backup doSmartScan now", "it is one of start"),
-    ("--host b backup doSmartScan start", "no option --host"),
+    ("--hosts b backup doSmartScan start", "no option --hosts"),
+    ("backup doSmartScan start --host", "needs the name of a host"),
+    ("backup updateBackupVolume S3 infrequent_access_threshold much", "number of bytes"),
     ("backup doSmartScan start --config-file", "needs the path"),
 ])
 def test_a_line_that_is_not_understood_gets_a_sentence(line: str, sentence: str) -> None:
