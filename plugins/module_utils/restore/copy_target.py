@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
@@ -16,6 +16,9 @@ from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from ..model.state import Entry
 from .copy_record import CopyRecord
 from .copy_source import CopyOptions, Past
+
+_NEVER: Final = '@<>()[],;:\\"'
+"""What an address can only have in quotes (RFC 5322), and no account has."""
 
 
 class Target(NamedTuple):
@@ -39,7 +42,7 @@ def check_address(store: MailStore, address: str) -> None:
     :raises AlreadyExists: another account or list has it as an alias, or a list as its name.
     """
     local, _unused, domain = address.rpartition("@")
-    if not local or not domain or any(character.isspace() or character == "@" for character in local + domain):
+    if not local or not domain or any(one.isspace() or not one.isprintable() or one in _NEVER for one in local + domain):
         raise InvalidInput(f"{address!r} is no address that an account can have; write it as name@example.com.")
     if store.find_entry(kinds.DOMAIN, domain) is None:
         raise NotFound(

@@ -130,6 +130,8 @@ class _Copy:
         with contextlib.closing(_Mailbox(task, self._plan, self._progress)) as session:
             result = session.restore_items(account)
             self._report.merge(result["report"])
+            if not result["complete"]:  # as where the disk is full; there is no other account to go on with
+                raise Refused(self._report.unrestored[-1].reason)
             if not result["late"] or self._progress.stopping():
                 return
             self._progress.phase(PHASES[2])

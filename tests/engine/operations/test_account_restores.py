@@ -148,6 +148,21 @@ def test_a_restore_is_an_operation_and_a_finished_one_is_none(restores: Restores
     assert len(restores.node.operations.list()) == count
 
 
+def test_a_mailbox_that_cannot_be_restored_to_the_end_is_a_failure(
+    restores: Restores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-044, R-270: neither a script nor a playbook may think that the mail is back."""
+    def full(*_arguments: Any) -> None:
+        raise Refused("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmbeddedStore, "write_items", full)
+        with pytest.raises(Refused, match="could not be restored to the end: The disk is full"):
+            restores.new()
+    assert restores.node.operations.list()[-1].state == "failed"
+    assert restores.new()["changed"] and restores.messages(COPY) == 1
+
+
 def test_who_starts_a_restore_is_given_its_id_and_not_that_of_the_scan_before_it(
     restores: Restores, capsys: pytest.CaptureFixture[str]
 ) -> None:
