@@ -42,7 +42,7 @@ def check_address(store: MailStore, address: str) -> None:
     :raises AlreadyExists: another account or list has it as an alias, or a list as its name.
     """
     local, _unused, domain = address.rpartition("@")
-    if not local or not domain or any(one.isspace() or not one.isprintable() or one in _NEVER for one in local + domain):
+    if not local or not domain or any(c.isspace() or not c.isprintable() or c in _NEVER for c in local + domain):
         raise InvalidInput(f"{address!r} is no address that an account can have; write it as name@example.com.")
     if store.find_entry(kinds.DOMAIN, domain) is None:
         raise NotFound(
