@@ -11,7 +11,7 @@ TEST_ENV := build/env-test
 LINT := ruff mypy changelog docs ansible-lint
 SUITES := unit engine playbooks molecule drill-tests bench-tests
 
-.PHONY: help drill test lint sanity $(SUITES) requirements bench env-drill env-test clean
+.PHONY: help drill test lint sanity $(SUITES) requirements commands bench env-drill env-test clean
 
 help:
 	@echo "make drill [CORPUS=folder]    rehearse the S3 recovery on this machine (under 2 minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
 	@echo "make unit | engine | playbooks | molecule | drill-tests | bench-tests    one suite of tests"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
+	@echo "make commands                 write docs/commands.md from the grammar of the command line"
 	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"
 	@echo "make clean                    remove build/"
 	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"
@@ -40,6 +41,9 @@ $(SUITES): env-test
 
 requirements: env-test
 	@$(TEST_ENV)/bin/python tools/requirements.py
+
+commands: env-test
+	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python tools/commands.py
 
 bench: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE)

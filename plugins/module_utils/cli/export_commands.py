@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..runtime import blob_restore, export
 from ..runtime.node import Node
-from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter
+from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, choice
 from .parameters import NOTIFICATIONS
 
 
@@ -46,7 +46,7 @@ COMMANDS: Final = (
             Parameter("blobs_archive", TEXT, "the Bucket ID of the bucket to read blobs from", ""),
             Parameter("volume_prefix", TEXT, "the one of the backup that wrote to that bucket", ""),
             Parameter("compress", BOOLEAN, "compress what is written; as the volume does where it is not given"),
-            Parameter("items", TEXT, "accepted; all of the volume is looked at", "all"),
+            Parameter("items", choice("zimbra", "drive", "all"), "accepted; all of the volume is looked at", "all"),
         ),
         example="doRestoreBlobs 1 dryrun false", works_long=True,
     ),

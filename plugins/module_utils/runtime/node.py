@@ -117,7 +117,7 @@ def check_host(name: str) -> None:
     own = platform.node().lower()
     if name.lower() not in ("", "localhost", "127.0.0.1", own, own.partition(".")[0]):
         raise InvalidInput(
-            f"This is {own}, and a command works where it is typed: type this command on {name}, or run a playbook there."
+            f"This is {own}, and a command works where it is typed: type this command on {name}, or use a playbook."
         )
 
 
