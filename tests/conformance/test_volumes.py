@@ -102,6 +102,20 @@ def test_only_an_empty_volume_can_be_deleted(server: Any, store: Any) -> None:
         store.delete_volume(first.volume_id)
 
 
+def test_it_is_told_what_a_volume_holds(server: Any, store: Any) -> None:
+    account = server.account()
+    first = store.volumes()[0].volume_id
+    assert store.usage(first) == (0, 0)
+    items = [server.add(account, kinds.MESSAGE, blob=blob) for blob in (b"1234", b"1234", b"")]
+    store.create_volume(Volume("", "second", PRIMARY, str(server.path / "second"), current=True))
+    server.add(account, kinds.MESSAGE, blob=b"elsewhere")
+    assert store.usage(first) == (3, 8)
+    store.delete_items(account, items[:1])
+    assert store.usage(first) == (2, 4)
+    with pytest.raises(NotFound):
+        store.usage("99")
+
+
 def test_deduplication_keeps_every_item(server: Any, store: Any) -> None:
     """R-168."""
     accounts = [server.account(name) for name in ("anna", "bruno")]

@@ -72,6 +72,14 @@ def test_a_volume_is_made_changed_made_current_and_deleted(machine: Machine) -> 
     assert list(machine.volumes()) == ["message1"]
 
 
+def test_a_volume_is_shown_with_what_it_holds_where_that_is_asked_for(machine: Machine) -> None:
+    shown = machine.answer("getVolumeStats", "message1")
+    assert (shown["name"], shown["compressed"], shown["threshold"]) == ("message1", False, 4096)
+    assert not {"totSize", "blobNumber"} & set(shown)
+    more = machine.answer("getVolumeStats", "message1", "show_volume_size", "true", "show_blob_num", "true")
+    assert more == {**shown, "totSize": 0, "blobNumber": 0}
+
+
 def test_current_volume_false_takes_it_from_none(machine: Machine) -> None:
     machine.answer("doUpdateVolume", "FileBlob", "message1", "current_volume", "false", "volume_compressed", "true")
     assert machine.volumes()["message1"]["current"] and machine.volumes()["message1"]["compressed"]
@@ -84,6 +92,7 @@ def test_current_volume_false_takes_it_from_none(machine: Machine) -> None:
     (["doCreateVolume", "FileBlob", "message1", "primary", "other"], "exists already"),
     (["doCreateVolume", "S3", "message1", "primary", "id"], "is followed by one of FileBlob"),
     (["doDeleteVolume", "message1"], "is current"),
+    (["getVolumeStats", "Message1"], "its name is case-sensitive"),
 ])
 def test_what_cannot_be_done_is_named(machine: Machine, words: list[str], sentence: str) -> None:
     """R-312: the names of volumes are case-sensitive."""
