@@ -54,11 +54,43 @@ def test_names_of_volumes_are_case_sensitive_and_unique(store: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("fields", [
     {"name": ""}, {"volume_type": "tertiary"}, {"path": ""}, {"compression_threshold": -1},
+    {"compression_threshold": 2**63},
 ])
 def test_a_volume_that_makes_no_sense_is_refused(store: Any, tmp_path: Path, fields: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
-        store.create_volume(Volume("", "v", PRIMARY, str(tmp_path / "v"))._replace(**fields))
-    assert len(store.volumes()) == 1
+    only, = store.volumes()
+    for dry_run in (True, False):
+        with pytest.raises(InvalidInput):
+            store.create_volume(Volume("", "v", PRIMARY, str(tmp_path / "v"))._replace(**fields), dry_run)
+    assert store.volumes() == [only]
+
+
+def test_a_dry_run_raises_what_the_run_would_and_changes_nothing(server: Any, store: Any, tmp_path: Path) -> None:
+    first = store.volumes()[0]
+    server.add(server.account(), kinds.MESSAGE, blob=b"x")
+    (tmp_path / "file").write_text("")
+    new = Volume("", "new", PRIMARY, str(tmp_path / "new"))
+    second = store.create_volume(Volume("", "second", PRIMARY, str(tmp_path / "second"), current=True))
+    before = store.volumes()
+    store.create_volume(new, True)
+    assert store.update_volume(second._replace(name="other"), True) is True
+    assert store.update_volume(second, True) is False
+    for error, call, wanted in (
+        (AlreadyExists, store.create_volume, new._replace(name=first.name)),
+        (AlreadyExists, store.create_volume, new._replace(path=second.path)),
+        (Refused, store.create_volume, new._replace(path=str(tmp_path / "file"))),
+        (Refused, store.create_volume, new._replace(path=str(tmp_path / "file" / "in"))),
+        (AlreadyExists, store.update_volume, second._replace(name=first.name)),
+        (Refused, store.update_volume, second._replace(path=str(tmp_path / "elsewhere"))),
+        (Refused, store.delete_volume, second.volume_id),
+        (Refused, store.delete_volume, first.volume_id),
+    ):
+        sentences = []
+        for dry_run in (True, False):
+            with pytest.raises(error) as raised:
+                call(wanted, dry_run)
+            sentences.append(str(raised.value))
+        assert sentences[0] == sentences[1]
+    assert store.volumes() == before and not (tmp_path / "new").exists()
 
 
 def test_new_blobs_go_to_the_current_primary_volume_and_old_ones_stay_readable(server: Any, store: Any) -> None:

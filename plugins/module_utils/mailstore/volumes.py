@@ -77,18 +77,25 @@ class Volumes(abc.ABC):
         """Return all volumes, primary before secondary, by name."""
 
     @abc.abstractmethod
-    def create_volume(self, volume: Volume) -> Volume:
-        """Create a volume (its volume_id is ignored) and its directory; current is honoured."""
+    def create_volume(self, volume: Volume, dry_run: bool = False) -> Volume:
+        """Create a volume (its volume_id is ignored) and its directory; current is honoured.
 
-    @abc.abstractmethod
-    def update_volume(self, volume: Volume) -> bool:
-        """Give the volume with volume.volume_id these properties; True if anything changed.
-
-        Making one current makes the former one not current; a change of compression affects new blobs only.
+        :param dry_run: only raise what can be told before, as with the two below.
+        :raises InvalidInput: a property is none. :raises AlreadyExists: its name or its path is taken.
+        :raises Refused: its directory cannot be made.
         """
 
     @abc.abstractmethod
-    def delete_volume(self, volume_id: str) -> None:
+    def update_volume(self, volume: Volume, dry_run: bool = False) -> bool:
+        """Give the volume with volume.volume_id these properties; True if anything changed.
+
+        Making one current makes the former one not current; a change of compression affects new blobs only.
+
+        :raises Refused: another path, or none would be current.
+        """
+
+    @abc.abstractmethod
+    def delete_volume(self, volume_id: str, dry_run: bool = False) -> None:
         """Delete an empty volume that is not current.
 
         :raises Refused: it is current or holds blobs.

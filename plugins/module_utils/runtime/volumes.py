@@ -11,7 +11,7 @@ import os
 from typing import Any, Final
 
 from ..mailstore.volumes import PRIMARY, Volume, Volumes
-from ..model.errors import InvalidInput, NotFound, Refused
+from ..model.errors import InvalidInput, NotFound
 from ..operations.records import VOLUME_QUEUE
 from .call import Call
 from .node import Node
@@ -46,9 +46,8 @@ def create(node: Node, name: str, *, dry_run: bool = False, **given: Any) -> dic
         raise InvalidInput(f"There is no volume {name!r}; give the path of the new one.")
     after = Volume(**{"volume_id": "", "name": name, "volume_type": PRIMARY, **given})
     after = after._replace(path=os.path.abspath(after.path))
-    if not dry_run:
-        with contextlib.closing(node.store()) as store:
-            after = store.create_volume(after)
+    with contextlib.closing(node.store()) as store:
+        after = store.create_volume(after, dry_run)
     return _outcome({}, after._asdict())
 
 
@@ -61,8 +60,7 @@ def update(node: Node, volume_name: str, *, dry_run: bool = False, **given: Any)
         present = _existing(store, volume_name)
         after = present._replace(**{key: value for key, value in given.items() if value is not None})
         after = after._replace(path=os.path.abspath(after.path))
-        if not dry_run:
-            store.update_volume(after)
+        store.update_volume(after, dry_run)
     return _outcome(present._asdict(), after._asdict())
 
 
@@ -73,10 +71,8 @@ def remove(node: Node, name: str, *, dry_run: bool = False) -> dict[str, Any]:
     """
     with contextlib.closing(node.store()) as store:
         present = named(store, name)
-        if present and present.current:
-            raise Refused(f"Volume {present.name!r} is current; make another one current first.")
-        if present and not dry_run:
-            store.delete_volume(present.volume_id)
+        if present:
+            store.delete_volume(present.volume_id, dry_run)
     return _outcome(present._asdict() if present else {}, {})
 
 

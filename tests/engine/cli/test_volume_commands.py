@@ -92,6 +92,9 @@ def test_current_volume_false_takes_it_from_none(machine: Machine) -> None:
     (["doCreateVolume", "FileBlob", "message1", "primary", "other"], "exists already"),
     (["doCreateVolume", "S3", "message1", "primary", "id"], "is followed by one of FileBlob"),
     (["doDeleteVolume", "message1"], "is current"),
+    (["doDeleteVolume", " "], "volume_name is empty"),
+    (["doUpdateVolume", "FileBlob", "message1", "compression_threshold", "9" * 20], "from 0 to"),
+    (["doDeduplicate", "message1,nowhere", "--sync"], "no volume 'nowhere'"),
     (["getVolumeStats", "Message1"], "its name is case-sensitive"),
 ])
 def test_what_cannot_be_done_is_named(machine: Machine, words: list[str], sentence: str) -> None:

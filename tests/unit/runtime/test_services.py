@@ -17,8 +17,13 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.director
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotABackup, NotFound
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, retrieval, tuning
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    InvalidInput,
+    NotABackup,
+    NotFound,
+    RestanteError,
+)
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, retrieval, tuning, volumes
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -163,6 +168,21 @@ def test_check_mode_tunes_nothing(with_volumes: Node) -> None:
     assert tune(with_volumes, "tuned", check_mode=True)
     assert how(with_volumes) == before
     assert not os.path.exists(os.path.join(with_volumes.settings.state_path, tuning.FILE))
+
+
+def test_check_mode_says_of_a_volume_what_the_run_would(with_volumes: Node) -> None:
+    """R-311: also where that is an error."""
+    wanted = {"state": "present", **dict.fromkeys(("volume_type", "path", "compressed", "compression_threshold"))}
+    for given, sentence in (
+        ({"name": "new", "path": with_volumes.settings.mailstore_path + "/volumes/message1"}, "exists already"),
+        ({"name": "new", "path": "/dev/null"}, "is no directory"),
+        ({"name": "old", "path": "/elsewhere"}, "cannot change"),
+        ({"name": "message1", "state": "absent"}, "is current"),
+    ):
+        for check_mode in (True, False):
+            arguments = {**wanted, "current": None, "config_file": with_volumes.config_file, **given}
+            with pytest.raises(RestanteError, match=sentence):
+                volumes.ensure(Call(arguments, check_mode=check_mode))
 
 
 def test_a_volume_that_was_deleted_meanwhile_does_no_harm(with_volumes: Node) -> None:

@@ -31,6 +31,8 @@ def make_directories(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
+        if not os.path.isdir(path):
+            raise
         return  # another writer was quicker
     sync_directory(parent)
 

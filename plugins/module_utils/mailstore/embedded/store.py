@@ -224,16 +224,24 @@ class EmbeddedStore(MailStore, Volumes):
     def volumes(self) -> list[Volume]:
         return self._volumes.all()
 
-    def create_volume(self, volume: Volume) -> Volume:
+    def create_volume(self, volume: Volume, dry_run: bool = False) -> Volume:
+        if dry_run:
+            self._volumes.check_new(volume)
+            return volume
         with self._database.transaction():
             volume_id = self._volumes.create(volume)
         return self._volumes.get(volume_id)
 
-    def update_volume(self, volume: Volume) -> bool:
+    def update_volume(self, volume: Volume, dry_run: bool = False) -> bool:
+        if dry_run:
+            return self._volumes.changes(volume)
         with self._database.transaction():
             return self._volumes.update(volume)
 
-    def delete_volume(self, volume_id: str) -> None:
+    def delete_volume(self, volume_id: str, dry_run: bool = False) -> None:
+        self._volumes.deletable(volume_id)
+        if dry_run:
+            return
         self._blobs.tidy()
         with self._database.transaction():
             volume = self._volumes.delete(volume_id)

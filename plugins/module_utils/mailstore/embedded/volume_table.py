@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from typing import Final
 
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
@@ -16,6 +15,8 @@ from .database import Database
 from .files import make_directories
 
 _COLUMNS: Final = "id, name, type, path, compressed, threshold, current"
+_LARGEST: Final = 2**63 - 1
+"""What SQLite can keep."""
 
 
 class VolumeTable:
@@ -53,9 +54,26 @@ class VolumeTable:
         ).fetchone()
         return Usage(*row)
 
+    def check_new(self, volume: Volume) -> None:
+        """Raise what would keep a volume from being created."""
+        _check(volume)
+        path = self._kept(volume.path)
+        if self._database.execute("SELECT 1 FROM volumes WHERE name = ? OR path = ?", (volume.name, path)).fetchone():
+            raise AlreadyExists(
+                f"A volume with the name {volume.name!r} or the path {volume.path} exists already; choose another."
+            )
+        place = os.path.join(self._database.path, path)
+        while not os.path.lexists(place):
+            place = os.path.dirname(place)
+        if not os.path.isdir(place):
+            raise Refused(
+                f"The directory {volume.path} of volume {volume.name!r} cannot be made: {place} is no directory. "
+                "Choose another."
+            )
+
     def create(self, volume: Volume) -> str:
         """Create a volume and its directory, in the transaction that is under way; return its id."""
-        _check(volume)
+        self.check_new(volume)
         path = self._kept(volume.path)
         try:
             make_directories(os.path.join(self._database.path, path))
@@ -65,51 +83,52 @@ class VolumeTable:
                 "choose another, or correct its rights."
             ) from error
         self._leave_current(volume)
-        try:
-            number = self._database.execute(
-                "INSERT INTO volumes (name, type, path, compressed, threshold, current) VALUES (?, ?, ?, ?, ?, ?)",
-                (volume.name, volume.volume_type, path, volume.compressed, volume.compression_threshold,
-                 volume.current),
-            ).lastrowid
-        except sqlite3.IntegrityError as error:
-            raise AlreadyExists(
-                f"A volume with the name {volume.name!r} or the path {volume.path} exists already; choose another."
-            ) from error
+        number = self._database.execute(
+            "INSERT INTO volumes (name, type, path, compressed, threshold, current) VALUES (?, ?, ?, ?, ?, ?)",
+            (volume.name, volume.volume_type, path, volume.compressed, volume.compression_threshold, volume.current),
+        ).lastrowid
         return str(number)
 
-    def update(self, volume: Volume) -> bool:
-        """Give a volume other properties, in the transaction that is under way; True if anything changed."""
+    def changes(self, volume: Volume) -> bool:
+        """Return whether a volume has other properties than these; raise what would keep it from getting them."""
         _check(volume)
         before = self.get(volume.volume_id)
         wanted = volume._replace(path=os.path.join(self._database.path, self._kept(volume.path)))
-        if wanted == before:
-            return False
         if wanted.path != before.path:
             raise Refused(
                 f"The path of volume {before.name!r} cannot change; create another volume and make that one current."
             )
         if before.current and before.volume_type == PRIMARY and not (wanted.current and wanted.volume_type == PRIMARY):
             raise Refused(f"Volume {before.name!r} is the current primary volume; make another one current first.")
-        self._leave_current(wanted)
-        try:
-            self._database.execute(
-                "UPDATE volumes SET name = ?, type = ?, compressed = ?, threshold = ?, current = ? WHERE id = ?",
-                (wanted.name, wanted.volume_type, wanted.compressed, wanted.compression_threshold, wanted.current,
-                 wanted.volume_id),
-            )
-        except sqlite3.IntegrityError as error:
-            raise AlreadyExists(f"There is another volume with the name {wanted.name!r}; choose another.") from error
+        if any(one.name == wanted.name and one.volume_id != wanted.volume_id for one in self.all()):
+            raise AlreadyExists(f"There is another volume with the name {wanted.name!r}; choose another.")
+        return wanted != before
+
+    def update(self, volume: Volume) -> bool:
+        """Give a volume other properties, in the transaction that is under way; True if anything changed."""
+        if not self.changes(volume):
+            return False
+        self._leave_current(volume)
+        self._database.execute(
+            "UPDATE volumes SET name = ?, type = ?, compressed = ?, threshold = ?, current = ? WHERE id = ?",
+            (volume.name, volume.volume_type, volume.compressed, volume.compression_threshold, volume.current,
+             volume.volume_id),
+        )
         return True
 
-    def delete(self, volume_id: str) -> Volume:
-        """Delete an empty volume that is not current, in the transaction that is under way; its directory is left."""
+    def deletable(self, volume_id: str) -> Volume:
+        """Return a volume that can be deleted. :raises Refused: it is current, or holds blobs."""
         volume = self.get(volume_id)
         if volume.current:
             raise Refused(f"Volume {volume.name!r} is current and was not deleted; make another one current first.")
-        try:
-            self._database.execute("DELETE FROM volumes WHERE id = ?", (volume_id,))
-        except sqlite3.IntegrityError as error:
-            raise Refused(f"Volume {volume.name!r} still holds blobs and was not deleted.") from error
+        if self._database.execute("SELECT 1 FROM items WHERE volume = ? LIMIT 1", (volume_id,)).fetchone():
+            raise Refused(f"Volume {volume.name!r} still holds blobs and was not deleted.")
+        return volume
+
+    def delete(self, volume_id: str) -> Volume:
+        """Delete an empty volume that is not current, in the transaction that is under way; its directory is left."""
+        volume = self.deletable(volume_id)
+        self._database.execute("DELETE FROM volumes WHERE id = ?", (volume_id,))
         return volume
 
     def _leave_current(self, volume: Volume) -> None:
@@ -131,5 +150,7 @@ class VolumeTable:
 def _check(volume: Volume) -> None:
     if volume.volume_type not in (PRIMARY, SECONDARY):
         raise InvalidInput(f"{volume.volume_type!r} is no type of volume; use {PRIMARY} or {SECONDARY}.")
-    if not volume.name or not volume.path or volume.compression_threshold < 0:
-        raise InvalidInput("A volume needs a name, a path, and a compression threshold of 0 bytes or more.")
+    if not volume.name or not volume.path or not 0 <= volume.compression_threshold <= _LARGEST:
+        raise InvalidInput(
+            f"A volume needs a name, a path, and a compression threshold from 0 to {_LARGEST} bytes."
+        )
