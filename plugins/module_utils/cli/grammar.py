@@ -223,6 +223,8 @@ def values(command: Command, words: Sequence[str]) -> Mapping[str, Any]:
         texts[name] = text
     read = {parameter.name: parameter.default for parameter in command.optional}
     for parameter in (*command.mandatory, *command.optional):
+        if parameter in command.mandatory and not texts[parameter.name].strip():  # as a script's variable without value
+            raise SyntaxFault(f"{parameter.name} is empty.", command)
         if parameter.name in texts:
             read[parameter.name] = _read(parameter, texts[parameter.name], command)
     return read

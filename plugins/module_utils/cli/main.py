@@ -66,6 +66,8 @@ def _carry_out(arguments: Sequence[str]) -> int:
         _say(sys.stderr, error)
     except OSError as error:
         _say(sys.stderr, f"{error.filename or 'The system'}: {error.strerror or error}.")
+    except Exception as error:
+        _say(sys.stderr, f"This is a fault in restante.carbonio, not in your input: {error!r}. Please report it.")
     except KeyboardInterrupt:
         _say(sys.stderr, "Interrupted.")
     return EXIT_CODES[FAILED]
@@ -125,15 +127,14 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
         return _left(operation_id, errors)
     except RestanteError as error:
         _say(errors, error)
-    if operation_id:
         state = node.operations.get(operation_id).state
-    else:
-        state = INTERRUPTED if background.result is None else SUCCESSFUL
-    if background.result is not None:
-        _show({"operationId": operation_id, "state": state, **background.result}, options, output)
-    elif state == INTERRUPTED:
+        return EXIT_CODES[FAILED if state == SUCCESSFUL else state]  # what came after the operation may have failed
+    if background.result is None:
         what = f"The operation {operation_id}" if operation_id else command.name
         _say(errors, f"{what} was interrupted: its process was killed. Run it again.")
+        return EXIT_CODES[INTERRUPTED]
+    state = node.operations.get(operation_id).state if operation_id else SUCCESSFUL
+    _show({"operationId": operation_id, "state": state, **background.result}, options, output)
     return EXIT_CODES[state]
 
 

@@ -242,6 +242,17 @@ def test_what_is_killed_before_it_has_an_operation_exits_with_4(
         assert told.out == "" and "test work was interrupted" in told.err
 
 
+def test_a_fault_of_ours_is_a_sentence_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stumble(node: Node) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(main_module, "COMMANDS", (Command("test", ("work",), "stumbles", stumble),))
+    assert main_module.main(["--config-file", machine.config_file, "test", "work"]) == 1
+    assert "a fault in restante.carbonio, not in your input: KeyError('x')" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_what_is_printed_fits_every_terminal(machine: Machine, encoding: str) -> None:
     """Also a name in bytes that are no text, and one that would drive the terminal."""

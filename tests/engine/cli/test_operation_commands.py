@@ -136,7 +136,7 @@ def test_no_id_is_no_operation(machine: Machine) -> None:
         pass
     for words in (["monitor", ""], ["monitor", "", "--sync"], ["doStopOperation", ""]):
         status, output, messages = machine.run("backup", *words)
-        assert (status, output) == (1, "") and "no operation" in messages
+        assert (status, output) == (1, "") and "operation_uuid is empty" in messages
 
 
 def test_stopping_what_has_ended_is_no_error(machine: Machine) -> None:
