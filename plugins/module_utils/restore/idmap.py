@@ -137,11 +137,16 @@ def read_import(path: str) -> tuple[str, list[Row]]:
     """
     try:
         with open(path, "rb") as file:
-            header, rows, _unused = _parse(path, file.read())
+            data = file.read()
     except OSError as error:
         raise NotFound(f"The map {path} cannot be read ({error.strerror}); name a file map_<server id>.") from error
+    no_map = f"{path} is no map of an External Restore; name a file map_<server id> of a Backup Path."
+    try:
+        header, rows, _unused = _parse(path, data)
+    except Damaged as error:  # says what to do with a map that is damaged; this may be any file
+        raise Damaged(no_map) from error
     if header is None:
-        raise Damaged(f"{path} is no map of an External Restore; name a file map_<server id> of a Backup Path.")
+        raise Damaged(no_map)
     return header["import"], rows
 
 

@@ -100,6 +100,15 @@ def test_what_is_no_map_is_not_taken_for_one(tmp_path: Path, content: bytes) -> 
         read_map(str(tmp_path / "map_t"))
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\x00\n", b"root:x:0:0::/root:/bin/sh\n", b"[1]\n", b'{"format": 1}\n'])
+def test_a_file_that_is_no_map_is_said_to_be_none_and_not_to_be_removed(tmp_path: Path, content: bytes) -> None:
+    """R-317: the file is named by a person, and may be any."""
+    (tmp_path / "passwd").write_bytes(content)
+    with pytest.raises(Damaged, match="passwd is no map of an External Restore; name a file") as raised:
+        read_map(str(tmp_path / "passwd"))
+    assert "remove" not in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/b", "", "\u00fc\n"])
 def test_an_id_does_not_climb_out_of_the_backup_path(tmp_path: Path, name: str) -> None:
     backup = tmp_path / "in" / "backup"
