@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.configuration import SECRETS, Value, effective
@@ -22,6 +24,7 @@ from ..model.errors import InvalidInput, NotFound
 from ..model.state import Entry
 from ..model.switch import ATTRIBUTE as BACKUP_ENABLED
 from ..model.switch import Switch
+from ..restore.accounts import find_account
 from . import settings as settings_file
 from .call import Call
 from .node import Node
@@ -35,6 +38,8 @@ GLOBAL: Final = "global"
 LEVELS: Final = (ACCOUNT, COS, DOMAIN, SERVER, GLOBAL)
 
 _KINDS: Final = {ACCOUNT: kinds.ACCOUNT, COS: kinds.COS, DOMAIN: kinds.DOMAIN}
+_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+_WHOLE: Final = re.compile("-?[0-9]{1,18}")
 
 
 class Setting(NamedTuple):
@@ -85,6 +90,10 @@ def change(
     """
     if level == GLOBAL:
         raise InvalidInput("There is nothing to set at the global level: a node has settings of its own. Use server.")
+    if not _NAME.fullmatch(attribute):
+        raise InvalidInput(f"{attribute!r} cannot be an attribute's name: letters and digits only.")
+    if attribute == BACKUP_ENABLED and not {value.upper() for value in values} <= {"TRUE", "FALSE"}:
+        raise InvalidInput(f"{attribute} cannot be {', '.join(values)!r}; give TRUE or FALSE.")
     if attribute in SECRETS:
         raise InvalidInput(f"{attribute} is a secret and no matter for a log; set it with the mail server's own tools.")
     if level == SERVER:
@@ -137,15 +146,27 @@ def _values(node: Node, level: str, name: str, backup_path: str = "") -> Mapping
                 kind: [found.state for found in repository.entries(kind) if isinstance(found.state, Entry)]
                 for kind in _KINDS.values()
             }
-            entry = next((one for one in entries[_KINDS[level]] if name in (one.entry_id, one.name)), None)
-            if entry is None:
-                raise NotFound(f"The backup in {repository.path} has no {level} {name!r}; check the name.")
+            entry = _known(repository, level, name)
     else:
         with contextlib.closing(node.store()) as store:
             entry = _entry(store, level, name)
             entries = {kind: list(store.entries(kind)) for kind in (kinds.COS, kinds.DOMAIN)}
     above = Switch(entries[kinds.COS], entries[kinds.DOMAIN]).cos_of(entry) if level == ACCOUNT else ""
     return effective(entry, next((cos for cos in entries[kinds.COS] if cos.entry_id == above), None))
+
+
+def _known(source: Repository, level: str, name: str) -> Entry:
+    """Return an entry as a backup last knew it, also one that was deleted."""
+    if level == ACCOUNT:
+        return find_account(source, name).entry
+    found = [
+        (source.entry(one.scope, one.item_id) is not None, one.at, one.state)
+        for one in source.entries(_KINDS[level], deleted=True)
+        if isinstance(one.state, Entry) and name.lower() in (one.state.entry_id.lower(), one.state.name.lower())
+    ]
+    if not found:
+        raise NotFound(f"The backup in {source.path} has no {level} {name!r}; check the name.")
+    return max(found, key=lambda one: one[:2])[2]
 
 
 def _entry(store: MailStore, level: str, name: str) -> Entry:
@@ -187,6 +208,8 @@ def _value(attribute: str, type_: type, text: str) -> Any:
     try:
         if type_ is bool:
             return {"true": True, "false": False}[text.lower()]
+        if type_ is int and not _WHOLE.fullmatch(text):
+            raise ValueError(text)
         return type_(text)
     except (ValueError, KeyError) as error:
         wanted = "TRUE or FALSE" if type_ is bool else "a whole number"

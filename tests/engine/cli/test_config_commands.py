@@ -136,6 +136,28 @@ def test_dumps_before_and_after_a_restore_can_be_compared(machine: Machine, tmp_
     assert "SSHA512" not in json.dumps([before, changed])
 
 
+def test_what_was_deleted_is_dumped_as_the_backup_last_knew_it(machine: Machine) -> None:
+    """R-012: by id, address or alias in any case; of two that had a name, the one that is there."""
+    backup = ("backup_path", machine.node.settings.backup_path)
+    with contextlib.closing(machine.node.store()) as store:
+        store.create_entry(Entry("old", kinds.ACCOUNT, "old@example.com", {"cn": ("1",)}, aliases=("o@example.com",)))
+        store.create_entry(Entry("silver1", kinds.COS, "silver", {"cn": ("1",)}))
+        backups.smart_scan(machine.node)
+        store.delete_entry(kinds.ACCOUNT, "old")
+        store.delete_entry(kinds.COS, "silver1")
+        backups.smart_scan(machine.node)
+        for name in ("old", "OLD@example.com", "o@EXAMPLE.com"):
+            assert machine.answer("dump", "account", name, "show_inherited", "false", *backup) == {"cn": "1"}
+        assert machine.answer("dump", "cos", "Silver", *backup)["cn"] == "1"
+        store.create_entry(Entry("new", kinds.ACCOUNT, "old@example.com", {"cn": ("2",)}))
+        store.create_entry(Entry("silver2", kinds.COS, "silver", {"cn": ("2",)}))
+    backups.smart_scan(machine.node)
+    assert machine.answer("dump", "account", "old@example.com", *backup)["cn"] == "2"
+    assert machine.answer("dump", "account", "old", *backup)["cn"] == "1"
+    assert machine.answer("dump", "cos", "silver", *backup)["cn"] == "2"
+    assert machine.answer("dump", "cos", "silver1", *backup)["cn"] == "1"
+
+
 @pytest.mark.parametrize(("words", "sentence"), [
     (["get", "account", "none@example.com", "displayName"], "has no account 'none@example.com'"),
     (["get", "account", ANN, "nothing"], "has no value of nothing"),
@@ -145,7 +167,11 @@ def test_dumps_before_and_after_a_restore_can_be_compared(machine: Machine, tmp_
     (["set", "server", "localhost", "ZxBackup_DestPath", "here"], "give an absolute path"),
     (["set", "server", "localhost", "ZxWhatever", "1"], "no attribute ZxWhatever of the node"),
     (["get", "server", "mail9", "ZxBackup_DestPath"], "do this on mail9"),
+    (["set", "server", "localhost", "ZxBackup_DataRetentionDays", "1_0"], "give a whole number"),
     (["set", "account", ANN, "userPassword", "x"], "is a secret"),
+    (["set", "account", ANN, "backupEnabled", "no"], "give TRUE or FALSE"),
+    (["set", "account", ANN, "cn=x,dc", "y"], "cannot be an attribute's name"),
+    (["set", "account", ANN, "\udcff", "y"], "cannot be an attribute's name"),
     (["dump", "account", ANN, "backup_path", "/none"], "holds no backup"),
     (["get", "class", "x", "y"], "config get is followed by one of account"),
     (["info", "x"], "no attribute x of the node"),
