@@ -156,7 +156,7 @@ class Operations:
                 self._await_turn(operation, predecessors)
                 record.state, record.started = RUNNING, moment.now()
                 record.phase_started = record.started
-                self._records.write(record, durable=True)
+                self._records.begin(record)
                 yield operation
             except Removed as error:
                 operation.finish(REMOVED, str(error))

@@ -94,6 +94,7 @@ class Record:
         return round(max(left), 1) if left and self.state == RUNNING else None
 
 
+_ENDINGS: Final = (".lock", ".stop", ".json.new", ".json")
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Record))
 
 
@@ -117,13 +118,8 @@ class Records:
 
         Yields the ids of the living operations before it in its queue.
         """
-        try:
+        with self._recording():
             lock, predecessors = self._enter(record)
-        except OSError as error:
-            raise Refused(
-                f"The operation cannot be recorded in {self._path}: {error.strerror or error}. Check the space and the "
-                "permissions of state_path."
-            ) from error
         try:
             yield predecessors
         finally:
@@ -144,6 +140,17 @@ class Records:
             record.number = 1 + max((other.number for other in records), default=0)
             self.write(record, durable=True)
         return lock, [other.id for other in records if other.queue == record.queue and other.state in UNFINISHED]
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Say in a sentence why an operation cannot be recorded."""
+        try:
+            yield
+        except OSError as error:
+            raise Refused(
+                f"The operation cannot be recorded in {self._path}: {error.strerror or error}. Check the space and the "
+                "permissions of state_path."
+            ) from error
 
     def lives(self, operation_id: str) -> bool:
         """Return whether the process of an operation still holds its lock."""
@@ -180,6 +187,11 @@ class Records:
         found = (self.read(name[:-5]) for name in names if name.endswith(".json"))
         return sorted((record for record in found if record is not None), key=lambda record: record.number)
 
+    def begin(self, record: Record) -> None:
+        """Write down that an operation runs. :raises Refused: it cannot be written down."""
+        with self._recording():
+            self.write(record, durable=True)
+
     def write(self, record: Record, durable: bool = False) -> None:
         target = self._file(record.id + ".json")
         with open(target + ".new", "w", encoding="utf-8", opener=_private) as file:
@@ -197,7 +209,7 @@ class Records:
                 self._forget(record.id, ".lock", ".stop")
         ended = [record for record in records if record.state not in UNFINISHED]
         for record in ended[:-KEPT]:
-            self._forget(record.id, ".json", ".json.new")
+            self._forget(record.id, *_ENDINGS)
 
     def _load(self, operation_id: str) -> Record | None:
         try:
@@ -208,8 +220,9 @@ class Records:
             return None
 
     def _forget(self, operation_id: str, *endings: str) -> None:
+        """Remove files of an operation, as far as the disk lets go of them: the rest goes with the record."""
         for ending in endings:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self._file(operation_id + ending))
 
     def _file(self, name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore, files
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore, database, files, incoming
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     AlreadyExists,
@@ -24,6 +24,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
     InvalidInput,
     NotFound,
     Refused,
+    Unavailable,
 )
 
 
@@ -38,6 +39,29 @@ def full_after(monkeypatch: pytest.MonkeyPatch, writes: int, error: int = errno.
         return real(descriptor, data)
 
     monkeypatch.setattr(files.os, "write", write)
+
+
+def test_a_note_that_cannot_be_cleared_harms_no_batch(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch is complete by then; the mail of its note is named by rows and stays."""
+    real = os.pwrite
+
+    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        if not data.strip():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(incoming.os, "pwrite", pwrite)
+        assert not any(written.error for written in box.store.write_items(box.account, box.batch(0, 3), "import"))
+    box.reopen()
+    assert len(box.contents()) == 3
+
+
+def test_a_disk_that_fails_for_a_moment_is_no_fault_of_an_item(box: Any) -> None:
+    """Whoever writes is to try again, and not to list the item as one that cannot be restored."""
+    error = database._sentence("/store", sqlite3.OperationalError("disk I/O error"))
+    assert isinstance(error, Unavailable)
+    assert isinstance(database._sentence("/store", sqlite3.OperationalError("readonly database")), Refused)
 
 
 @pytest.mark.parametrize("redo_log", [False, True])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -232,3 +233,33 @@ def test_the_states_have_the_documented_exit_codes() -> None:
     assert [records.EXIT_CODES[state] for state in ("successful", "failed", "stopped", "removed", "interrupted")] == [
         0, 1, 2, 3, 4,
     ]
+
+
+def test_a_disk_that_has_become_read_only_is_said_once_and_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed is what is told, not that the files of the operation cannot be removed on top of it."""
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    operations = ops.Operations(str(tmp_path))
+    with pytest.raises(Refused, match="the pack cannot be written"), operations.start("SmartScan"):
+        monkeypatch.setattr(records.os, "unlink", refuse)
+        monkeypatch.setattr(records.os, "replace", refuse)
+        raise Refused("the pack cannot be written")
+
+
+def test_an_operation_that_cannot_be_recorded_when_its_turn_comes_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, writes = os.fsync, [0]
+
+    def fsync(descriptor: int) -> None:
+        writes[0] += 1
+        if writes[0] == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(records.os, "fsync", fsync)
+    with pytest.raises(Refused, match="cannot be recorded in"), ops.Operations(str(tmp_path)).start("SmartScan"):
+        pytest.fail("It was begun.")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ...model.errors import AlreadyExists, Busy, Damaged, InvalidInput, NotFound, Refused, RestanteError
+from ...model.errors import AlreadyExists, Busy, Damaged, InvalidInput, NotFound, Refused, RestanteError, Unavailable
 from . import schema
 
 FILE: Final = "store.sqlite"
@@ -140,6 +140,8 @@ def _sentence(path: str, error: sqlite3.DatabaseError) -> Exception:
         return Busy(f"Another process has been writing to the mail store in {path} for too long; try again later.")
     if "full" in text:
         return Refused(f"The file system of the mail store in {path} is full; make room and run this again.")
+    if "readonly" in text:
+        return Refused(f"The database of the mail store in {path} cannot be written ({text}); check its owner.")
     if isinstance(error, sqlite3.OperationalError):
-        return Refused(f"The database of the mail store in {path} cannot be used: {text}; check the disk.")
+        return Unavailable(f"The database of the mail store in {path} cannot be used: {text}; check the disk.")
     return Damaged(f"The database of the mail store in {path} is damaged: {text}; put back a copy of the store.")

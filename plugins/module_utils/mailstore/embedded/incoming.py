@@ -14,7 +14,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from ...model.errors import Refused
@@ -70,7 +70,8 @@ class Incoming:
         try:
             yield batch
         finally:
-            os.pwrite(self._descriptor, b" " * _WIDTH, 0)
+            with suppress(OSError):  # a note that stays too long is of files that rows name by now, and that stay
+                os.pwrite(self._descriptor, b" " * _WIDTH, 0)
 
     def abandoned(self) -> Iterator[Batch]:
         """Yield the batches of writers that were killed; each is forgotten when the next one is asked for."""
