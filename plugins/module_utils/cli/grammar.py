@@ -42,8 +42,8 @@ def _boolean(text: str) -> bool:
 
 
 def _integer(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise InvalidInput("it is a whole number, 0 or more")
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise InvalidInput(f"it is a whole number from 0 to {10**18 - 1}")
     return int(text)
 
 

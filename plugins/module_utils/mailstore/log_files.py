@@ -52,6 +52,8 @@ class LogFile:
             self._file: IO[bytes] = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
         except FileNotFoundError as error:
             raise NotFound(f"{path} is not there; name a mailbox.log of this node.") from error
+        except IsADirectoryError as error:
+            raise InvalidInput(f"{path} is no file; name a mailbox.log.") from error
         except OSError as error:
             raise Refused(
                 f"{path} cannot be read ({error.strerror}). Reading it needs administrative access: run this as root, "

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -69,5 +70,5 @@ def first(results: Iterator[Result], limit: int) -> tuple[list[Result], bool]:
     """
     if limit < 0:
         raise InvalidInput(f"The limit is {limit}; give the number of results wanted, or 0 for all.")
-    found = list(itertools.islice(results, limit or None))
+    found = list(itertools.islice(results, min(limit, sys.maxsize) or None))
     return found, bool(limit) and next(results, None) is not None

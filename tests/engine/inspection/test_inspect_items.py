@@ -355,6 +355,11 @@ def test_a_negative_limit_is_refused(office: Office, ann: str) -> None:
         inspection.search_items(office.node, ANN, limit=-1)
 
 
+def test_a_limit_may_be_as_large_as_you_like(office: Office, ann: str) -> None:
+    item, _moments = lost(office, ann)
+    assert ids(office, limit=10**30) == [item]
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -133,6 +133,8 @@ def test_case_of_names_does_not_matter(command: Command, chance: Any) -> None:
     ("backup doExternalRestore /x filter_deleted maybe", "it is true or false"),
     ("backup doExternalRestore /x concurrent_accounts many", "whole number"),
     ("backup doSmartScan now", "it is one of start"),
+    (f"backup doSmartScan start read_error_threshold {'9' * 5000}", "it is a whole number from 0 to"),
+    ("backup doSmartScan start read_error_threshold 1_0", "it is a whole number from 0 to"),
     ("--hosts b backup doSmartScan start", "no option --hosts"),
     ("backup doSmartScan start --host", "needs the name of a host"),
     ("backup updateBackupVolume S3 infrequent_access_threshold much", "number of bytes"),
