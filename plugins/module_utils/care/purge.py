@@ -103,7 +103,7 @@ def plan(
     for scope in (SERVER, *scopes):
         entry = _last(repository, scope)
         name = entry.name if entry else scope if scope != SERVER else ""
-        verdict = _verdict(repository, scope, asked, now, on_hold)
+        verdict = _verdict(repository, inventory, scope, asked, now, on_hold)
         gone = inventory.put(scope, verdict.keep())
         if gone.transactions:
             journals.append(Journal(scope, name, verdict, *gone))
@@ -139,12 +139,19 @@ def merge(writer: Writer, progress: Progress = SILENT, merge_from: int = MERGE_F
     return purge(writer, None, 0, progress, merge_from)[1]
 
 
-def _verdict(repository: Repository, scope: str, asked: Retention | None, now: int, on_hold: set[str]) -> Verdict:
+def _verdict(
+    repository: Repository, inventory: Inventory, scope: str, asked: Retention | None, now: int, on_hold: set[str]
+) -> Verdict:
     if asked is None:
         return Verdict(retention.RETENTION, None)
+
+    def since(at: int) -> int:
+        found = inventory.first_between(scope, at, now)
+        return retention.NEVER if found is None else found
+
     if scope == SERVER:
-        return retention.server(asked, now, bool(on_hold))
-    return retention.account(asked, now, _ended(repository, scope), scope in on_hold)
+        return retention.server(asked, now, bool(on_hold), since)
+    return retention.account(asked, now, _ended(repository, scope), scope in on_hold, since)
 
 
 def _ended(repository: Repository, scope: str) -> Ended | None:
@@ -157,7 +164,7 @@ def _ended(repository: Repository, scope: str) -> Ended | None:
         (one.state for one in repository.entries(kinds.COS, found.at) if isinstance(one.state, Entry)),
         (one.state for one in repository.entries(kinds.DOMAIN, found.at) if isinstance(one.state, Entry)),
     ).is_on(last)
-    return Ended(found.at, off)
+    return Ended(found.at, off, found.seq)
 
 
 def _last(repository: Repository, scope: str) -> Entry | None:

@@ -23,6 +23,13 @@ DAY: Final = 86_400_000
 MOST_DAYS: Final = 36_500
 
 # Why a journal stays as it is, or goes.
+NEVER: Final = 2**63 - 1
+"""A number that no transaction has."""
+
+Since = Callable[[int], int]
+"""Tells of a journal the first transaction that was recorded after a moment, and not after now; NEVER where there is
+none. What has a higher number came later, also where the clock had gone back and says that it was earlier."""
+
 RETENTION: Final = "retention"
 HOLD: Final = "legal hold"
 DELETED: Final = "deleted"
@@ -45,6 +52,8 @@ class Ended(NamedTuple):
     """Since when, UTC milliseconds."""
     switched_off: bool
     """Its backup was switched off; otherwise it was deleted."""
+    seq: int = 0
+    """The number of the transaction that says so."""
 
 
 class Verdict(NamedTuple):
@@ -55,12 +64,14 @@ class Verdict(NamedTuple):
     """The beginning of the window, UTC milliseconds; None where nothing goes."""
     wholly: bool = False
     """All of it goes."""
+    since: int = NEVER
+    """The first transaction that is in the window for certain, see Since."""
 
     def keep(self) -> Keep | None:
         """Return what says which transactions of an item stay; None for all."""
         if self.wholly:
             return _nothing
-        return None if self.cutoff is None else staying(self.cutoff)
+        return None if self.cutoff is None else staying(self.cutoff, self.since)
 
 
 def days(value: object, name: str) -> int:
@@ -76,7 +87,13 @@ def days(value: object, name: str) -> int:
     return int(text)
 
 
-def account(retention: Retention, now: int, ended: Ended | None, held: bool) -> Verdict:
+def _never(_at: int) -> int:
+    return NEVER
+
+
+def account(
+    retention: Retention, now: int, ended: Ended | None, held: bool, since: Since = _never
+) -> Verdict:
     """Decide on the journal of an account.
 
     A deleted account stays as it is until the account retention has passed, so that it can be restored whole (R-239),
@@ -87,20 +104,25 @@ def account(retention: Retention, now: int, ended: Ended | None, held: bool) -> 
     if held:
         return Verdict(HOLD, None)
     if ended is None:
-        return Verdict(RETENTION, _cutoff(retention.data_days, now))
+        return _window(_cutoff(retention.data_days, now), since)
     end = _cutoff(retention.data_days if ended.switched_off else retention.account_days, now)
     return Verdict(
-        SWITCHED_OFF if ended.switched_off else DELETED, None, wholly=end is not None and ended.at <= end
+        SWITCHED_OFF if ended.switched_off else DELETED, None,
+        wholly=end is not None and ended.at <= end and ended.seq < since(end),
     )
 
 
-def server(retention: Retention, now: int, any_held: bool) -> Verdict:
+def server(retention: Retention, now: int, any_held: bool, since: Since = _never) -> Verdict:
     """Decide on the journal of domains, classes of service and lists: it stays as long as any account may need it."""
     if any_held:
         return Verdict(HOLD, None)
     if not retention.data_days or not retention.account_days:
         return Verdict(RETENTION, None)
-    return Verdict(RETENTION, _cutoff(max(retention.data_days, retention.account_days), now))
+    return _window(_cutoff(max(retention.data_days, retention.account_days), now), since)
+
+
+def _window(cutoff: int | None, since: Since) -> Verdict:
+    return Verdict(RETENTION, cutoff, since=NEVER if cutoff is None else since(cutoff))
 
 
 def _cutoff(days_: int, now: int) -> int | None:
@@ -111,18 +133,19 @@ def _nothing(history: Sequence[Mark]) -> Sequence[Mark]:
     return ()
 
 
-def staying(cutoff: int) -> Callable[[Sequence[Mark]], Sequence[Mark]]:
+def staying(cutoff: int, since: int = NEVER) -> Callable[[Sequence[Mark]], Sequence[Mark]]:
     """Return what says which transactions of an item stay, given all of them in order.
 
     Order is never by the clock: the last transaction before the window is the last by number among those that were
-    recorded before it, wherever they stand.
+    recorded before it, wherever they stand; and what comes after one in the window is in the window.
     """
 
     def keep(history: Sequence[Mark]) -> Sequence[Mark]:
         if len(history) == 1 and not history[0].deleted:  # nearly all of them
             return history
-        last = max((mark.seq for mark in history if mark.at <= cutoff), default=0)
-        kept = [mark for mark in history if mark.at > cutoff or mark.seq == last]
+        before = {mark.seq for mark in history if mark.at <= cutoff and mark.seq < since}
+        last = max(before, default=0)
+        kept = [mark for mark in history if mark.seq == last or mark.seq not in before]
         first = next((place for place, mark in enumerate(kept) if not mark.deleted), len(kept))
         return kept[first:]  # a deletion before which nothing is known says nothing
 

@@ -51,12 +51,14 @@ def delete_bob(path: Path, day: int) -> None:
         writer.commit({BOB: ""})
 
 
-def run(path: Path, files: Files | None = None, merge_from: int = 4) -> tuple[Plan, Repacked]:
+def run(
+    path: Path, files: Files | None = None, merge_from: int = 4, now: int = NOW
+) -> tuple[Plan, Repacked]:
     """Purge a backup."""
     repository = opened(path, files)
     try:
         with repository.writer() as writer:
-            return purge(writer, RETENTION, NOW, merge_from=merge_from)
+            return purge(writer, RETENTION, now, merge_from=merge_from)
     finally:
         repository.close()
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -13,15 +14,26 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care import hold
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import plan, purge
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY, Retention
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound, Refused
-from ansible_collections.restante.carbonio.plugins.module_utils.model.state import SERVER, Entry
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, SERVER, Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Silent
 
-from tests.engine.backup.conftest import ANNA, BOB, content, items, message, opened, pack_path, without_catalogue
+from tests.engine.backup.conftest import (
+    ANNA,
+    BOB,
+    account,
+    content,
+    items,
+    message,
+    opened,
+    pack_path,
+    without_catalogue,
+)
 from tests.engine.backup.fragile import FragileFiles, FullDisk, Interrupted
 from tests.engine.backup.test_rescue import files, rescue
 from tests.engine.care.care_kit import NOW, RETENTION, delete_bob, run, told, unnamed_files_removed
@@ -71,9 +83,9 @@ def test_a_plan_says_what_goes_and_changes_nothing(past: Path) -> None:
 
 def test_a_deleted_account_stays_whole_until_its_own_retention_has_passed(past: Path) -> None:
     """R-239: it can be restored fully, even after the data retention."""
-    delete_bob(past, 81)
+    delete_bob(past, 99)
     before = {one.item_id: one for one in opened(past).states(BOB, 80 * DAY)}
-    run(past)
+    run(past, now=118 * DAY)
     repository = opened(past)
     assert {one.item_id: one for one in repository.states(BOB, 80 * DAY)} == before and len(before) > 4
     for one in before.values():
@@ -82,11 +94,36 @@ def test_a_deleted_account_stays_whole_until_its_own_retention_has_passed(past: 
     repository.close()
     again = Retention(RETENTION.data_days, RETENTION.account_days)
     with opened(past).writer() as writer:
-        planned, _repacked = purge(writer, again, 101 * DAY)
+        planned, _repacked = purge(writer, again, 119 * DAY)
     assert planned.totals()["purged_accounts"] == [f"{BOB}@example.com"]
     repository = opened(past)
     assert repository.scopes() == [ANNA] and repository.entry(BOB, "account", 80 * DAY) is None
     assert opened(without_catalogue(past)).scopes() == [ANNA]
+
+
+def test_a_clock_that_was_wrong_for_a_while_lets_nothing_go_that_is_needed(tmp_path: Path) -> None:
+    """R-233, R-239: what was deleted yesterday is there, be it recorded as of long ago or as of next month."""
+    Repository.create(str(tmp_path), "server-id").close()
+    repository = opened(tmp_path)
+    with repository.writer() as writer:
+        for scope in (ANNA, BOB):
+            account(writer, scope, 30 * DAY)
+            for number in (11, 12, 13):
+                message(writer, scope, number, at=40 * DAY)
+            message(writer, scope, 14, at=98 * DAY)
+        for scope in (ANNA, BOB):  # on day 99 the clock goes back, then ahead, and is right again
+            writer.append(scope, "11", kinds.MESSAGE, None, 50 * DAY)
+            writer.append(scope, "12", kinds.MESSAGE, None, 130 * DAY)
+            writer.append(scope, "13", kinds.MESSAGE, None, 99 * DAY)
+        writer.append(BOB, ACCOUNT_ITEM, kinds.ACCOUNT, None, 51 * DAY)
+        writer.commit({ANNA: "1", BOB: ""})
+    repository.close()
+    planned, _repacked = run(tmp_path)
+    assert planned.journals == []
+    with contextlib.closing(opened(tmp_path)) as repository:
+        for scope in (ANNA, BOB):
+            for number in ("11", "12", "13"):
+                assert [one.state is None for one in repository.history(scope, number)] == [False, True]
 
 
 def test_an_account_whose_backup_was_switched_off_goes_after_the_data_retention(past: Path) -> None:
@@ -95,10 +132,11 @@ def test_an_account_whose_backup_was_switched_off_goes_after_the_data_retention(
     with repository.writer() as writer:
         entry = repository.entry(BOB, "account")
         assert entry is not None
-        writer.append(BOB, "account", kinds.ACCOUNT, entry._replace(attrs={"backupEnabled": ("FALSE",)}), 89 * DAY)
-        writer.append(BOB, "account", kinds.ACCOUNT, None, 89 * DAY)
+        writer.append(BOB, "account", kinds.ACCOUNT, entry._replace(attrs={"backupEnabled": ("FALSE",)}), 99 * DAY)
+        writer.append(BOB, "account", kinds.ACCOUNT, None, 99 * DAY)
         writer.commit({BOB: ""})
-    planned, _repacked = run(past)
+    assert not any(one.verdict.wholly for one in run(past, now=108 * DAY)[0].journals)
+    planned, _repacked = run(past, now=109 * DAY)
     assert [(one.name, one.verdict.reason) for one in planned.journals if one.verdict.wholly] == [
         (f"{BOB}@example.com", "backup switched off")
     ]
@@ -106,19 +144,19 @@ def test_an_account_whose_backup_was_switched_off_goes_after_the_data_retention(
 
 def test_nothing_of_an_account_on_hold_goes_and_all_of_it_does_when_the_hold_is_lifted(past: Path) -> None:
     """R-243."""
-    delete_bob(past, 70)
+    delete_bob(past, 99)
     repository = opened(past)
     with repository.writer() as writer:
         hold.change(writer, hold.named(hold.accounts(repository), [f"{BOB}@EXAMPLE.com"]), True)
     before = [list(repository.history(BOB, str(number))) for number in range(60, 99, 4)]
-    planned, _repacked = run(past)
+    planned, _repacked = run(past, now=120 * DAY)
     assert planned.held == [f"{BOB}@example.com"]
     repository = opened(without_catalogue(past))
     assert [list(repository.history(BOB, str(number))) for number in range(60, 99, 4)] == before
     with repository.writer() as writer:
         hold.change(writer, hold.accounts(repository), False)
     assert hold.held(repository) == set()
-    run(past)
+    run(past, now=120 * DAY)
     assert opened(past).scopes() == [ANNA]
 
 
