@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import IO
 
+from ..model.durable import make_directories
 from ..model.errors import InvalidInput, NotFound, Refused
-from .files import Hashed, Readable, explained, make_directories, reading, store
+from .files import Hashed, Readable, explained, reading, store
 from .port import Archive, StoredFile
 
 _INCOMING = ".incoming"

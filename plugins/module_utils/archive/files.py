@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Protocol
 
+from ..model.durable import sync_directory
 from ..model.errors import Damaged, NotFound, Refused, RestanteError, Unavailable
 
 
@@ -114,25 +115,6 @@ def store(
     finally:
         with suppress(FileNotFoundError):
             os.unlink(unfinished)
-
-
-def make_directories(path: str) -> None:
-    """Create a directory and its missing parents, for their owner alone, and make them survive a power failure."""
-    if not os.path.isdir(path):
-        parent = os.path.dirname(path)
-        make_directories(parent)
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        sync_directory(parent)
-
-
-def sync_directory(path: str) -> None:
-    """Make the names in a directory survive a power failure."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _private(path: str, flags: int) -> int:

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from ..model import kinds, moment
+from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Busy, Damaged, NotABackup, NotFound
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry, Transaction
 from . import commits, frames, packs
@@ -61,7 +61,7 @@ class Repository:
         :raises AlreadyExists: the directory holds a backup. :raises Refused: it cannot be written to.
         """
         with writing(path):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            make_directories(path)
         files = Files(path)
         info = FormatInfo(str(uuid.uuid4()), server_id, moment.now())
         try:
@@ -114,6 +114,16 @@ class Repository:
         if seq and (self._head is None or self._head.seq != seq):
             self._head = self._intake.read(seq)
             self._states.last = self._head.last
+
+    def rebuild(self) -> None:
+        """Make the catalogue anew from commits and packs; others see the old one until the new one is complete."""
+        try:
+            self._intake.rebuild()
+        except Damaged:  # so much that it cannot even be emptied
+            self.catalogue.discard()
+            self._intake.rebuild()
+        self._head = None
+        self.refresh()
 
     def head(self) -> Commit | None:
         """Return the newest commit that can be read; None for an empty backup."""

@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from ..backup.files import Files, full_or_refused
 from ..model import moment
+from ..model.durable import make_directories
 from ..model.errors import Busy, Damaged, NotFound
 from ..model.state import NO_ATTRS
 
@@ -252,7 +253,7 @@ class _AppendOnly:
         self._files = Files(backup_path)
         self.path = self._files.path(name)
         try:
-            os.makedirs(backup_path, mode=0o700, exist_ok=True)
+            make_directories(backup_path)
             self._descriptor = self._files.create(name)
             self._files.sync_directory(os.path.dirname(name))
         except OSError as error:

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Final
 
 from ..backup.files import Files
 from ..model import kinds
+from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Damaged
 from ..model.state import Entry
 from .apply import DirectoryApplier
@@ -35,7 +35,7 @@ class Quota:
         account = self._account()
         if account is None or account.attrs.get(QUOTA, ()) == UNLIMITED:
             return
-        os.makedirs(self._files.root, mode=0o700, exist_ok=True)
+        make_directories(self._files.root)
         try:
             self._files.write_new(self._note, json.dumps(list(account.attrs.get(QUOTA, ()))).encode("ascii"))
         except AlreadyExists:  # an earlier run was killed; what it noted is what it was

@@ -22,7 +22,8 @@ from ..archive.port import Archive
 from ..backup import commits, packs
 from ..backup.catalogue import Damage
 from ..backup.commits import Commit, PackInfo
-from ..backup.files import Files, full_or_refused
+from ..backup.files import Files, full_or_refused, writing
+from ..model.durable import make_directories
 from ..model.errors import (
     AlreadyExists,
     Damaged,
@@ -131,7 +132,8 @@ class _Retrieval:
                 f"There is no backup in {where}. Check the prefix and the server id, or whether it was ever uploaded."
             ) from error
         info = commits.parse_format(data, where)
-        os.makedirs(self._files.root, mode=0o700, exist_ok=True)
+        with writing(self._files.root):
+            make_directories(self._files.root)
         try:
             self._files.write_new(commits.FORMAT_FILE, data)
         except AlreadyExists:

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from ..archive.buckets import BucketRecord, checked
 from ..archive.directory import DirectoryArchive
-from ..archive.files import explained, make_directories
+from ..archive.files import explained
 from ..archive.numbered import last_number
 from ..archive.port import Archive
 from ..archive.s3 import S3Archive
 from ..backup import commits
 from ..backup.repository import Repository
 from ..model import moment
+from ..model.durable import make_directories
 from ..model.errors import InvalidInput, NotABackup, NotFound
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import SILENT, Progress

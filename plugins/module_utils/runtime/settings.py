@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..care.retention import MOST_DAYS, days
 from ..model import moment
+from ..model.durable import make_directories, sync_directory
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
 
@@ -158,13 +159,14 @@ def write(path: str, record: Any) -> None:
     """
     temporary = f"{path}.{secrets.token_hex(4)}.part"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_directories(os.path.dirname(path))
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(record, file, indent=2, sort_keys=True)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_directory(os.path.dirname(path))
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

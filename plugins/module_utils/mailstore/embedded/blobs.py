@@ -21,10 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from ...model.durable import make_directories
 from ...model.errors import Damaged, NotFound, Refused
 from ..volumes import Volume
 from .database import Database
-from .files import make_directories, remove, write_new
+from .files import remove, write_new
 from .incoming import Batch, Incoming
 from .volume_table import VolumeTable
 

@@ -19,33 +19,6 @@ _SYNCFS: Final = (
 )
 
 
-def make_directories(path: str) -> None:
-    """Make a directory and those above it that are missing, for nobody but us, durably.
-
-    :raises OSError: it cannot be made.
-    """
-    if os.path.isdir(path):
-        return
-    parent = os.path.dirname(path)
-    make_directories(parent)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-        return  # another writer was quicker
-    sync_directory(parent)
-
-
-def sync_directory(path: str) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all of the data, however little the system takes at a time."""
     written = os.write(descriptor, data)

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from ...model.durable import make_directories
 from ...model.errors import Refused
-from .files import make_directories, remove
+from .files import remove
 
 _WIDTH: Final = 100
 

@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from ...model.durable import make_directories, sync_directory
 from ...model.errors import Damaged, Refused
 from ..volumes import MissingBlob, Volume
 from .blobs import stored
 from .database import Database
-from .files import make_directories, sync_directory, write_new
+from .files import write_new
 
 _ENDING = ".restored"
 """Of a file that is being written; the next attempt removes one that a killed process has left."""

@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from ...model.durable import make_directories, sync_directory
 from ...model.errors import Damaged, Refused
-from .files import make_directories, sync_directory, write_all
+from .files import write_all
 
 FILE: Final = "redo.log"
 ROTATE_BYTES: Final = 64 * 1024 * 1024

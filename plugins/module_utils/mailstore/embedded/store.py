@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ...model import kinds, moment
+from ...model.durable import make_directories
 from ...model.errors import Refused
 from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
@@ -22,7 +23,7 @@ from .blobs import Blobs
 from .deduplication import deduplicate
 from .directory import Directory
 from .feed import Feed, FeedEntry, FeedFollower
-from .files import make_directories, remove_empty
+from .files import remove_empty
 from .missing import missing, put_back
 from .reading import MailboxReader, mailbox_number
 from .redo_log import Record, RedoLog

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from ...model.durable import make_directories
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
 from ..volumes import PRIMARY, SECONDARY, Usage, Volume
 from .database import Database
-from .files import make_directories
 
 _COLUMNS: Final = "id, name, type, path, compressed, threshold, current"
 _LARGEST: Final = 2**63 - 1
