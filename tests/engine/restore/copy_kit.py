@@ -24,7 +24,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.copying 
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.new_account import plan_new_account
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
-from restore_kit import NO_WAIT
+
+from tests.engine.restore.restore_kit import NO_WAIT
 
 COPY = "copy@example.com"
 

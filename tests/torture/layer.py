@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Work in a process whose file operations are counted, end in a kill, fail, or are recorded (faults.c).
+
+The process that uses this runs with the library preloaded (begin()); each piece of work is a fork of it, so that
+nothing is imported anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
+
+from tools import debian
+
+BUILD: Final = Path(__file__).resolve().parents[2] / "build" / "torture"
+SOURCE: Final = Path(__file__).with_name("faults.c")
+TIMEOUT: Final = 120.0
+"""Seconds after which work hangs."""
+
+CREATE, WRITE, TRUNCATE, SYNC, SYNCFS, LINK, RENAME, UNLINK, MKDIR, RMDIR, MARK = range(1, 12)
+"""The kinds of operations, as in faults.c."""
+KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ON = range(1, 6)
+
+_REFUSED, _BROKEN = 3, 4
+"""How a process ends whose work raised an error of ours, or any other."""
+
+
+class Unavailable(Exception):
+    """The layer cannot be had here; the text says why."""
+
+
+class Fault(NamedTuple):
+    """What happens at one operation."""
+
+    at: int = 0
+    """Its number, from 1; 0 for never."""
+    mode: int = 0
+    error: int = 0
+    """The errno of a failure."""
+    kinds: Collection[int] = ()
+    """The kinds that fail; all where it is empty."""
+
+    def kind(self) -> str:
+        """Return what happens, without where."""
+        if self.mode in (FAIL_ONCE, FAIL_ON):
+            return errno.errorcode[self.error] + (" once" if self.mode == FAIL_ONCE else "")
+        return "killed" if self.mode else "nothing"
+
+    def __str__(self) -> str:
+        name = errno.errorcode.get(self.error, "")
+        words = {
+            0: "nothing at", KILL_BEFORE: "killed before", KILL_AFTER: "killed after",
+            KILL_TORN: "killed in the middle of", FAIL_ONCE: f"{name} at", FAIL_ON: f"{name} from",
+        }
+        return f"{words[self.mode]} operation {self.at}"
+
+
+NO_FAULT: Final = Fault()
+
+
+class Outcome(NamedTuple):
+    """How work has ended."""
+
+    operations: int
+    """How many operations there were."""
+    killed: bool = False
+    refused: str = ""
+    """The sentence of an error of ours."""
+    broken: str = ""
+    """What no work may end with: another error, with its traceback, or that it hangs."""
+
+
+class _Plan(ctypes.Structure):
+    _fields_ = [
+        ("done", ctypes.c_uint64), ("at", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("kinds", ctypes.c_uint32),
+        ("error", ctypes.c_int32), ("recording", ctypes.c_uint32), ("root", ctypes.c_char * 1024),
+        ("record", ctypes.c_char * 1024),
+    ]
+
+
+def begin() -> None:
+    """Start this program anew with the library, unless it runs with it already.
+
+    :raises Unavailable: it cannot be built.
+    """
+    library = str(_built())
+    if library in os.environ.get("LD_PRELOAD", "").split(":"):
+        return
+    os.environ["LD_PRELOAD"] = ":".join(filter(None, (library, os.environ.get("LD_PRELOAD"))))
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _built() -> Path:
+    library = BUILD / "faults.so"
+    if library.is_file() and library.stat().st_mtime >= SOURCE.stat().st_mtime:
+        return library
+    absent = debian.missing({"g++": "g++"})  # with it come the C compiler and the C library's headers
+    if absent:
+        raise Unavailable(f"The file layer that fails cannot be built: {absent}.")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    unfinished = BUILD / f"faults.{os.getpid()}.so"
+    command = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(unfinished), str(SOURCE)]
+    done = subprocess.run([*command, "-ldl", "-lpthread"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unavailable(f"The file layer that fails cannot be built: {done.stderr}")
+    unfinished.replace(library)
+    return library
+
+
+def mark(word: str) -> None:
+    """Put into the recording what the work has promised by now."""
+    ctypes.CDLL(None).restante_mark(word.encode())
+
+
+def perform(work: Callable[[], object], root: Path, fault: Fault = NO_FAULT, record: Path | None = None) -> Outcome:
+    """Do work in a process of its own.
+
+    :param root: the directory whose files the layer is about. :param record: a new file for the recording.
+    """
+    plan_file = BUILD / f"plan.{os.getpid()}"
+    library = ctypes.CDLL(None)
+    if library.restante_prepare(str(plan_file).encode()):
+        raise OSError(f"{plan_file} cannot be made.")
+    with open(plan_file, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        plan = _Plan.from_buffer(memory)
+        plan.at, plan.mode, plan.error = fault.at, fault.mode, fault.error
+        plan.kinds = sum(1 << kind for kind in fault.kinds)
+        plan.root = f"{root.resolve()}/".encode()
+        if record is not None:
+            plan.recording, plan.record = 1, str(record).encode()
+        complaint, told = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(complaint)
+            _child(work, plan_file, told)
+        os.close(told)
+        status = _waited(pid)
+        with os.fdopen(complaint, encoding="utf-8", errors="replace") as lines:
+            said = lines.read() if status is not None else ""
+        outcome = _outcome(plan.done, status, said)
+        del plan
+    plan_file.unlink()
+    return outcome
+
+
+def _child(work: Callable[[], object], plan_file: Path, told: int) -> NoReturn:
+    os.setsid()
+    code = 0
+    try:
+        if ctypes.CDLL(None).restante_attach(str(plan_file).encode()):
+            raise OSError(f"{plan_file} cannot be read.")
+        work()
+    except RestanteError as error:
+        code = _REFUSED
+        os.write(told, str(error).encode())
+    except BaseException:
+        code = _BROKEN
+        os.write(told, traceback.format_exc().encode()[-60_000:])
+    os._exit(code)
+
+
+def _waited(pid: int) -> int | None:
+    """Return how a process and its children ended; None where they hang, and are killed."""
+    deadline = time.monotonic() + TIMEOUT
+    pause = 0.001
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def _outcome(operations: int, status: int | None, said: str) -> Outcome:
+    if status is None:
+        return Outcome(operations, broken=f"It has not ended after {TIMEOUT:.0f} s.")
+    if os.WIFSIGNALED(status):
+        signalled = os.WTERMSIG(status)
+        if signalled == signal.SIGKILL:
+            return Outcome(operations, killed=True)
+        return Outcome(operations, broken=f"It was ended by signal {signalled}.")
+    code = os.WEXITSTATUS(status)
+    if code == _REFUSED:
+        return Outcome(operations, refused=said)
+    return Outcome(operations, broken="" if code == 0 else said or f"It ended with {code}.")

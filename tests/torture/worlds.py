@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two mail nodes, the backup of the first and its archive: a directory that can be copied, wrecked and looked at.
+
+What must always be true of it is said here: every backup in it is whole and says no less than before, and every mail
+that the mail servers list can be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Transaction
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
+
+from tests.engine.restore.copy_kit import Server
+from tests.engine.restore.restore_kit import fill, mail
+
+ANNA: Final = "a-anna"
+INBOX: Final = "2"
+
+History = dict[str, list[tuple[int, int, Any]]]
+
+
+class Broken(Exception):
+    """Something is not as it must be; the text says what."""
+
+
+class World:
+    """A directory with node a (a mail server, its backup), its archive, and node b (an empty mail server)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.archive = path / "archive"
+        self.retrieved = path / "b" / "retrieved"
+
+    @classmethod
+    def create(cls, path: Path) -> World:
+        """Make one with a past: mail of every kind, changed, moved and deleted between scans, all of it archived."""
+        world = cls(path)
+        for name in ("a", "b"):
+            with contextlib.closing(EmbeddedStore.create(str(path / name / "store"))) as store:
+                store.set_redo_log(False)
+                if name == "a":
+                    fill(store)
+        for name, volume in (("a", BackupVolume("local", str(world.archive))), ("b", BackupVolume())):
+            own = path / name
+            (own / "etc").mkdir()
+            settings_file.save(str(world._settings(name)), Settings(
+                backup_path=str(own / "backup"), cache_path=str(own / "cache"), state_path=str(own / "state"),
+                mailstore_path=str(own / "store"), backup_volume=volume, time_zone="UTC",
+            ))
+        world.archive.mkdir()
+        world.scan()
+        with world.store("a") as store:
+            messages = [mail(store, ANNA, INBOX, number) for number in range(50, 58)]
+        world.scan()
+        with world.store("a") as store:
+            store.delete_items(ANNA, messages[:3])
+            moved = next(one for one in store.changes(ANNA).items if one.item_id == messages[3])
+            store.update_item(ANNA, moved._replace(folder="3"))
+        world.scan()
+        return world
+
+    def copy(self, path: Path) -> World:
+        """Return a world like this one in another place."""
+        shutil.copytree(self.path, path)
+        world = World(path)
+        world.moved_from(self.path)
+        return world
+
+    def moved_from(self, *places: Path) -> None:
+        """Correct the settings of both nodes, which say where they lie."""
+        for name in ("a", "b"):
+            settings = self._settings(name)
+            text = settings.read_text(encoding="utf-8")
+            for place in places:
+                text = text.replace(f"{place}/", f"{self.path}/")
+            settings.write_text(text, encoding="utf-8")
+
+    def _settings(self, name: str) -> Path:
+        return self.path / name / "etc" / "restante.json"
+
+    def node(self, name: str) -> Node:
+        """Return node a or b."""
+        return Node.load(str(self._settings(name)))
+
+    def server(self, name: str) -> Server:
+        """Return the mail server of a node, to look at."""
+        return Server(self.path / name)
+
+    @contextlib.contextmanager
+    def store(self, name: str) -> Iterator[EmbeddedStore]:
+        """The mail server of a node, while the with statement lasts."""
+        with contextlib.closing(self.node(name).store()) as store:
+            yield store
+
+    def scan(self) -> None:
+        """Bring the backup of node a, and its archive, up to date."""
+        backups.smart_scan(self.node("a"))
+
+    # -- what there is ---------------------------------------------------------------------------------------------
+
+    def mailboxes(self, name: str) -> dict[str, Any]:
+        """Return what is in each mailbox of a node, by address, without the ids that a server gives out."""
+        server = self.server(name)
+        with self.store(name) as store:
+            addresses = [entry.name for entry in store.entries(kinds.ACCOUNT)]
+        return {address: server.content(address) for address in addresses}
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what the backup of node a says that each mailbox holds now."""
+        with contextlib.closing(self.node("a").repository()) as backup:
+            return {
+                scope: sorted(str(one.state.to_json()) for one in backup.states(scope) if one.state is not None)
+                for scope in backup.scopes()
+            }
+
+    def backups(self) -> list[Path]:
+        """Return the backups that there are, complete ones and copies of the metadata."""
+        places = [self.path / "a" / "backup", self.path / "b" / "backup", self.retrieved]
+        return [place for place in places if (place / "format.json").exists()]
+
+    def histories(self) -> dict[str, dict[str, History]]:
+        """Return all that each backup says."""
+        return {str(place.relative_to(self.path)): told(place) for place in self.backups()}
+
+    # -- what must be true -----------------------------------------------------------------------------------------
+
+    def check(self, before: dict[str, dict[str, History]]) -> None:
+        """Look at everything. :param before: histories() of an earlier time. :raises Broken: what is wrong."""
+        for place in self.backups():
+            self._check_backup(place, before.get(str(place.relative_to(self.path)), {}))
+        for name in ("a", "b"):
+            self._check_mail(name)
+        self._check_archive()
+
+    def _check_backup(self, place: Path, before: dict[str, History]) -> None:
+        now = told(place)
+        bare = place.with_name(place.name + ".bare")
+        shutil.copytree(place, bare, ignore=lambda _folder, names: [name for name in names if "catalog" in name])
+        if told(bare) != now:
+            raise Broken(f"{place.name}: the catalogue does not say what the journals say.")
+        shutil.rmtree(bare)
+        for scope, items in before.items():
+            for item, history in items.items():
+                if now.get(scope, {}).get(item, [])[:len(history)] != history:
+                    raise Broken(f"{place.name}: what it said of item {item} of {scope} is gone or another.")
+        if place != self.retrieved:
+            with contextlib.closing(Repository.open(str(place))) as backup:
+                for digest in {digest for items in now.values() for digest in digests(items)}:
+                    if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
+                        raise Broken(f"{place.name}: the content {digest} is another.")
+
+    def _check_mail(self, name: str) -> None:
+        with self.store(name) as store:
+            for entry in store.entries(kinds.ACCOUNT):
+                for state in store.changes(entry.entry_id).items:
+                    if state.digest:
+                        content = store.read_blob(entry.entry_id, state.item_id)
+                        if hashlib.sha256(content).hexdigest() != state.digest:
+                            raise Broken(f"{name}: item {state.item_id} of {entry.name} has another content.")
+
+    def not_archived(self) -> int:
+        """Return how many commits the archive lacks."""
+        with contextlib.closing(self.node("a").repository()) as backup:
+            return backup.newest() - _newest(self._archived(backup.server_id))
+
+    def _archived(self, server_id: str) -> dict[str, int]:
+        """Return the files of the archive with their sizes."""
+        return {file.name: file.size for file in DirectoryArchive(str(self.archive), server_id).list("")}
+
+    def _check_archive(self) -> None:
+        """Whatever commit is archived, all that it names is archived too."""
+        if self.path / "a" / "backup" not in self.backups():
+            return
+        with contextlib.closing(self.node("a").repository()) as backup:
+            there = self._archived(backup.server_id)
+            newest = _newest(there)
+            for seq in range(1, newest + 1):
+                if f"commits/{seq:020}.json" not in there:
+                    raise Broken(f"The archive has commit {newest} and lacks {seq}.")
+            removed = {name for seq in range(1, newest + 1) for name in backup.commit(seq).removed}
+            for seq in range(1, newest + 1):
+                for pack in backup.commit(seq).packs:
+                    if there.get(packs.file_name(pack.name)) != pack.size and pack.name not in removed:
+                        raise Broken(f"The archive has commit {seq} and lacks its pack {pack.name}.")
+
+
+def _newest(files: dict[str, int]) -> int:
+    return max((int(name[8:-5]) for name in files if name.startswith("commits/")), default=0)
+
+
+def told(place: Path) -> dict[str, History]:
+    """Return all that a backup says, by account and item. :raises Broken: it is not whole."""
+    with contextlib.closing(Repository.open(str(place))) as backup:
+        damages = backup.damages()
+        if damages:
+            raise Broken(f"{place.name} is damaged: {damages[0]}")
+        return {
+            scope: {
+                one.item_id: [_plain(step) for step in backup.history(scope, one.item_id)]
+                for one in backup.states(scope, deleted=True)
+            }
+            for scope in backup.scopes()
+        }
+
+
+def _plain(step: Transaction) -> tuple[int, int, Any]:
+    return step.seq, step.at, None if step.state is None else step.state.to_json()
+
+
+def digests(items: History) -> Iterator[str]:
+    """Yield the contents that items have, or had."""
+    for history in items.values():
+        for _seq, _at, state in history:
+            if state and state.get("digest"):
+                yield state["digest"]
+
+
+def remove(path: Path) -> None:
+    """Remove a directory, whatever its permissions are."""
+    for folder, folders, _files in os.walk(path):
+        for name in folders:
+            os.chmod(os.path.join(folder, name), 0o700)
+    shutil.rmtree(path)
