@@ -203,10 +203,14 @@ class Operations:
         return sum(map(self.request_stop, last_first))
 
     def _await_turn(self, operation: Operation, predecessors: Sequence[str]) -> None:
-        while any(map(self._records.lives, predecessors)):
+        waits = True
+        while waits:
+            waits = any(map(self._records.lives, predecessors))
+            # Asked after that: when all are stopped, none begins because the one before it has ended.
             if self._records.stop_requested(operation.id):
                 raise Removed(f"The operation {operation.id} was removed from the queue before it began.")
-            time.sleep(_POLL_SECONDS)
+            if waits:
+                time.sleep(_POLL_SECONDS)
 
     def list(self) -> Sequence[Record]:
         """Return all operations that are remembered, in the order of submission."""
