@@ -49,13 +49,13 @@ def export(
     :raises NotFound: a domain or a class of service does not exist. :raises Damaged: too many reads have failed.
     :raises AlreadyExists: the directory is not empty. :raises Refused: the disk does not take it.
     """
-    destination = os.path.abspath(destination)
-    _check(node, destination)
+    destination = _checked(node, destination, threshold, read_error_threshold)
+    _empty(destination)
     with contextlib.closing(node.store()) as store:
         choose(store, domains, cos)
     parameters = {"destination": destination, "domains": list(domains), "cos": list(cos), "skip_items": skip_items}
     with operation(node, OPERATION, parameters) as running:
-        _check(node, destination)  # it may have waited for long
+        _empty(destination)  # it may have waited for long
         room = _Room(running, destination, threshold * _MEGABYTE)
         finished = False
         try:
@@ -120,18 +120,36 @@ class _Room:
         return self.exhausted or self._progress.stopping()
 
 
-def _check(node: Node, destination: str) -> None:
-    """Make the directory, or what an export has left that was killed, an empty one."""
+def _checked(node: Node, destination: str, *thresholds: int) -> str:
+    """Return the whole path of the destination. :raises InvalidInput: nothing can be exported to it, or like that."""
+    if not destination.strip():
+        raise InvalidInput("It is not said where to export to; name a directory that is empty, or is to be made.")
+    if min(thresholds) < 0:
+        raise InvalidInput(f"A threshold cannot be {min(thresholds)}; give 0 for no such bound.")
     own = os.path.realpath(node.settings.backup_path)
     if os.path.commonpath((own, os.path.realpath(destination))) == own:
         raise InvalidInput(f"{destination} is in this node's own Backup Path; export into a directory beside it.")
+    return os.path.abspath(destination)
+
+
+def _is_empty(destination: str) -> bool:
+    """Return whether a directory is empty; False for what an export has left that was killed.
+
+    :raises AlreadyExists: something else is there.
+    """
+    with explained("write", destination):
+        names = os.listdir(destination)
+        if names and not _is_unfinished(destination):
+            raise AlreadyExists(f"{destination} is not empty; an export needs a directory of its own.")
+        return not names
+
+
+def _empty(destination: str) -> None:
+    """Make the directory, or what an export has left that was killed, an empty one."""
     with explained("write", destination):
         os.makedirs(destination, mode=0o700, exist_ok=True)
-        if not _is_unfinished(destination):
-            if os.listdir(destination):
-                raise AlreadyExists(f"{destination} is not empty; an export needs a directory of its own.")
-            return
-    _clear(destination)
+    if not _is_empty(destination):
+        _clear(destination)
 
 
 def _is_unfinished(path: str) -> bool:
@@ -157,11 +175,13 @@ def _clear(path: str) -> None:
 def answer(call: Call) -> dict[str, Any]:
     """Answer the module backup_export: an export that is there is left as it is."""
     node = call.node()
-    destination = os.path.abspath(call["destination"])
+    destination = _checked(node, call["destination"], call["threshold"], call["read_error_threshold"])
     there = _present(node, destination)
     if there:
         return {"changed": False, "export": there, "diff": {"prepared": ""}}
     if call.check_mode:
+        if os.path.lexists(destination):
+            _is_empty(destination)
         with contextlib.closing(node.store()) as store:
             lines = choose(store, call["domains"], call["cos"]).lines()
         return {"changed": True, "plan": lines, "diff": {"prepared": "".join(f"{line}\n" for line in lines)}}

@@ -125,9 +125,19 @@ def check(settings: Settings) -> None:
         raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")
     if volume.type == "local" and not os.path.isabs(volume.path):
         raise InvalidInput("A local backup volume needs an absolute path.")
+    if volume.type == "local" and _within(volume.path, settings.backup_path):
+        raise InvalidInput(
+            f"The backup volume {volume.path} is in the Backup Path {settings.backup_path}, where no copy of it is safe; "
+            "choose a directory elsewhere, best on another disk."
+        )
     if volume.type == "s3" and not volume.bucket_configuration_id:
         raise InvalidInput("A backup volume in a bucket needs a bucket_configuration_id; listBuckets shows those.")
     moment.zone(settings.time_zone)
+
+
+def _within(path: str, directory: str) -> bool:
+    inner, outer = os.path.realpath(path), os.path.realpath(directory)
+    return os.path.commonpath((inner, outer)) == outer
 
 
 def load(path: str) -> Settings:

@@ -29,7 +29,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Operation
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import export as service
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, recovery
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -162,6 +162,24 @@ def test_a_directory_with_other_things_or_of_the_backup_itself_is_refused(node: 
         service.export(node, node.settings.backup_path + "/export")
     with pytest.raises(Refused, match="Cannot write"):
         service.export(node, str(tmp_path / "full" / "letter" / "x"))
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_check_mode_refuses_what_the_run_refuses(node: Node, tmp_path: Path, check_mode: bool) -> None:
+    """The node's own Backup Path is no export that is there."""
+    backups.smart_scan(node)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter").write_text("dear")
+    for destination, sentence in (
+        (tmp_path / "full", "is not empty"), (Path(node.settings.backup_path), "own Backup Path"),
+    ):
+        with pytest.raises((AlreadyExists, InvalidInput), match=sentence):
+            module(node, destination, check_mode)
+    with pytest.raises(InvalidInput, match="threshold cannot be -1"):
+        module(node, tmp_path / "export", check_mode, threshold=-1)
+    for name in ("", " "):
+        with pytest.raises(InvalidInput, match="not said where"):
+            service.export(node, name)
 
 
 def test_an_export_that_is_stopped_leaves_nothing_and_begins_anew(

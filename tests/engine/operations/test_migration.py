@@ -144,12 +144,16 @@ def test_what_was_set_meanwhile_is_kept(machine: Machine) -> None:
 @pytest.mark.parametrize(("given", "error", "sentence"), [
     ({"path": "new"}, InvalidInput, "absolute path"),
     ({"path": "/none"}, NotFound, "/none"),
+    ({"path": "BACKUP"}, InvalidInput, "is in the Backup Path"),
+    ({"path": "BACKUP/packs"}, InvalidInput, "is in the Backup Path"),
     ({"type": "s3", "path": None, "bucket_configuration_id": "x"}, NotFound, "x"),
     ({"threads": 0}, InvalidInput, "threads is 0"),
 ])
 def test_a_volume_that_cannot_be_used_is_named(
     machine: Machine, given: dict[str, Any], error: type[Exception], sentence: str
 ) -> None:
+    if "BACKUP" in (given.get("path") or ""):
+        given = {"path": given["path"].replace("BACKUP", machine.node.settings.backup_path)}
     for check_mode in (True, False):
         with pytest.raises(error, match=sentence):
             machine.module(check_mode, **given)
