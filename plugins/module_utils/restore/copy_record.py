@@ -19,7 +19,8 @@ from ..backup.files import Files
 from ..model.errors import AlreadyExists, Damaged
 from .idmap import account_directory, map_name, said_of
 
-_DONE: Final = "restored"
+DONE: Final = "restored"
+"""The file that says that nothing is left to do."""
 
 
 class Said(NamedTuple):
@@ -40,7 +41,7 @@ class CopyRecord:
         self._where = (backup_path, server_id, account_id)
         self._files = Files(backup_path)
         self._map = map_name(server_id, account_id)
-        self._done = f"{account_directory(account_id)}/{_DONE}"
+        self._done = f"{account_directory(account_id)}/{DONE}"
 
     def read(self) -> Said | None:
         """Return what an earlier run has written, None where there was none. :raises Damaged: it cannot be read."""

@@ -31,6 +31,7 @@ from ..model.errors import Busy, Damaged, NotFound
 from ..model.state import NO_ATTRS
 
 FORMAT: Final = 1
+ITEM_LOG: Final = "id_mapper.log"
 
 _BITMAP: Final = 1 << 27
 _LOCK_SECONDS: Final = 10.0
@@ -156,7 +157,7 @@ class ItemLog:
 
     def __init__(self, backup_path: str, account_id: str, import_id: str, source_account: str) -> None:
         """The file is made, and the import announced in it, with the first pair that is added."""
-        self._where = (backup_path, f"{account_directory(account_id)}/id_mapper.log")
+        self._where = (backup_path, f"{account_directory(account_id)}/{ITEM_LOG}")
         self._header = {"import": import_id, "account": source_account}
         self._file: _AppendOnly | None = None
         self._announced = False

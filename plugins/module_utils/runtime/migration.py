@@ -15,6 +15,8 @@ from ..archive.port import Archive
 from ..backup.repository import Repository
 from ..model.errors import InvalidInput
 from ..operations.notifications import INFORMATION
+from ..restore.copy_record import DONE
+from ..restore.idmap import ITEM_LOG
 from ..scan.upload import Uploader, UploadReport
 from . import settings as settings_file
 from .backups import is_initialised
@@ -80,18 +82,17 @@ def migrate(
 
 
 def _copy_maps(repository: Repository, archive: Archive) -> None:
-    """Copy the records of External Restores, which are no part of any commit."""
+    """Copy the records of restores, which are no part of any commit."""
     for name in _maps(repository):
         archive.put(name, repository.files.read(name))
 
 
 def _maps(repository: Repository) -> Iterator[str]:
     files = repository.files
-    yield from (name for name in files.names("") if name.startswith("map_"))
-    for account in files.names("accounts"):
-        name = f"accounts/{account}/id_mapper.log"
-        if files.size(name) is not None:
-            yield name
+    for folder in ("", *(f"accounts/{account}/" for account in files.names("accounts"))):
+        yield from (
+            folder + name for name in files.names(folder) if name.startswith("map_") or name in (ITEM_LOG, DONE)
+        )
 
 
 def _place(volume: BackupVolume) -> str:

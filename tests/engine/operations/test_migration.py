@@ -50,7 +50,8 @@ class Machine:
         backups.smart_scan(self.node)
         (root / "backup_path" / "map_x").write_text("map\n")
         (root / "backup_path" / "accounts" / "a").mkdir(parents=True)
-        (root / "backup_path" / "accounts" / "a" / "id_mapper.log").write_text("log\n")
+        for name in ("id_mapper.log", "map_x", "restored"):
+            (root / "backup_path" / "accounts" / "a" / name).write_text("record\n")
 
     @property
     def node(self) -> Node:
@@ -88,7 +89,9 @@ def test_everything_is_copied_and_the_former_volume_is_left(machine: Machine) ->
     done = machine.module()
     assert done["changed"] and done["upload"]["commits"] > 0 and machine.volume() == str(machine.root / "new")
     assert machine.held("old") == before
-    assert machine.held("new") == before | {"map_x", "accounts/a/id_mapper.log"}
+    assert machine.held("new") == before | {
+        "map_x", "accounts/a/id_mapper.log", "accounts/a/map_x", "accounts/a/restored",
+    }
     note = machine.node.notifications().list()[-1]
     assert str(machine.root / "new") in note.text and f"What is in {machine.root / 'old'} was left" in note.text
     for check_mode in (True, False):
