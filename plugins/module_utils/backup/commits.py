@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..model.errors import Damaged, NotABackup
+from ..model.errors import Damaged, NotABackup, NotFound
 
 FORMAT: Final = 1
 FORMAT_FILE: Final = "format.json"
@@ -84,6 +85,17 @@ def number(file_name: str) -> int | None:
     """Return the number of the commit that a file name (without folders) stands for, None if for none."""
     match = _NAME.fullmatch(file_name)
     return int(match.group(1)) if match else None
+
+
+def packs_until(read: Callable[[int], Commit], seq: int) -> Iterator[str]:
+    """Yield the names of the packs of a commit and of those before it that are there, back to one that names all.
+
+    :param read: gives a commit by its number, or raises NotFound.
+    """
+    for number in range(read(seq).checkpoint, seq + 1):
+        with contextlib.suppress(NotFound):
+            for pack in read(number).packs:
+                yield pack.name
 
 
 def encode(commit: Commit) -> bytes:

@@ -120,9 +120,28 @@ class Database:
             finally:
                 self._database.execute("COMMIT")
 
+    def is_whole(self) -> bool:
+        """Return whether the file is what SQLite has made of it."""
+        try:
+            return self.row("PRAGMA integrity_check(1)") == ("ok",)
+        except (Damaged, Refused):
+            return False
+
+    def discard(self) -> None:
+        """Put an empty catalogue in the place of one that is damaged."""
+        self.close()
+        with self._telling():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+            self._make()
+            self._database = self._connect()
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """Make changes together or not at all, while no other process makes any."""
+        """Make changes together or not at all, while no other process makes any; inside another one, with that one."""
+        if self._database.in_transaction:
+            yield
+            return
         with self._telling():
             self._database.execute("BEGIN IMMEDIATE")
             try:

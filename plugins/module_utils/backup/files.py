@@ -162,6 +162,27 @@ class Files:
             self.remove(temporary)
             raise
 
+    def overwrite(self, name: str, data: bytes) -> None:
+        """Put a whole file in the place of one that is altered, or of none; durably, and at no moment is there none.
+
+        :raises Refused: the disk does not take it.
+        """
+        temporary = f"{name}.{secrets.token_hex(4)}.part"
+        self.write_new(temporary, data)
+        with writing(self.path(name)):
+            os.replace(self.path(temporary), self.path(name))
+        self.sync_directory(os.path.dirname(name))
+
+    def link(self, name: str, target: str) -> None:
+        """Give a file a second name, durably; where there is that one already, it stays as it is.
+
+        :raises Refused: the disk does not take it, or there is no such file.
+        """
+        self.make_directory(os.path.dirname(target))
+        with writing(self.path(target)), contextlib.suppress(FileExistsError):
+            os.link(self.path(name), self.path(target))
+        self.sync_directory(os.path.dirname(target))
+
     def remove(self, name: str) -> None:
         """Remove a file; none is no error. :raises Refused: the disk does not take it."""
         with writing(self.path(name)), contextlib.suppress(FileNotFoundError):

@@ -53,6 +53,15 @@ class Intake:
             self._files.version(damage.file) == version for damage, version in self._catalogue.damages()
         )
 
+    def rebuild(self) -> None:
+        """Make the catalogue anew; others see the old one until the new one is complete.
+
+        :raises NotABackup: a commit is of a newer format.
+        """
+        with self._catalogue.changing():
+            self._catalogue.clear()
+            self.catch_up()
+
     def catch_up(self) -> None:
         """Take in the commits that are new. :raises NotABackup: one is of a newer format."""
         while True:
@@ -179,8 +188,9 @@ class Intake:
         for scope, newest in commit.heads.items():
             if not self._catalogue.has_segment(newest.segment):
                 self._note(
-                    name, f"The newest segment ({newest.number}) of the journal {scope} cannot be read.",
-                    f"The newest changes of {scope} as of this commit are unknown.",
+                    f"journal {scope}",
+                    f"The newest segment ({newest.number}) of the journal {scope} in commit {commit.seq} is lost.",
+                    f"The newest changes of {scope} as of then are unknown.",
                 )
         self._catalogue.set_meta("head", str(commit.seq))
         self._catalogue.set_meta("hash", commit.hash)

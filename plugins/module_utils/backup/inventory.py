@@ -10,7 +10,6 @@ that are referred to by those that stay.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -19,7 +18,6 @@ from . import frames, journals, packs
 from .catalogue import Catalogue, Location
 from .packs import IndexEntry
 
-_DIGEST = re.compile(r'"digest":"([0-9a-f]{64})"')
 _AT_ONCE: Final = 10_000
 
 
@@ -137,10 +135,10 @@ class Inventory:
                     items += not staying
                 stay += len(staying)
             for _unused, seq, _at, state in history:
-                found = _DIGEST.search(state) if state and (staying is None or seq in staying) else None
-                if found:
+                digest = journals.digest_in(state) if state and (staying is None or seq in staying) else ""
+                if digest:
                     self._place += 1
-                    live.append((bytes.fromhex(found[1]), self._place))
+                    live.append((bytes.fromhex(digest), self._place))
             if len(gone) + len(live) > _AT_ONCE:
                 self._note(gone, live)
         self._note(gone, live)

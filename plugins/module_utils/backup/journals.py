@@ -29,6 +29,8 @@ _LINE = re.compile(
     re.ASCII | re.MULTILINE,
 )
 
+_DIGEST = re.compile(r'"digest":"([0-9a-f]{64})"')
+
 Row = tuple[str, str, str, str, str, str]
 """The texts of a transaction: seq, at, item key (see key), kind, state (empty for a deletion), date (empty for 0)."""
 
@@ -44,6 +46,12 @@ class Segment(NamedTuple):
     first: int
     """Sequence number of its first transaction."""
     last: int
+
+
+def digest_in(state: str) -> str:
+    """Return the digest that the text of a state refers to; empty for none."""
+    found = _DIGEST.search(state)
+    return found[1] if found else ""
 
 
 def line(seq: int, at: int, item_id: str, kind: str, state: State | None) -> bytes:

@@ -170,19 +170,31 @@ class Writer:
             self._add_metadata(kind, content)
         self._pending += len(content)
 
+    def adopt(self, found: Collection[PackInfo], heads: Mapping[str, Head]) -> None:
+        """Name packs again that are there, and that only a lost commit named.
+
+        :param heads: the newest segments of journals that go on in them.
+        """
+        self._sealed.extend(found)
+        self._heads.update(heads)
+        self._seq = max([self._seq, *(head.last for head in heads.values())])
+
     # -- committing ------------------------------------------------------------------------------------------------
 
-    def commit(self, tokens: Mapping[str, str] | None = None, removed: Collection[str] = ()) -> Commit | None:
+    def commit(
+        self, tokens: Mapping[str, str] | None = None, removed: Collection[str] = (), full: bool = False
+    ) -> Commit | None:
         """Make all that was added part of the backup, durably.
 
         :param tokens: change tokens by journal, up to which the mail server has now been read.
         :param removed: packs that are no part of the backup from then on. The commit is a full one, and their files
             stay for the readers that are at work.
+        :param full: make a full commit, also where nothing is new: nothing hangs on those before it.
         :return: the commit; None where there was nothing new.
         :raises Refused: the disk does not take it. :raises Busy: another host writes to this Backup Path.
         """
         changed = {scope: token for scope, token in (tokens or {}).items() if self.repository.token(scope) != token}
-        if not self._pending and not changed and not removed:
+        if not self._pending and not changed and not removed and not full:
             return None
         with self._whole():
             if self._blobs:
@@ -190,21 +202,22 @@ class Writer:
             self._seal_journals()
             if self._metadata:
                 self._sealed.append(self._metadata.seal().info)
-            commit = self._publish(changed, removed)
+            commit = self._publish(changed, removed, full)
         self._heads.update(self._new_heads)
         self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
         self._pending = 0
         self.repository.refresh()
         return commit
 
-    def _publish(self, tokens: dict[str, str], removed: Collection[str]) -> Commit:
+    def _publish(self, tokens: dict[str, str], removed: Collection[str], full: bool) -> Commit:
         """Write the commit."""
         before = self.repository.head()
         newest = self.repository.newest()
         seq = newest + 1
         # After a commit that cannot be read, a full one begins anew: nothing hangs on the one that is lost.
         full = (
-            before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY or bool(removed)
+            full or before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY
+            or bool(removed)
         )
         new = {pack.name: pack for pack in self._sealed}
         gone = sorted(set(removed) - set(new))  # what was written again as it was is the same pack

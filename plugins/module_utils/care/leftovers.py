@@ -21,7 +21,7 @@ from ..archive.port import Archive
 from ..backup import commits
 from ..backup.commits import Commit
 from ..backup.repository import Repository
-from ..model.errors import Refused
+from ..model.errors import Damaged, NotFound, Refused
 from ..operations.progress import Progress
 
 THREADS: Final = 16
@@ -63,18 +63,29 @@ def remove_here(repository: Repository, grace: int, now: int, archived: int | No
     :param archived: the newest commit in the archive: what the archive does not have yet is kept; None for no archive.
     :raises Busy: another process writes to it.
     """
+    with repository.writer(_PATIENCE):
+        found, waiting = not_needed_here(repository, grace, now, archived)
+        for name, _size in found:
+            repository.files.remove(name)
+    return Removed(len(found), sum(size for _name, size in found), waiting)
+
+
+def not_needed_here(
+    repository: Repository, grace: int, now: int, archived: int | None = None
+) -> tuple[list[tuple[str, int]], int]:
+    """Return the files of packs in a Backup Path that can go, name and size, and how many others wait; see remove_here.
+
+    Only under the writer's lock is it certain that no writer is about to name one of them.
+    """
     files = repository.files
 
     def since(commit: Commit) -> int | None:
         return commit.at if archived is None or commit.seq <= archived else None
 
-    with repository.writer(_PATIENCE):
-        folders = [f"packs/{folder}" for folder in files.names("packs")]
-        listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
-        found, waiting = _not_needed(repository, ((name, files.size(name) or 0) for name in listed), since, now - grace)
-        for file in found:
-            files.remove(file.name)
-    return Removed(len(found), sum(file.size for file in found), waiting)
+    folders = [f"packs/{folder}" for folder in files.names("packs")]
+    listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
+    found, waiting = _not_needed(repository, ((name, files.size(name) or 0) for name in listed), since, now - grace)
+    return [(file.name, file.size) for file in found], waiting
 
 
 def remove_there(repository: Repository, archive: Archive, grace: int, now: int, progress: Progress) -> Removed:
@@ -158,7 +169,11 @@ def _young(repository: Repository, since: Since, until: int) -> set[str]:
     removed: set[str] = set()
     seq = head.seq if head else 0
     while seq:
-        commit = repository.commit(repository.commit(seq).checkpoint)  # one that removes something is a full one
+        try:
+            commit = repository.commit(repository.commit(seq).checkpoint)  # one that removes something is a full one
+        except (NotFound, Damaged):  # it was lost, and a later one makes up for it
+            seq -= 1
+            continue
         there = since(commit)
         if there is not None and there <= until:
             break

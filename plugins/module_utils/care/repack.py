@@ -14,11 +14,11 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ..backup import frames, packs
-from ..backup.commits import Head
 from ..backup.inventory import BlobPack, Inventory
 from ..backup.writer import Writer
-from ..model.errors import Damaged, NotFound, Refused, RestanteError
+from ..model.errors import Damaged, NotFound, Refused
 from ..operations.progress import Progress
+from .rewriting import Journals, journals_from, write
 
 MERGE_FROM: Final = 16
 """How many small packs of a kind there are before they are merged."""
@@ -42,17 +42,6 @@ class Repacked(NamedTuple):
     """Packs that could not be read and stay as they are, with the reason."""
     stopped: bool = False
     """It was told to stop, and changed nothing."""
-
-
-class _Journals(NamedTuple):
-    """Journals that are written anew."""
-
-    after: dict[str, Head | None]
-    """By journal, the segment after which it goes on anew; None where it begins anew."""
-    replaced: set[str]
-    """Digests of the segments whose place the new ones take."""
-    touched: set[int]
-    """Numbers of the packs that these lie in, and that therefore cannot stay."""
 
 
 class Repack:
@@ -86,8 +75,9 @@ class Repack:
         outdated = {pack.index_pack for pack in staying if pack.live < pack.blobs or self._half_moved(pack)}
         small = [number for number, _name, size in metadata if size < self._small]
         anyhow = bool(gone or outdated or self._inventory.first_gone)  # what is written ends in a small one
-        journals = self._journals(small if len(small) + anyhow >= self._merge_from else [])
-        touched = journals.touched | outdated
+        merged = set(small if len(small) + anyhow >= self._merge_from else ())
+        journals = self._journals(merged)
+        touched = journals.touched | merged | outdated
         rewritten = {name: size for number, name, size in metadata if number in touched}
         if not gone and not rewritten:
             return Repacked(unreadable=tuple(self._reasons.values()))
@@ -148,7 +138,7 @@ class Repack:
 
     # -- metadata --------------------------------------------------------------------------------------------------
 
-    def _journals(self, merged: Collection[int]) -> _Journals:
+    def _journals(self, merged: Collection[int]) -> Journals:
         """Return which journals to write anew, and from where on.
 
         :param merged: the numbers of packs of metadata that are too small to stay.
@@ -156,52 +146,18 @@ class Repack:
         starts = dict(self._inventory.first_gone)
         for scope, first in self._inventory.starts(merged).items():
             starts[scope] = min(first, starts.get(scope, first))
-        journals = _Journals(dict.fromkeys(sorted(starts)), set(), set(merged))
-        for segment in self._inventory.segments() if starts else ():
-            start = starts.get(segment.scope)
-            if start is None:
-                continue
-            if segment.last < start:
-                journals.after[segment.scope] = Head(segment.digest, segment.number, segment.last)
-            else:
-                journals.replaced.add(segment.digest)
-                journals.touched.add(segment.pack)
-        return journals
+        return journals_from(self._inventory, starts)
 
-    def _metadata(self, journals: _Journals, rewritten: Collection[str], described: Collection[int]) -> bool:
+    def _metadata(self, journals: Journals, rewritten: Collection[str], described: Collection[int]) -> bool:
         """Write anew what was in packs of metadata and stays; False when told to stop.
 
         :param rewritten: names of those packs. :param described: numbers of the packs of blobs whose index is there.
         """
         self._progress.phase("metadata", len(rewritten) + len(journals.after))
-        for name in rewritten:
-            if self._progress.stopping():
-                return False
-            self._keep_segments(name, journals.replaced)
-            self._progress.advance(1)
-        for scope, after in journals.after.items():
-            if self._progress.stopping():
-                return False
-            self._writer.rewrite_journal(scope, after)
-            for seq, line in self._inventory.lines(scope, after.last if after else 0):
-                self._writer.keep(scope, seq, line)
-            self._progress.advance(1)
+        if not write(self._writer, self._inventory, journals, rewritten, self._progress):
+            return False
         for name, entries in self._inventory.indexes_of(described):
             failed = self._failed.get(name)
             left = entries if failed is None else [entry for entry in entries if entry.digest in failed]
             self._writer.keep_frame(frames.INDEX, packs.encode_index(name, left))
         return True
-
-    def _keep_segments(self, pack: str, replaced: Collection[str]) -> None:
-        """Copy the segments of a pack that are not replaced."""
-        data = self._files.read(packs.file_name(pack))
-        for offset, header in packs.frames_of(data):
-            if header.kind == frames.SEGMENT and header.digest.hex() not in replaced:
-                try:
-                    content = frames.decode(memoryview(data)[offset: offset + header.length])
-                except RestanteError as error:
-                    raise Damaged(
-                        f"{self._files.path(packs.file_name(pack))} at {offset}: {error} Nothing was changed; put the "
-                        "pack back from a copy, then run this again."
-                    ) from error
-                self._writer.keep_frame(frames.SEGMENT, content)

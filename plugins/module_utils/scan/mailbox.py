@@ -100,11 +100,12 @@ class MailboxScan:
     ) -> bool:
         """Record what is new of some items of a mailbox; False if the scan is to end before the last of them."""
         changed = []
+        lost = set() if known is None else self._lost(states)
         for state in states:
             self._report.checked_items += 1
             self._progress.advance(1, state.size)
             before = self._before(account_id, state.item_id) if known is None else known.pop(state.item_id, None)
-            if before is None or self._deep or before != fingerprint(state):
+            if before is None or self._deep or before != fingerprint(state) or state.digest in lost:
                 changed.append((state, before))
             else:
                 self._report.skipped_items += 1
@@ -118,6 +119,10 @@ class MailboxScan:
             self._item(account_id, address, state, before, content)
             self._recorder.tick()
         return True
+
+    def _lost(self, states: Iterable[ItemState]) -> set[str]:
+        """Return the contents of some items that the backup once had, and a coherency check has taken out."""
+        return self._recorder.missing({state.digest for state in states if state.digest})
 
     def _without_content(self, states: Iterable[ItemState]) -> dict[str, None]:
         """Return the ids of those items, in this order, whose content has to be read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -18,7 +18,7 @@ from ..backup import commits, packs
 from ..backup.commits import Commit, PackInfo
 from ..backup.files import Files
 from ..backup.repository import Repository
-from ..model.errors import Damaged, Refused, Unavailable
+from ..model.errors import Damaged, NotFound, Refused, Unavailable
 from ..operations.progress import SILENT, Progress
 
 EVERY: Final = 5.0
@@ -90,6 +90,8 @@ class Uploader:
                 for seq in range(first, self._newest_here + 1):
                     if progress.stopping():
                         break
+                    if self._is_lost(seq):
+                        continue
                     under_way.append(self._begin(pool, seq, begun))
                     if len(under_way) >= _COMMITS_AHEAD:
                         report = self._finish(under_way.popleft(), report, progress)
@@ -144,23 +146,24 @@ class Uploader:
                 "or use another prefix."
             )
         if newest:
-            name = commits.name(newest)
+            both = newest
+            while both > 1 and self._is_lost(both):
+                both -= 1
+            name = commits.name(both)
             if self._archive.get(name) != self._files.read(name):
-                raise self._collision(newest)
-            self._sent = set(self._packs_until(newest))
+                raise self._collision(both)
+            self._sent = set(commits.packs_until(lambda seq: self._read(seq)[0], both))
         self._newest_there = newest
-
-    def _packs_until(self, seq: int) -> Iterator[str]:
-        """Yield the names of the packs of a commit and of those before it, back to one that names all."""
-        for number in range(self._read(seq)[0].checkpoint, seq + 1):
-            for pack in self._read(number)[0].packs:
-                yield pack.name
 
     def _collision(self, seq: int) -> Refused:
         return Refused(
             f"Commit {seq} in {self._archive.describe()} is not the one in {self._files.root}: another writer uses "
             "this prefix. Stop one of the two, and give each a prefix of its own."
         )
+
+    def _is_lost(self, seq: int) -> bool:
+        """Return whether a commit is gone, and a later full one makes up for it (care/mending.py)."""
+        return not self._is_here(seq) and seq < self._read(self._newest_here)[0].checkpoint
 
     def _is_here(self, seq: int) -> bool:
         return self._files.size(commits.name(seq)) is not None
@@ -199,7 +202,11 @@ class Uploader:
         removed: set[str] = set()
         seq = self._newest_here
         while seq > self._newest_there:
-            commit = self._read(self._read(seq)[0].checkpoint)[0]  # a commit that removes something is a full one
+            try:
+                commit = self._read(self._read(seq)[0].checkpoint)[0]  # a commit that removes something is a full one
+            except NotFound:
+                seq -= 1
+                continue
             removed.update(commit.removed)
             seq = commit.seq - 1
         return removed

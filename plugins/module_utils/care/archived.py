@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether an archive has what the commits in it name: names and sizes, by listings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from ..archive.numbered import last_number
+from ..archive.port import Archive
+from ..backup import commits, packs
+from ..backup.audit import Audit
+from ..backup.commits import PackInfo
+from ..backup.repository import Repository
+from ..model.errors import Damaged, NotFound
+from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
+from .ledger import ARCHIVE, HERE
+
+
+class Archived:
+    """The archive's copy of a backup. Memory grows by some hundred bytes for each pack."""
+
+    def __init__(self, repository: Repository, audit: Audit, archive: Archive) -> None:
+        """List what is there. :raises NotFound, Refused, Unavailable: the archive cannot be listed."""
+        self._files = repository.files
+        self._archive = archive
+        head = repository.head()
+        self._base = head.checkpoint if head else 1
+        self._commits = {
+            number: stored.size
+            for stored in archive.list(f"{commits.DIRECTORY}/", after=commits.name(self._base - 1))
+            for number in [commits.number(stored.name.rpartition("/")[2])] if number
+        }
+        self.newest = max(self._commits) if self._commits else last_number(self._is_there, self._base)
+        """The number of the newest commit there; 0 for none."""
+        named = set(_packs_until(repository, self.newest))
+        self.packs: list[PackInfo] = [pack for pack in audit.packs() if pack.name in named]
+        """Those that must be there."""
+        self._sizes: dict[str, int] = {}
+        wanted = {packs.file_name(name) for name in named}
+        for stored in archive.list("packs/") if named else ():
+            if stored.name in wanted:
+                self._sizes[stored.name] = stored.size
+
+    def _is_there(self, seq: int) -> bool:
+        return self._archive.size(commits.name(seq)) is not None
+
+    def commits(self) -> list[int]:
+        """Return the numbers of the commits that both sides should have, from the newest full one on."""
+        return [
+            seq for seq in range(self._base, self.newest + 1)
+            if self._files.size(commits.name(seq)) is not None or seq in self._commits
+        ]
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield what is missing there or has another size; and commits that are there alone."""
+        if self.newest:
+            yield from self._format()
+        for seq in self.commits():
+            name, here, there = commits.name(seq), self._files.size(commits.name(seq)), self._commits.get(seq)
+            if here is None:
+                yield Fault(HERE, COMMIT, name, "It is missing here; the archive has it.")
+            elif there is None:
+                yield Fault(ARCHIVE, COMMIT, name, "It is missing.")
+            elif here != there:
+                yield Fault(ARCHIVE, COMMIT, name, f"It has {there} bytes, here it has {here}.")
+        for pack in self.packs:
+            name = packs.file_name(pack.name)
+            kind = METADATA if pack.kind == packs.METADATA else CONTENTS
+            size = self._sizes.get(name)
+            if size is None:
+                yield Fault(ARCHIVE, kind, name, "It is missing.")
+            elif size != pack.size:
+                yield Fault(ARCHIVE, kind, name, f"It has {size} of {pack.size} bytes.")
+
+    def _format(self) -> Iterator[Fault]:
+        name = commits.FORMAT_FILE
+        try:
+            if self._archive.get(name) != self._files.read(name):
+                yield Fault(ARCHIVE, FORMAT, name, "It is altered, or of another backup.")
+        except NotFound:
+            yield Fault(ARCHIVE, FORMAT, name, "It is missing.")
+        except Damaged as error:
+            yield Fault(ARCHIVE, FORMAT, name, str(error))
+
+
+def _packs_until(repository: Repository, seq: int) -> Iterator[str]:
+    """Yield the names of the packs of the commits until one of them, as far as they can be read."""
+    with contextlib.suppress(NotFound, Damaged):
+        if seq:
+            yield from commits.packs_until(repository.commit, seq)
