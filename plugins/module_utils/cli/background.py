@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from ..model.errors import RestanteError
+from ..operations.operation import Removed
+from ..operations.records import FAILED, REMOVED, STOPPED
+from ..runtime.operations import Stopped
 
 _CHUNK: Final = 1 << 16
 
@@ -26,6 +29,11 @@ Work = Callable[[Announce], Mapping[str, Any]]
 
 class Failed(RestanteError):
     """The work ended with an error; the text is its sentence."""
+
+    def __init__(self, sentence: str, state: str) -> None:
+        super().__init__(sentence)
+        self.state = state
+        """FAILED; or STOPPED or REMOVED, where that has happened to an operation of it."""
 
 
 class Background:
@@ -75,7 +83,7 @@ class Background:
         for line in lines:
             message = json.loads(line)
             if "error" in message:
-                raise Failed(message["error"])
+                raise Failed(message["error"], message.get("state", FAILED))
             self.operation_id = message.get("operation_id", self.operation_id)
             self.result = message.get("result", self.result)
 
@@ -95,7 +103,8 @@ def _be_the_worker(work: Work, pipe: int) -> NoReturn:
         tell(result=work(lambda operation_id: tell(operation_id=operation_id)))
         status = 0
     except RestanteError as error:
-        tell(error=str(error))
+        state = REMOVED if isinstance(error, Removed) else STOPPED if isinstance(error, Stopped) else FAILED
+        tell(error=str(error), state=state)
     except Exception as error:
         tell(error=f"This is a fault in restante.carbonio, not in your input: {error!r}. Please report it.")
     finally:

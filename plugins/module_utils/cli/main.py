@@ -19,7 +19,7 @@ from ..operations.operation import Operations
 from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
 from ..runtime.node import Node, check_host
 from . import shell, text
-from .background import Background
+from .background import Background, Failed
 from .commands import COMMANDS
 from .grammar import HELP, Command, Options, SyntaxFault, find, split, values
 
@@ -117,18 +117,20 @@ def _work(command: Command, given: Mapping[str, Any], options: Options, output: 
         return {**result, "warnings": [*result.get("warnings", ()), *failures]} if failures else result
 
     background = Background(work)
-    operation_id = background.await_id()
-    if operation_id and not (options.sync or options.progress):
-        _show({"operationId": operation_id}, options, output)
-        return 0
+    operation_id = ""
     try:
+        operation_id = background.await_id()
+        if operation_id and not (options.sync or options.progress):
+            _show({"operationId": operation_id}, options, output)
+            return 0
         _wait(background.ended, node, operation_id, errors if options.progress else None)
     except KeyboardInterrupt:
+        if not operation_id:
+            raise
         return _left(operation_id, errors)
-    except RestanteError as error:
+    except Failed as error:
         _say(errors, error)
-        state = node.operations.get(operation_id).state
-        return EXIT_CODES[FAILED if state == SUCCESSFUL else state]  # what came after the operation may have failed
+        return EXIT_CODES[error.state]
     if background.result is None:
         what = f"The operation {operation_id}" if operation_id else command.name
         _say(errors, f"{what} was interrupted: its process was killed. Run it again.")

@@ -27,6 +27,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.exchange import 
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
+from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Removed
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import FAILED, INTERRUPTED, RUNNING
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -240,6 +241,19 @@ def test_what_is_killed_before_it_has_an_operation_exits_with_4(
         assert main_module.main(["--config-file", machine.config_file, option, "test", "work"]) == 4
         told = capsys.readouterr()
         assert told.out == "" and "test work was interrupted" in told.err
+
+
+def test_an_operation_before_the_one_that_was_asked_for_can_be_removed_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-270: as the scan before a restore."""
+    def be_removed(node: Node) -> dict[str, str]:
+        raise Removed("The operation was removed from the queue.")
+
+    removed = Command("test", ("work",), "is removed", be_removed, works_long=True)
+    monkeypatch.setattr(main_module, "COMMANDS", (removed,))
+    assert main_module.main(["--config-file", machine.config_file, "test", "work"]) == 3
+    assert "was removed from the queue" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_is_a_sentence_too(

@@ -19,7 +19,12 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Operations
-from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import BACKUP_QUEUE, VOLUME_QUEUE
+from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import (
+    BACKUP_QUEUE,
+    QUEUED,
+    UNFINISHED,
+    VOLUME_QUEUE,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import Settings
 
@@ -32,6 +37,7 @@ class Machine:
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.state_path = str(root / "state")
         self._config_file = str(root / "restante.json")
+        self.operations = Operations(self.state_path)
         self._capsys = capsys
         settings_file.save(self._config_file, Settings(state_path=self.state_path, time_zone="UTC"))
 
@@ -60,12 +66,16 @@ class Machine:
                 while not items and not operation.stopping():
                     threading.Event().wait(0.01)
 
+        idle = all(record.state not in UNFINISHED or record.queue != queue_name for record in self.operations.list())
         thread = threading.Thread(target=work)
         thread.start()
         try:
-            yield ids.get(timeout=30)
+            operation_id = ids.get(timeout=30)
+            while idle and self.operations.get(operation_id).state == QUEUED:  # its turn has come; let it begin
+                thread.join(0.01)
+            yield operation_id
         finally:
-            Operations(self.state_path).stop_all()
+            self.operations.stop_all()
             thread.join()
 
 
