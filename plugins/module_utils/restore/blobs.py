@@ -16,7 +16,7 @@ from ..archive.port import Archive
 from ..backup import frames, packs
 from ..backup.catalogue import Location
 from ..backup.repository import Repository
-from ..model.errors import Damaged, NotFound, RestanteError
+from ..model.errors import Damaged, NotFound, RestanteError, Unavailable
 from .range_cache import RangeCache
 
 MIB: Final = 1024 * 1024
@@ -124,6 +124,28 @@ class LocalBlobs(ArchiveBlobs):
 
     def __init__(self, repository: Repository, threads: int = 2) -> None:
         super().__init__(repository, DirectoryArchive(repository.path), threads=threads)
+
+
+class EitherBlobs:
+    """Blobs from one place, and those that it has lost or altered from another.
+
+    Where the other cannot be reached, the first one's reason counts: others can be restored all the same.
+    """
+
+    def __init__(self, first: Blobs, other: Blobs) -> None:
+        self._first = first
+        self._other = other
+
+    def read(self, wanted: Sequence[str]) -> Iterator[tuple[str, bytes | RestanteError]]:
+        """See Blobs."""
+        missing: dict[str, RestanteError] = {}
+        for digest, blob in self._first.read(wanted):
+            if isinstance(blob, RestanteError):
+                missing[digest] = blob
+            else:
+                yield digest, blob
+        for digest, blob in self._other.read(list(missing)) if missing else ():
+            yield digest, missing[digest] if isinstance(blob, Unavailable) else blob
 
 
 class Request(NamedTuple):

@@ -136,7 +136,7 @@ class _Copy:
                 return
             self._progress.phase(PHASES[2])
             data_sources = self._plan.options.restore_datasource
-            _Late(session, data_sources, (), self._report, self._progress).restore([account])
+            LateCopies(session, data_sources, (), self._report, self._progress).restore([account])
 
 
 class _Mailbox(Session):
@@ -159,6 +159,8 @@ class _Mailbox(Session):
         return False
 
 
-class _Late(LateItems):
+class LateCopies(LateItems):
+    """Late items of mailboxes of this very server."""
+
     def target(self, attrs: Mapping[str, Any]) -> None:
         """Return None: nothing is moved into the mailboxes of others."""

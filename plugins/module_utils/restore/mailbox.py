@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ..backup.repository import Repository
 from ..mailstore.port import NewItem
@@ -79,14 +79,29 @@ class Scope(NamedTuple):
                 yield state
 
 
-class MailboxRestore:
+class Items(Protocol):
+    """What MailboxRestore is given: some items of an account of the backup; a Scope, or a choice of its items."""
+
+    @property
+    def account_id(self) -> str: ...
+
+    @property
+    def max_size(self) -> int: ...
+
+    def states(self, wanted: Collection[str], newest_first: bool = False) -> Iterator[ItemState]: ...
+
+
+_Items = TypeVar("_Items", bound=Items)
+
+
+class MailboxRestore(Generic[_Items]):
     """Restores the items of one mailbox, each once."""
 
     folders: Folders
     """What each folder became, once run() has ended."""
 
     def __init__(
-        self, scope: Scope, blobs: Blobs, applier: MailboxApplier, entry_ids: EntryIds, progress: Progress
+        self, scope: _Items, blobs: Blobs, applier: MailboxApplier, entry_ids: EntryIds, progress: Progress
     ) -> None:
         self._scope = scope
         self._blobs = blobs
@@ -227,11 +242,16 @@ class MailboxRestore:
     def _with_members(self, groups: Iterable[ItemState]) -> Iterator[ItemState]:
         for group in groups:
             resolved = shares.members(
-                group, self._scope.account_id, self._entry_ids, lambda owner, item: self._contacts.get(item) or None
+                group, self._scope.account_id, self._entry_ids, lambda owner, item: self._contact(item)
             )
             if group.item_id not in self._present:
                 self._applier.warn_all(resolved.problems)
             yield group._replace(attrs=resolved.attrs)
+
+    def _contact(self, item_id: str) -> str | None:
+        """Return what a contact of the backup is at the destination, None where it is not there."""
+        return self._contacts.get(item_id) or None
+
 
 
 def read_contents(blobs: Blobs, states: Sequence[ItemState]) -> list[Content]:

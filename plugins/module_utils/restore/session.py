@@ -22,7 +22,7 @@ from .attributes import DEFAULT_CALENDAR
 from .blobs import Blobs
 from .folders import Folders
 from .idmap import ItemLog
-from .mailbox import MailboxRestore, Scope
+from .mailbox import Items, MailboxRestore, Scope
 from .options import ExternalOptions
 from .quota import Quota
 from .references import References
@@ -76,7 +76,7 @@ class Session:
         """Close what was opened."""
         self._open.close()
 
-    def scope(self, account: Account) -> Scope:
+    def scope(self, account: Account) -> Items:
         """Return what of an account's mailbox is restored."""
         options = self._task.options
         return Scope(self.source, account.entry.entry_id, not options.filter_deleted, options.max_file_size)

@@ -15,13 +15,11 @@ from ..backup.repository import Repository
 from ..model import kinds
 from ..model.state import ItemState, Transaction
 from .idmap import OriginSet
+from .past import Past
 
-TRASH: Final = "3"
-"""Id of the Trash in every mailbox."""
+IMAP_DELETED: Final = "x"
 
-_IMAP_DELETED: Final = "x"
-
-_NEVER: Final = frozenset((kinds.FILTER_SET, kinds.DATA_SOURCE, kinds.MOUNTPOINT))
+NEVER: Final = frozenset((kinds.FILTER_SET, kinds.DATA_SOURCE, kinds.MOUNTPOINT))
 """Settings and ways into other mailboxes: deleted ones do not come back."""
 _FOREVER: Final = 2**62
 
@@ -37,6 +35,7 @@ class Undeleted:
         self._source = source
         self._account_id = account_id
         self._until = until
+        self._past = Past(source, account_id)
         self._gone = OriginSet()
         self._early = OriginSet()
         self._needed: set[str] = set()
@@ -59,32 +58,15 @@ class Undeleted:
         early = number in self._early
         if not early and number not in self._gone:
             return state
-        if state.kind in _NEVER or (early and found.item_id not in self._needed):
+        if state.kind in NEVER or (early and found.item_id not in self._needed):
             return None
-        if self._in_trash(state.folder, found.at):
+        if self._past.in_trash(state.folder, found.seq):
             state = self._before_trash(found) or state
-        return state._replace(flags=state.flags.replace(_IMAP_DELETED, ""))
+        return visible(state)
 
     def _before_trash(self, deletion: Transaction) -> ItemState | None:
-        """Return the last state of a deleted item outside of the Trash; the very last where there is no such one."""
-        last = outside = None
-        for one in self._source.history(self._account_id, deletion.item_id):
-            if one.seq >= deletion.seq:
-                break
-            if isinstance(one.state, ItemState):
-                last = one.state
-                if not self._in_trash(last.folder, one.at):
-                    outside = last
-        return outside or last
-
-    def _in_trash(self, folder: str, at: int) -> bool:
-        """Return whether a folder was in the Trash at a moment, however deep."""
-        seen: set[str] = set()
-        while folder and folder != TRASH and folder not in seen:
-            seen.add(folder)
-            found = self._source.state(self._account_id, folder, at)
-            folder = found.state.folder if found is not None and isinstance(found.state, ItemState) else ""
-        return folder == TRASH
+        known = self._past.item(deletion.item_id, deletion.seq)
+        return None if known is None else known.state
 
     def _need(self, deletion: Transaction) -> None:
         """Remember the folder that a deleted item comes back to, and those that it lies in."""
@@ -93,3 +75,8 @@ class Undeleted:
             self._needed.add(state.folder)
             folder = self._source.state(self._account_id, state.folder, self._until)
             state = None if folder is None or folder.state is not None else self._before_trash(folder)
+
+
+def visible(state: ItemState) -> ItemState:
+    """Return an item without the flag by which IMAP programs hide it (R-061, R-093)."""
+    return state._replace(flags=state.flags.replace(IMAP_DELETED, ""))

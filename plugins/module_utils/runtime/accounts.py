@@ -15,11 +15,10 @@ from typing import Any
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import NotABackup, NotFound, Refused
+from ..model.errors import NotABackup, NotFound
 from ..model.state import ACCOUNT_ITEM
 from ..operations.report import RestoreReport
 from ..restore.account import plan_account
-from ..restore.blobs import LocalBlobs
 from ..restore.copies import CopyPlan, outstanding
 from ..restore.copy_source import CopyOptions
 from ..restore.copying import restore_copy
@@ -31,6 +30,7 @@ from .call import Call
 from .node import Node
 from .operations import operation, seconds
 from .realtime import settle
+from .recovery import answered, own_blobs
 
 Planner = Callable[[Repository, MailStore], CopyPlan]
 
@@ -77,7 +77,7 @@ def _restore(
     node: Node, account: str, planner: Planner, apply_hsm: bool, notifications: Sequence[str]
 ) -> dict[str, Any]:
     planned = _settled(node, account, planner)
-    sides = Sides(node.repository, node.store, LocalBlobs, node.settings.backup_path)
+    sides = Sides(node.repository, node.store, lambda source: own_blobs(node, source), node.settings.backup_path)
     if planned.target.done is not None:
         return _told(node, planned, restore_copy(sides, planned))
     told = node.notifications()
@@ -170,7 +170,7 @@ def answer_new_account(call: Call) -> dict[str, Any]:
     source, destination = call["source_account"], call["destination_account"]
     if call.check_mode:
         return _shown(node, _new_account(node, source, destination, options))
-    return _answered(call, restore_on_new_account(
+    return answered(call, restore_on_new_account(
         node, source, destination, options=options, apply_hsm=call["apply_hsm"], notifications=call["notifications"]
     ))
 
@@ -182,7 +182,7 @@ def answer_account(call: Call) -> dict[str, Any]:
     account, domain = call["account"], call["domain"]
     if call.check_mode:
         return _shown(node, _account(node, account, domain, options))
-    return _answered(call, restore_account(
+    return answered(call, restore_account(
         node, account, domain=domain, options=options, apply_hsm=call["apply_hsm"], notifications=call["notifications"]
     ))
 
@@ -194,14 +194,4 @@ def _shown(node: Node, planner: Planner) -> dict[str, Any]:
     return {
         "changed": changed, "plan": lines, "date": moment.iso(planned.source.at),
         "diff": {"prepared": "".join(f"{line}\n" for line in lines)},
-    }
-
-
-def _answered(call: Call, result: dict[str, Any]) -> dict[str, Any]:
-    """Return a module's result. :raises Refused: items are unrestored and the caller wants that to fail."""
-    if call["fail_on_unrestored"] and result["report"]["unrestored_items"]:
-        raise Refused(f"The restore has ended, but not everything could be restored.\n{result['stats']}")
-    return {
-        **result, "warnings": result["report"]["warnings"],
-        "diff": {"prepared": result["stats"] if result["changed"] else ""},
     }
