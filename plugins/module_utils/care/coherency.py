@@ -28,6 +28,7 @@ from ..model.errors import Damaged, NotFound, Refused, RestanteError
 from ..model.state import SERVER, Entry
 from ..operations.progress import SILENT, Progress
 from .archived import Archived
+from .double import MAGIC
 from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE, Ledger, Part
 from .leftovers import not_needed_here
@@ -41,7 +42,6 @@ DEPTHS: Final = (NOTHING, NAMES, EVERYTHING)
 THREADS: Final = 4
 BYTES_IN_FLIGHT: Final = 96 * 1024 * 1024
 _COMMITS_AT_ONCE: Final = 1000
-_GZIP: Final = b"\x1f\x8b\x08"
 
 
 class Asked(NamedTuple):
@@ -289,12 +289,7 @@ class Check:
     def _references(self, read: Audit) -> None:
         """Say whose items are concerned."""
         found = self._found
-        read.lose_unknown()
-        found.lost_contents = read.lost()
-        for reference in read.losing():
-            found.lost_states += 1
-            if found.lost_states <= NAMED:
-                found.lost.append(reference)
+        losses(read, found)
         found.counts["unreferenced_contents"] = read.unreferenced()[0] if not self._asked.scopes else 0
         if self._double:
             found.double = [one for one in read.referring(self._double) if one.kind != kinds.DOCUMENT][:NAMED]
@@ -322,7 +317,7 @@ def look(data: bytes, part: Part, places: Sequence[Location], double: bool = Fal
         except Damaged:
             lost.append(place.digest)
             continue
-        if double and blob.startswith(_GZIP):
+        if double and blob.startswith(MAGIC):
             compressed.append(place.digest)
     if rightly and not lost:
         return _Looked((), (), compressed)
@@ -334,6 +329,16 @@ def look(data: bytes, part: Part, places: Sequence[Location], double: bool = Fal
 def _fault(part: Part, reason: str, lost: int = 0, rightly: bool = False) -> Fault:
     consequence = f"{lost} contents in it cannot be read." if lost else ""
     return Fault(part.side, CONTENTS, part.name, reason, consequence, rightly)
+
+
+def losses(read: Audit, found: Findings) -> None:
+    """Say in findings which items have lost their content (R-252), of the journals that an audit has in account."""
+    read.lose_unknown()
+    found.lost_contents, found.lost_states, found.lost = read.lost(), 0, []
+    for reference in read.losing():
+        found.lost_states += 1
+        if found.lost_states <= NAMED:
+            found.lost.append(reference)
 
 
 def has_contents(files: Files, contents: Iterable[PackInfo]) -> bool:

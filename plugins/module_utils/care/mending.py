@@ -13,28 +13,27 @@ killed, each step is done or not done; the next run goes on.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from ..archive.port import Archive
-from ..backup import commits, frames, packs
+from ..backup import frames, packs
 from ..backup.audit import OTHER, SAME, Audit
-from ..backup.commits import Commit
 from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.salvage import Salvage
 from ..backup.writer import Writer
 from ..model import moment
-from ..model.errors import Damaged, NotABackup, NotFound, Refused
+from ..model.errors import Damaged, NotFound
 from ..model.state import SERVER
 from ..operations.progress import SILENT, Progress
 from . import rewriting
 from .adoption import Unnamed
-from .coherency import audit, damage_of, has_contents
-from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
+from .coherency import audit, damage_of, has_contents, losses
+from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE
 from .leftovers import not_needed_here
+from .sides import Quarantine, Sides, content
 
 QUARANTINE: Final = "quarantine"
 PATIENCE: Final = 60.0
@@ -66,16 +65,47 @@ class Mended:
             self.fetched_files or self.sent_files or self.set_aside or self.rebuilt_catalogue or self.commits
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {**dataclasses.asdict(self), "left": len(self.left)}
+
+    def text(self) -> str:
+        """Return it as text; empty where nothing was done."""
+        if not self.changed:
+            return ""
+        shown = {**self.to_json(), "set_aside": len(self.set_aside)}
+        lines = [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in shown.items()]
+        return "\n".join(["", "- put right -", *lines, *self.set_aside[:NAMED]]) + "\n"
+
+
+def plan(found: Findings, repository: Repository, archive: Archive | None) -> list[str]:
+    """Return what putting right would do, as far as sizes tell what the archive has."""
+    lines = []
+    sizes = {packs.file_name(pack.name): pack.size for pack in repository.packs()}
+    for fault in found.faults:
+        if fault.side == ARCHIVE:
+            lines.append(f"{fault.file}: is sent to the archive, if it is whole here")
+        elif fault.kind == CATALOGUE:
+            lines.append(f"{fault.file}: is made anew")
+        elif fault.kind != JOURNAL:
+            size = None if archive is None or fault.named_rightly else archive.size(fault.file)
+            if size is not None and size == sizes.get(fault.file, size):
+                lines.append(f"{fault.file}: is fetched from the archive")
+            else:
+                lines.append(f"{fault.file}: is taken out; what is whole in it or known otherwise is written anew")
+    return [*lines, *(f"{name}: is moved to {QUARANTINE}/; nothing needs it" for name, _size in found.unneeded)]
+
 
 class Mend:
     """Puts one backup right, once."""
 
     def __init__(
-        self, repository: Repository, archive: Archive | None, faults: Collection[Fault], folder: str,
+        self, repository: Repository, archive: Archive | None, found: Findings, folder: str,
         grace: int = 0, progress: Progress = SILENT,
     ) -> None:
         """
-        :param archive: None where there is none. :param faults: what the check has found.
+        :param archive: None where there is none. :param found: what the check has found; its losses are brought up to
+            what they are in the end.
         :param folder: below quarantine/; no other run has used it.
         :param grace: milliseconds, see Asked.grace.
         """
@@ -83,12 +113,11 @@ class Mend:
         self._repository = repository
         self._files = repository.files
         self._archive = archive
-        self._faults = list(faults)
-        self._folder = f"{QUARANTINE}/{folder}"
+        self._found = found
         self._grace = grace
         self._progress = progress
-        self._whole: set[str] = set()
-        """Files here that were fetched."""
+        self._quarantine = Quarantine(repository.files, f"{QUARANTINE}/{folder}")
+        self._sides = None if archive is None else Sides(repository, archive, self._quarantine, progress)
 
     def run(self) -> Mended:
         """Do it.
@@ -97,136 +126,21 @@ class Mend:
             what was done is done, and nothing was given up that the archive may have.
         :raises Busy: another process writes to the Backup Path all the time.
         """
-        faults = [fault for fault in self._faults if fault.side == HERE]
-        while self._fetch(faults) and not self._progress.stopping():
-            self._repository.refresh()
-            faults = self._faults_of_metadata() + [fault for fault in faults if fault.kind == CONTENTS]
-        self._send()
-        if self._progress.stopping():
-            return self.done
-        self._take_out(faults)
-        self._aside()
+        faults = [fault for fault in self._found.faults if fault.side == HERE]
+        if self._sides is not None:
+            while self._sides.fetch(faults) and not self._progress.stopping():
+                self._repository.refresh()
+                faults = self._faults_of_metadata() + [fault for fault in faults if fault.kind == CONTENTS]
+            self._sides.send([fault for fault in self._found.faults if fault.side == ARCHIVE])
+            self.done.fetched_files, self.done.sent_files = len(self._sides.fetched), self._sides.sent
+            self.done.left += self._sides.foreign
+            faults = [fault for fault in faults if fault.file not in self._sides.fetched]
+        if not self._progress.stopping():
+            self._take_out(faults)
+            self._aside()
         self._verify()
+        self.done.set_aside = self._quarantine.names
         return self.done
-
-    # -- from the archive ------------------------------------------------------------------------------------------
-
-    def _fetch(self, faults: Collection[Fault]) -> bool:
-        """Fetch what the archive has; return whether that was anything."""
-        wanted = dict.fromkeys(
-            name for fault in faults if fault.kind in (COMMIT, METADATA, CONTENTS) and not fault.named_rightly
-            for name in self._suspects(fault)
-        )
-        self._progress.phase("fetch", len(wanted))
-        before = self.done.fetched_files
-        for name in wanted:
-            if self._archive is not None and name not in self._whole and not self._progress.stopping():
-                self._fetch_file(self._archive, name)
-            self._progress.advance(1)
-        return self.done.fetched_files > before
-
-    def _suspects(self, fault: Fault) -> list[str]:
-        """Return the files that may have to be replaced: of two commits that do not fit, it may be either."""
-        if fault.kind != COMMIT:
-            return [fault.file]
-        seq = commits.number(fault.file.rpartition("/")[2]) or 0
-        names = [commits.name(seq - 1), commits.name(seq)] if seq > 1 else [fault.file]
-        newest = self._repository.newest()
-        while seq < newest and self._files.size(commits.name(seq)) is None:
-            seq += 1
-            names.append(commits.name(seq))
-        return names
-
-    def _fetch_file(self, archive: Archive, name: str) -> None:
-        try:
-            data = archive.get(name)
-        except (NotFound, Damaged):
-            return
-        here = self._content(name)
-        if data == here or not self._is_right(name, data, here):
-            return
-        self._keep(name)
-        self._files.overwrite(name, data)
-        self._whole.add(name)
-        self.done.fetched_files += 1
-
-    def _is_right(self, name: str, data: bytes, here: bytes | None) -> bool:
-        """Return whether these bytes are those that must be under a name here."""
-        last = name.rpartition("/")[2]
-        seq = commits.number(last)
-        if seq is None:
-            return hashlib.sha256(data).hexdigest() == last
-        commit = self._parsed(seq, data)
-        if commit is None or (here is not None and self._fits(seq, self._parsed(seq, here))):
-            return False
-        return self._fits(seq, commit)
-
-    def _fits(self, seq: int, commit: Commit | None) -> bool:
-        """Return whether a commit stands rightly between its neighbours here."""
-        if commit is None:
-            return False
-        before, after = (self._parsed(one, self._content(commits.name(one))) for one in (seq - 1, seq + 1))
-        if after is not None:
-            return after.previous == commit.hash
-        return before is None or commit.previous == before.hash
-
-    def _parsed(self, seq: int, data: bytes | None) -> Commit | None:
-        try:
-            commit = commits.parse(data or b"", commits.name(seq))
-        except (Damaged, NotABackup):
-            return None
-        return commit if (commit.seq, commit.repository) == (seq, self._repository.repository_id) else None
-
-    def _content(self, name: str) -> bytes | None:
-        """Return a file here, None where it cannot be read."""
-        try:
-            return self._files.read(name)
-        except (NotFound, Refused):
-            return None
-
-    # -- to the archive --------------------------------------------------------------------------------------------
-
-    def _send(self) -> None:
-        """Send what the archive lacks, or has altered."""
-        faults = [fault for fault in self._faults if fault.side == ARCHIVE]
-        self._progress.phase("send", len(faults))
-        for fault in faults:
-            if self._archive is not None and not self._progress.stopping():
-                self._send_file(self._archive, fault)
-            self._progress.advance(1)
-
-    def _send_file(self, archive: Archive, fault: Fault) -> None:
-        name, here = fault.file, self._content(fault.file)
-        there = _got(archive, name)
-        if here is None or here == there or not self._may_replace(fault, archive, here, there):
-            return
-        if there is not None:
-            archive.put(f"{self._folder}/{name}", there)
-            self.done.set_aside.append(f"{self._folder}/{name}")
-        archive.put(name, here)
-        self.done.sent_files += 1
-
-    def _may_replace(self, fault: Fault, archive: Archive, here: bytes, there: bytes | None) -> bool:
-        """Return whether a file of the archive is ours, and ours is right. What another writer put there stays."""
-        if fault.kind in (METADATA, CONTENTS):
-            return hashlib.sha256(here).hexdigest() == fault.file.rpartition("/")[2]
-        if fault.kind == FORMAT:
-            try:
-                other = commits.parse_format(there or b"", archive.describe())
-                foreign = other.repository != self._repository.repository_id
-            except NotABackup:
-                foreign = False
-        else:
-            seq = commits.number(fault.file.rpartition("/")[2]) or 0
-            if not self._fits(seq, self._parsed(seq, here)):
-                return False
-            after = commits.name(seq + 1)
-            foreign = self._parsed(seq, there) is not None and (
-                self._content(after) is None or self._content(after) != _got(archive, after)
-            )
-        if foreign:
-            self.done.left.append(fault._replace(consequence="It is from another writer, and stays as it is."))
-        return not foreign
 
     # -- out of the backup -----------------------------------------------------------------------------------------
 
@@ -248,11 +162,10 @@ class Mend:
     def _names(self, kind: str) -> set[str]:
         return {packs.file_name(pack.name) for pack in self._repository.packs() if pack.kind == kind}
 
-    def _take_out(self, faults: Collection[Fault]) -> None:
+    def _take_out(self, left: Collection[Fault]) -> None:
         """Commit the backup without what neither side has, with all that could be saved written anew."""
-        left = [fault for fault in faults if fault.file not in self._whole]
         wrecks = {fault.file for fault in left if fault.kind in (METADATA, CONTENTS)}
-        if not any(fault.kind in (COMMIT, METADATA, CONTENTS) or fault.file.startswith("journal") for fault in left):
+        if not any(fault.kind in (COMMIT, METADATA, CONTENTS, JOURNAL) for fault in left):
             return
         read = audit(self._repository, self._progress)
         try:
@@ -260,7 +173,7 @@ class Mend:
                 self._repository.rebuild()
                 self.done.rebuilt_catalogue = True
             for name in sorted(wrecks):
-                self._keep(name)
+                self._quarantine.keep(name)
             with self._repository.writer(PATIENCE) as writer:
                 self._write_anew(writer, read, {name.rpartition("/")[2] for name in wrecks}, left)
         finally:
@@ -274,14 +187,14 @@ class Mend:
         salvage, inventory = Salvage(live, wrecks), Inventory(live)
         lost = self._save_contents(writer, salvage, wrecks)
         starts = salvage.gaps()
-        for segment, _digest, content in salvage.segments():
-            if content is None:
+        for segment, _digest, made in salvage.segments():
+            if made is None:
                 starts[segment.scope] = min(segment.first, starts.get(segment.scope, segment.first))
         journals = rewriting.journals_from(inventory, starts)
         touched = {pack.name for pack in inventory.metadata_packs() if pack.number in journals.touched} - wrecks
-        for _segment, digest, content in salvage.segments():
-            if content is not None and digest not in journals.replaced:
-                writer.keep_frame(frames.SEGMENT, content)
+        for _segment, digest, made in salvage.segments():
+            if made is not None and digest not in journals.replaced:
+                writer.keep_frame(frames.SEGMENT, made)
         if not rewriting.write(writer, inventory, journals, touched, self._progress):
             return
         for name, entries in salvage.indexes(journals.touched):
@@ -293,7 +206,7 @@ class Mend:
             self.done.removed_packs += len(removed)
         for fault in left:
             if fault.kind == COMMIT and self._files.size(fault.file) is not None:
-                self._keep(fault.file)
+                self._quarantine.keep(fault.file)
                 self._files.remove(fault.file)
 
     def _adopt(self, writer: Writer) -> None:
@@ -314,7 +227,7 @@ class Mend:
         saved: set[bytes] = set()
         self._progress.phase("salvage", len(wrecks))
         for name in sorted(wrecks):
-            data = self._content(packs.file_name(name)) or b""
+            data = content(self._files, packs.file_name(name)) or b""
             for offset, header in packs.frames_of(data):
                 if header.kind == frames.BLOB:
                     self._save(writer, memoryview(data)[offset: offset + header.length], header.digest, saved)
@@ -355,22 +268,16 @@ class Mend:
 
     # -- in the end ------------------------------------------------------------------------------------------------
 
-    def _keep(self, name: str) -> None:
-        """Give a file a second name in the quarantine (R-251: that it cannot be is an error)."""
-        if self._files.size(name) is not None:
-            self._files.link(name, f"{self._folder}/{name}")
-            self.done.set_aside.append(f"{self._folder}/{name}")
-
     def _aside(self) -> None:
         """Move files that no commit names out of the way."""
-        if any(fault.kind == COMMIT for fault in self._faults):
+        if any(fault.kind == COMMIT for fault in self._found.faults):
             return  # it may have been the lost commit that named them: the next run looks again
         newest = None if self._archive is None else self._repository.newest()
         if not not_needed_here(self._repository, self._grace, moment.now(), newest)[0]:
             return
         with self._repository.writer(PATIENCE):
             for name, _size in not_needed_here(self._repository, self._grace, moment.now(), newest)[0]:
-                self._keep(name)
+                self._quarantine.keep(name)
                 self._files.remove(name)
 
     def _verify(self) -> None:
@@ -380,16 +287,10 @@ class Mend:
         try:
             named = self._names(packs.METADATA)
             self.done.left += [damage_of(damage, named) for damage in read.damages]
+            read.refer([SERVER, *self._repository.scopes()])
+            losses(read, self._found)
             if self._repository.damages() or read.held_against(self._repository.catalogue) != SAME:
                 self._repository.rebuild()
                 self.done.rebuilt_catalogue = True
         finally:
             read.close()
-
-
-def _got(archive: Archive, name: str) -> bytes | None:
-    """Return a file of an archive; None where there is none that can be read."""
-    try:
-        return archive.get(name)
-    except (NotFound, Damaged):
-        return None

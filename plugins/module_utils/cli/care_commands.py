@@ -2,16 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that care for a backup: purge and legal hold (reference, section 3.1)."""
+"""The commands that care for a backup: purge, legal hold and coherency check (reference, section 3.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..runtime import care
+from ..care.coherency import DEPTHS, NAMES
+from ..runtime import care, coherency
 from ..runtime.node import Node
-from .grammar import LIST, PATH, TEXT, Command, Parameter
+from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, choice
+from .parameters import NOTIFICATIONS
 
 _ACCOUNTS: Final = Parameter("accounts", LIST, "by address or id, or the word all")
 
@@ -34,6 +36,16 @@ def _unset(node: Node, accounts: Sequence[str]) -> Any:
     return _get(node, accounts)
 
 
+def _check(
+    node: Node, backup_path: str, accountIds: Sequence[str], checkZimbra: bool, fixBackup: bool,
+    notifications: Sequence[str], fixDoubleGzip: str, archive: str, max_minutes: int,
+) -> Any:
+    options = coherency.Options(
+        backup_path, accountIds, fixBackup, archive, max_minutes, checkZimbra, fixDoubleGzip
+    )
+    return coherency.check(node, options, notifications)
+
+
 COMMANDS: Final = (
     Command(
         "backup", ("doPurge",), "take out of the backup what is older than the retention", _purge,
@@ -49,4 +61,21 @@ COMMANDS: Final = (
         example="legalHold set john@example.com,jane@example.com",
     ),
     Command("backup", ("legalHold", "unset"), "let the retention hold for accounts again", _unset, (_ACCOUNTS,)),
+    Command(
+        "backup", ("doCoherencyCheck",), "read and verify everything in a backup, and put right what is damaged",
+        _check, (Parameter("backup_path", PATH, "this node's, or another one"),),
+        (
+            Parameter("accountIds", LIST, "only the contents of these accounts", ()),
+            Parameter("checkZimbra", BOOLEAN, "also compare with the mail server", False),
+            Parameter("fixBackup", BOOLEAN, "put right what can be, and move what is damaged aside", False),
+            NOTIFICATIONS,
+            Parameter(
+                "fixDoubleGzip", choice(*coherency.DOUBLE), "look for contents that are compressed twice",
+                coherency.SKIP,
+            ),
+            Parameter("archive", choice(*DEPTHS), "how much of the archive is checked", NAMES),
+            Parameter("max_minutes", INTEGER, "read contents for so long; the next check goes on; 0 until the end", 0),
+        ),
+        example="doCoherencyCheck /opt/zextras/backup/zextras fixBackup true", works_long=True,
+    ),
 )

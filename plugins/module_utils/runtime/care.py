@@ -51,7 +51,7 @@ def purge(
     parameters = {"purge_days": asked.data_days, "account_days": asked.account_days, "backup_path": backup_path}
     with operation(node, OPERATION, parameters) as running:
         with contextlib.closing(node.repository(backup_path)) as repository:
-            archive = None if _is_foreign(node, backup_path) else node.archive(repository.server_id)
+            archive = None if is_foreign(node, backup_path) else node.archive(repository.server_id)
             result = _purge(node, repository, archive, asked, running)
         running.record.result = result
     troubled = bool(result["warnings"])
@@ -119,7 +119,8 @@ def _retention(node: Node, purge_days: str) -> Retention:
     return Retention(data, own.account_retention_days)
 
 
-def _is_foreign(node: Node, backup_path: str) -> bool:
+def is_foreign(node: Node, backup_path: str) -> bool:
+    """Return whether a path is another one than the node's own Backup Path."""
     if not backup_path:
         return False
     with contextlib.closing(node.repository(backup_path)) as other:

@@ -46,7 +46,7 @@ def fix(path: Path, archive: Archive | None = None, files: Files | None = None, 
     repository = opened(path, files)
     try:
         found = Check(repository, archive, Ledger(repository.repository_id, str(path)), DEEP).run()
-        return Mend(repository, archive, found.faults, folder, GRACE).run()
+        return Mend(repository, archive, found, folder, GRACE).run()
     finally:
         repository.close()
 

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one side of a backup has and the other lacks: fetched from the archive, or sent to it (docs/coherency.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from ..archive.port import Archive
+from ..backup import commits
+from ..backup.commits import Commit
+from ..backup.files import Files
+from ..backup.repository import Repository
+from ..model.errors import Damaged, NotABackup, NotFound, Refused
+from ..operations.progress import Progress
+from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
+
+
+class Quarantine:
+    """A folder of the Backup Path in which what is altered is kept."""
+
+    def __init__(self, files: Files, folder: str) -> None:
+        """:param folder: its relative name; no other run has used it."""
+        self.folder = folder
+        self.names: list[str] = []
+        """What was put there."""
+        self._files = files
+
+    def keep(self, name: str) -> None:
+        """Give a file here a second name there. :raises Refused: it cannot be done (R-251)."""
+        if self._files.size(name) is not None:
+            self._files.link(name, f"{self.folder}/{name}")
+            self.names.append(f"{self.folder}/{name}")
+
+    def keep_archived(self, archive: Archive, name: str, data: bytes) -> None:
+        """Keep what a file of an archive was, in the same folder there."""
+        archive.put(f"{self.folder}/{name}", data)
+        self.names.append(f"archive: {self.folder}/{name}")
+
+
+class Sides:
+    """A Backup Path and its archive."""
+
+    def __init__(
+        self, repository: Repository, archive: Archive, quarantine: Quarantine, progress: Progress
+    ) -> None:
+        self.fetched: set[str] = set()
+        """Files that were fetched."""
+        self.sent = 0
+        """How many files were sent."""
+        self.foreign: list[Fault] = []
+        """What stays because another writer has put it there."""
+        self._repository = repository
+        self._files = repository.files
+        self._archive = archive
+        self._quarantine = quarantine
+        self._progress = progress
+
+    # -- from the archive ------------------------------------------------------------------------------------------
+
+    def fetch(self, faults: Collection[Fault]) -> bool:
+        """Fetch what the archive has of what is missing or altered here; return whether that was anything."""
+        wanted = dict.fromkeys(
+            name for fault in faults if fault.kind in (COMMIT, METADATA, CONTENTS) and not fault.named_rightly
+            for name in self._suspects(fault)
+        )
+        self._progress.phase("fetch", len(wanted))
+        before = len(self.fetched)
+        for name in wanted:
+            if name not in self.fetched and not self._progress.stopping():
+                self._fetch_file(name)
+            self._progress.advance(1)
+        return len(self.fetched) > before
+
+    def _suspects(self, fault: Fault) -> list[str]:
+        """Return the files that may have to be replaced: of two commits that do not fit, it may be either."""
+        if fault.kind != COMMIT:
+            return [fault.file]
+        seq = commits.number(fault.file.rpartition("/")[2]) or 0
+        names = [commits.name(seq - 1), commits.name(seq)] if seq > 1 else [fault.file]
+        newest = self._repository.newest()
+        while seq < newest and self._files.size(commits.name(seq)) is None:
+            seq += 1
+            names.append(commits.name(seq))
+        return names
+
+    def _fetch_file(self, name: str) -> None:
+        data, here = self._there(name), self._here(name)
+        if data is None or data == here or not self._is_right(name, data, here):
+            return
+        self._quarantine.keep(name)
+        self._files.overwrite(name, data)
+        self.fetched.add(name)
+
+    def _is_right(self, name: str, data: bytes, here: bytes | None) -> bool:
+        """Return whether these bytes are those that must be under a name here."""
+        last = name.rpartition("/")[2]
+        seq = commits.number(last)
+        if seq is None:
+            return hashlib.sha256(data).hexdigest() == last
+        commit = self._parsed(seq, data)
+        if commit is None or (here is not None and self._fits(seq, self._parsed(seq, here))):
+            return False
+        return self._fits(seq, commit)
+
+    def _fits(self, seq: int, commit: Commit | None) -> bool:
+        """Return whether a commit stands rightly between its neighbours here."""
+        if commit is None:
+            return False
+        before, after = (self._parsed(one, self._here(commits.name(one))) for one in (seq - 1, seq + 1))
+        if after is not None:
+            return after.previous == commit.hash
+        return before is None or commit.previous == before.hash
+
+    def _parsed(self, seq: int, data: bytes | None) -> Commit | None:
+        try:
+            commit = commits.parse(data or b"", commits.name(seq))
+        except (Damaged, NotABackup):
+            return None
+        return commit if (commit.seq, commit.repository) == (seq, self._repository.repository_id) else None
+
+    def _here(self, name: str) -> bytes | None:
+        return content(self._files, name)
+
+    def _there(self, name: str) -> bytes | None:
+        """Return a file of the archive; None where there is none that can be read."""
+        try:
+            return self._archive.get(name)
+        except (NotFound, Damaged):
+            return None
+
+    # -- to the archive --------------------------------------------------------------------------------------------
+
+    def send(self, faults: Collection[Fault]) -> None:
+        """Send what is missing or altered there."""
+        self._progress.phase("send", len(faults))
+        for fault in faults:
+            if not self._progress.stopping():
+                self._send_file(fault)
+            self._progress.advance(1)
+
+    def _send_file(self, fault: Fault) -> None:
+        here, there = self._here(fault.file), self._there(fault.file)
+        if here is None or here == there or not self._may_replace(fault, here, there):
+            return
+        if there is not None:
+            self._quarantine.keep_archived(self._archive, fault.file, there)
+        self._archive.put(fault.file, here)
+        self.sent += 1
+
+    def _may_replace(self, fault: Fault, here: bytes, there: bytes | None) -> bool:
+        """Return whether a file of the archive is ours, and ours is right. What another writer put there stays."""
+        if fault.kind in (METADATA, CONTENTS):
+            return hashlib.sha256(here).hexdigest() == fault.file.rpartition("/")[2]
+        if fault.kind == FORMAT:
+            try:
+                other = commits.parse_format(there or b"", self._archive.describe())
+                foreign = other.repository != self._repository.repository_id
+            except NotABackup:
+                foreign = False
+        else:
+            seq = commits.number(fault.file.rpartition("/")[2]) or 0
+            if not self._fits(seq, self._parsed(seq, here)):
+                return False
+            after = commits.name(seq + 1)
+            foreign = self._parsed(seq, there) is not None and (
+                self._here(after) is None or self._here(after) != self._there(after)
+            )
+        if foreign:
+            self.foreign.append(fault._replace(consequence="It is from another writer, and stays as it is."))
+        return not foreign
+
+
+def content(files: Files, name: str) -> bytes | None:
+    """Return a file of a Backup Path; None where there is none that can be read."""
+    try:
+        return files.read(name)
+    except (NotFound, Refused):
+        return None
