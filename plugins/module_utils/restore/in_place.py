@@ -215,6 +215,7 @@ def _restore(
             if late and not progress.stopping():
                 progress.phase("mountpoints and data sources")
                 LateCopies(session, True, (), report, progress).restore([account])
+    report.unrestored[:] = [one._replace(item_id=one.item_id.partition("@")[0]) for one in report.unrestored]
 
 
 def _record(server_id: str) -> str:
