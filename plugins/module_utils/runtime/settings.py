@@ -127,8 +127,8 @@ def check(settings: Settings) -> None:
         raise InvalidInput("A local backup volume needs an absolute path.")
     if volume.type == "local" and _within(volume.path, settings.backup_path):
         raise InvalidInput(
-            f"The backup volume {volume.path} is in the Backup Path {settings.backup_path}, where no copy of it is safe; "
-            "choose a directory elsewhere, best on another disk."
+            f"The backup volume {volume.path} is in the Backup Path {settings.backup_path}, where no copy of it is "
+            "safe; choose a directory elsewhere, best on another disk."
         )
     if volume.type == "s3" and not volume.bucket_configuration_id:
         raise InvalidInput("A backup volume in a bucket needs a bucket_configuration_id; listBuckets shows those.")

@@ -28,8 +28,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Operation
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import export as service
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, recovery
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import export as service
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
