@@ -46,13 +46,13 @@ _NEEDED: Final = (kinds.FOLDER, kinds.TAG)
 
 
 class InPlacePlan(NamedTuple):
-    """What is to be in a mailbox again. Pure: what it needs of the mailbox it is given."""
+    """What is to be in a mailbox again. It holds nothing open: it is given the backup and the mailbox."""
 
     strategy: str
     """Its name."""
     account: Entry
-    items: Callable[[], Iterator[Known]]
-    """Yields the items, each time the same."""
+    items: Callable[[Repository], Iterator[Known]]
+    """Yields the items from the backup, each time the same."""
     place: Callable[[Placement, Known], str]
     """Returns the key of the folder of an item."""
     until: int
@@ -99,6 +99,7 @@ class Contents:
         """:param import_id: that of earlier runs; None where there was none."""
         self.account_id = planned.account.entry_id
         self._plan = planned
+        self._source = source
         self._store = store
         self._there = OriginSet()
         for origin, _unused in store.imported(self.account_id, import_id) if import_id else ():
@@ -107,7 +108,7 @@ class Contents:
         self._counts: Counter[str] = Counter()
         self._keys: dict[str, str] = {}
         self._present = OriginSet()
-        for known in planned.items():
+        for known in planned.items(source):
             if planned.key(known) in self._there:
                 continue
             if planned.skip_present and self._has(known.state):
@@ -130,7 +131,7 @@ class Contents:
             yield from self._placement.folders.values()
         if kinds.TAG in wanted:
             yield from self._placement.tags.values()
-        for known in self._plan.items():
+        for known in self._plan.items(self._source):
             key = self._plan.key(known)
             if known.state.kind in wanted and known.state.kind not in _NEEDED and key not in self._present:
                 yield known.state._replace(item_id=key) if key in self._there else self._placed(known)

@@ -50,7 +50,7 @@ def plan_item(
     present = store.item(account.entry_id, item_id)
     is_there = not names and present is not None and _same(present, state)
 
-    def items() -> Iterator[Known]:
+    def items(_opened: Repository) -> Iterator[Known]:
         if not is_there:
             yield known
 

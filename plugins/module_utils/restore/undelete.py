@@ -49,9 +49,9 @@ def plan_undelete(
         raise InvalidInput(f"The interval ends at {moment.iso(until)}, before it starts at {moment.iso(since)}.")
     tag = today.strftime("undelete_%d_%m_%y")
 
-    def items() -> Iterator[Known]:
-        past = Past(source, account.entry_id)
-        for deletion in source.deleted_between(account.entry_id, since, until):
+    def items(opened: Repository) -> Iterator[Known]:
+        past = Past(opened, account.entry_id)
+        for deletion in opened.deleted_between(account.entry_id, since, until):
             known = None if deletion.kind in NEVER else past.item(deletion.item_id, deletion.seq)
             if known is not None:
                 yield known

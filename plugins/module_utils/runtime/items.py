@@ -17,6 +17,7 @@ from ..model import kinds, moment
 from ..model.errors import NotABackup, NotFound
 from ..model.moment import Moment
 from ..model.state import Entry
+from ..restore.accounts import find_account
 from ..restore.in_place import InPlacePlan, Outstanding, outstanding, restore_in_place
 from ..restore.item import plan_item
 from ..restore.session import Sides
@@ -68,9 +69,9 @@ def _undelete(node: Node, interval: Interval, original_folder: bool) -> Planner:
 def _restore(
     node: Node, account: str, planner: Planner, notifications: Sequence[str], apply_hsm: bool = False
 ) -> dict[str, Any]:
-    with _opened(node, account):
+    with _opened(node, account) as (_source, _store, entry):
         pass  # what is wrong with the node or the account is said before anything is scanned
-    settle(node, [account])
+    settle(node, [entry.entry_id])
     planned, _unused = _planned(node, account, planner)
     told = node.notifications()
     sides = Sides(node.repository, node.store, lambda source: own_blobs(node, source), node.settings.backup_path)
@@ -101,6 +102,9 @@ def _opened(node: Node, account: str) -> Iterator[tuple[Repository, MailStore, E
         raise NotABackup(f"{node.settings.backup_path} holds no backup yet; let a SmartScan fill it first.")
     with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
         entry = store.find_entry(kinds.ACCOUNT, account.strip())
+        if entry is None:
+            with contextlib.suppress(NotFound):  # by an alias
+                entry = store.find_entry(kinds.ACCOUNT, find_account(source, account).entry.entry_id)
         if entry is None:
             raise NotFound(
                 f"The mail server has no account {account!r}; check the spelling. One that was deleted is restored as "

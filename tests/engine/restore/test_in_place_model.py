@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Undelete against a model that is a dictionary, over any interval, and killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
+from copy_kit import Server
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from in_place_kit import ANNA, TAG, undelete
+from restore_kit import INBOX, add, mail
+from test_copies_model import ACTIONS, TRASH, Model, act
+
+COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
+KILLS = int(os.environ.get("RESTANTE_KILLS", "12"))
+
+
+def found(server: Server) -> dict[str, list[tuple[str, str, bool]]]:
+    """By content: the folder and the flags of each message, and whether it has the tag of the run."""
+    states = server.states(ANNA)
+    messages: dict[str, list[tuple[str, str, bool]]] = {}
+    for one in states.values():
+        if one.kind == kinds.MESSAGE:
+            tagged = any(states[tag].name == TAG for tag in one.tags)
+            messages.setdefault(one.digest, []).append((states[one.folder].name, one.flags, tagged))
+    return messages
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ACTIONS, st.integers(0, 9), st.integers(0, 9))
+def test_what_was_deleted_in_an_interval_is_there_once_and_the_rest_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int, int]], one: int, two: int
+) -> None:
+    """R-080, R-081, R-082, R-083, R-091, R-097."""
+    server, model = Server.create(Path(tmp_path_factory.mktemp("model"))), Model()
+    with server.changed() as store:
+        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
+        store.create_entry(Entry("a-x", kinds.ACCOUNT, ANNA))
+        folders = {"Inbox": INBOX, "Trash": TRASH, "one": add(store, "a-x", kinds.FOLDER, "1", "one")}
+        folders["two"] = add(store, "a-x", kinds.FOLDER, folders["one"], "two")
+    moments, gone = [], [set[str]()]
+    for action in actions:
+        with server.changed() as store:
+            act(store, model, folders, action)
+        moments.append(server.now())
+        gone.append({number for number, history in model.history.items() if history[-1] is None})
+        time.sleep(0.002)  # two scans of one millisecond are one moment
+    first, last = sorted((one % len(moments), two % len(moments)))
+    expected = {number: [(*place, False)] for number, place in model.at(False).items()}
+    for number, place in model.at(True).items():
+        if number in gone[last + 1] - gone[first]:
+            expected[number] = [(*place, True)]
+    for _again in range(2):
+        report = undelete(server, moments[first], moments[last])
+        assert not report.unrestored
+        assert {model.numbers[digest]: messages for digest, messages in found(server).items()} == expected
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
+sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, str(Path(sys.argv[1]).parents[2]))
+from copy_kit import Server
+import in_place_kit
+
+path, die_after = sys.argv[2], int(sys.argv[3])
+mailbox.WINDOW_ITEMS, mailbox.BATCH_ITEMS = 5, 2
+lines = 0
+
+def count(frame, event, argument):
+    global lines
+    if "/module_utils/" not in frame.f_code.co_filename:
+        return None
+    if event == "line":
+        lines += 1
+        if lines == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return count
+
+server = Server(Path(path))
+sys.settrace(count)
+in_place_kit.undelete(server)
+sys.settrace(None)
+print(lines)
+"""
+
+
+def killed_after(server: Server, lines: int) -> int:
+    """Undelete in a process that is killed at a line of the engine; return the lines, 0 for a killed one."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(server.path), str(lines)],
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=False, timeout=300,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return 0 if done.returncode else int(done.stdout)
+
+
+def content(server: Server) -> list[Any]:
+    return server.content(ANNA)
+
+
+def test_an_undelete_killed_again_and_again_ends_as_if_it_never_was(server: Server, tmp_path: Path) -> None:
+    with server.changed() as store:
+        folder = add(store, "a-anna", kinds.FOLDER, INBOX, "Projects")
+        numbers = [mail(store, "a-anna", folder, number) for number in range(100, 112)]
+    with server.changed() as store:
+        store.delete_items("a-anna", [*numbers, folder])
+    pristine = tmp_path / "pristine"
+    for part in ("store", "backup"):
+        shutil.copytree(server.path / part, pristine / part)
+    lines = killed_after(server, 0)
+    expected = content(server)
+    chance = random.Random(KILLS)
+    deaths = rounds = 0
+    while deaths < KILLS // 2:
+        rounds += 1
+        assert rounds < 10 * KILLS, "too few were killed"
+        again = Server(tmp_path / f"killed{rounds}")
+        for part in ("store", "backup"):
+            shutil.copytree(pristine / part, again.path / part)
+        for _unused in range(chance.randrange(1, 4)):
+            deaths += not killed_after(again, chance.randrange(1, lines))
+        assert killed_after(again, 0)
+        assert content(again) == expected
