@@ -163,14 +163,14 @@ class Audit:
             "INSERT OR IGNORE INTO temp.lost VALUES (?)", [(bytes.fromhex(digest),) for digest in digests]
         )
 
-    def lose_unknown(self) -> int:
-        """Note as lost what is referred to and lies in no pack (R-252); return how much that is."""
-        found = [row[0] for row in self.catalogue.rows(
-            "SELECT hex(digest) FROM temp.live AS l WHERE NOT EXISTS "
+    def lose_unknown(self) -> list[str]:
+        """Note as lost what is referred to and lies in no pack (R-252); return the digests."""
+        found = [row[0].hex() for row in self.catalogue.rows(
+            "SELECT digest FROM temp.live AS l WHERE NOT EXISTS "
             "(SELECT 1 FROM blobs AS b WHERE b.digest = l.digest AND b.pack IN (SELECT id FROM packs))"
         )]
         self.lose(found)
-        return len(found)
+        return found
 
     def lost(self) -> int:
         """Return how many blobs that are referred to are lost."""

@@ -117,11 +117,9 @@ class Repository:
 
     def rebuild(self) -> None:
         """Make the catalogue anew from commits and packs; others see the old one until the new one is complete."""
-        try:
-            self._intake.rebuild()
-        except Damaged:  # so much that it cannot even be emptied
+        if not self.catalogue.is_whole():
             self.catalogue.discard()
-            self._intake.rebuild()
+        self._intake.rebuild()
         self._head = None
         self.refresh()
 

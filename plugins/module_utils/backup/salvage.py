@@ -49,6 +49,11 @@ class Salvage:
             content = journals.seal(segment, lines)
             yield segment, digest, content if hashlib.sha256(content).hexdigest() == digest else None
 
+    def first_after(self, seq: int) -> int:
+        """Return the first transaction that begins a segment after another one; BEYOND where there is none."""
+        row = self._catalogue.row("SELECT min(first) FROM segments WHERE first > ?", (seq,))
+        return BEYOND if row is None or row[0] is None else int(row[0])
+
     def missed(self) -> set[str]:
         """Return the digests of segments that others, or the newest commit, name, and that are not known."""
         return {row[0] for row in self._catalogue.rows(

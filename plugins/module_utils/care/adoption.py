@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..backup import frames, journals, packs
 from ..backup.commits import Head, PackInfo
 from ..backup.journals import Segment
 from ..backup.repository import Repository
+from ..backup.salvage import Salvage
 from ..model.errors import Damaged, NotFound, Refused
 
 
@@ -27,7 +28,16 @@ class Adopted(NamedTuple):
 
     packs: list[PackInfo]
     heads: dict[str, Head]
-    """The newest segments of journals that went on in the newest commit, where that was lost."""
+    """The newest segments of journals that went on in a lost commit, and not in a later one."""
+
+
+class Hole(NamedTuple):
+    """The transactions of commits that are lost."""
+
+    after: int
+    """The last one before them."""
+    before: int
+    """The first one behind them."""
 
 
 class Unnamed:
@@ -39,6 +49,9 @@ class Unnamed:
         self._described: dict[str, list[str]] = {}
         """By pack of metadata, the packs of blobs whose index it has."""
         self._here: dict[str, int] = {}
+        """Their sizes."""
+        self._blobs: dict[str, set[str]] = {}
+        """By pack of blobs, the digests of what is in it."""
         named = {pack.name for pack in repository.packs()}
         for folder in repository.files.names("packs"):
             for name in set(repository.files.names(f"packs/{folder}")) - named:
@@ -54,7 +67,10 @@ class Unnamed:
         self._here[name] = len(data)
         for offset, header in packs.frames_of(data):
             if header.kind == frames.BLOB:
-                return  # a pack of blobs; it is found by its index
+                self._blobs.setdefault(name, set()).add(header.digest.hex())
+                continue
+            if header.kind == frames.INDEX and name in self._blobs:
+                continue  # its own
             try:
                 content = frames.decode(memoryview(data)[offset: offset + header.length])
                 if header.kind == frames.SEGMENT:
@@ -65,22 +81,28 @@ class Unnamed:
             except Damaged:
                 continue
 
-    def adopted(self, missed: Collection[str], heads: Mapping[str, Head], newest_lost: bool) -> Adopted:
+    def adopted(self, missed: Collection[str], heads: Mapping[str, Head], holes: Sequence[Hole]) -> Adopted:
         """Return what belongs to the backup.
 
-        :param missed: digests of segments. :param heads: of all journals, as of the newest commit that can be read.
-        :param newest_lost: a later commit than that is lost: journals may have gone on in it.
+        :param missed: digests of segments. :param heads: of all journals, as far as they are known.
+        :param holes: the transactions of the lost commits.
         """
-        taken = list(self._before(missed))
         later = dict(heads)
-        if newest_lost:
-            taken += self._after(later)
+        taken = [*self._before(missed), *self._after(later, holes)]
         found = {info.name: info for _segment, info in (self._segments[digest] for digest in taken)}
         for name in list(found):
             for described in self._described.get(name, ()):
                 if described in self._here:
                     found[described] = PackInfo(described, packs.BLOBS, self._here[described])
         return Adopted(list(found.values()), {scope: head for scope, head in later.items() if head != heads.get(scope)})
+
+    def holding(self, digests: Collection[str]) -> list[PackInfo]:
+        """Return the packs of blobs that hold any of some contents."""
+        wanted = set(digests)
+        return [
+            PackInfo(name, packs.BLOBS, self._here[name]) for name, held in self._blobs.items()
+            if not held.isdisjoint(wanted)
+        ]
 
     def _before(self, missed: Collection[str]) -> Iterator[str]:
         wanted = list(missed)
@@ -92,17 +114,40 @@ class Unnamed:
                 if previous and not self._repository.catalogue.has_segment(previous):
                     wanted.append(previous)
 
-    def _after(self, heads: dict[str, Head]) -> list[str]:
-        """Follow journals as long as one segment, and one alone, goes on behind the last."""
-        claims = Counter((segment.scope, segment.previous) for segment, _info in self._segments.values())
+    def _after(self, heads: dict[str, Head], holes: Sequence[Hole]) -> list[str]:
+        """Follow journals through the holes, as long as one segment, and one alone, goes on behind the last."""
+        in_holes = {
+            digest: segment for digest, (segment, _info) in self._segments.items()
+            if any(hole.after < segment.first and segment.last < hole.before for hole in holes)
+        }
+        claims = Counter((segment.scope, segment.previous) for segment in in_holes.values())
         taken: list[str] = []
         found = True
         while found:
             found = False
-            for digest, (segment, _info) in self._segments.items():
+            for digest, segment in in_holes.items():
                 last = heads[segment.scope].segment if segment.scope in heads else ""
                 if segment.previous == last and digest != last and claims[segment.scope, last] == 1:
                     heads[segment.scope] = Head(digest, segment.number, segment.last)
                     taken.append(digest)
                     found = True
         return taken
+
+
+def holes(repository: Repository, salvage: Salvage) -> list[Hole]:
+    """Return where commits are lost, back to a full one that can be read."""
+    found: list[Hole] = []
+    lost = False
+    for seq in range(repository.newest(), -1, -1):
+        try:
+            commit = repository.commit(seq) if seq else None
+        except (NotFound, Damaged, Refused):
+            lost = True
+            continue
+        if lost:
+            last = commit.last if commit else 0
+            found.append(Hole(last, salvage.first_after(last)))
+        lost = False
+        if commit is not None and commit.full:
+            break
+    return found

@@ -15,9 +15,10 @@ from ..backup import commits, packs
 from ..backup.audit import Audit
 from ..backup.commits import PackInfo
 from ..backup.repository import Repository
-from ..model.errors import Damaged, NotFound
+from ..model.errors import Damaged, NotABackup, NotFound
 from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
 from .ledger import ARCHIVE, HERE
+from .sides import is_of_another_writer
 
 
 class Archived:
@@ -36,7 +37,8 @@ class Archived:
         }
         self.newest = max(self._commits) if self._commits else last_number(self._is_there, self._base)
         """The number of the newest commit there; 0 for none."""
-        named = set(_packs_until(repository, self.newest))
+        self._is_foreign = self._has_another_writer(repository)
+        named = set() if self._is_foreign else set(_packs_until(repository, self.newest))
         self.packs: list[PackInfo] = [pack for pack in audit.packs() if pack.name in named]
         """Those that must be there."""
         self._sizes: dict[str, int] = {}
@@ -48,9 +50,17 @@ class Archived:
     def _is_there(self, seq: int) -> bool:
         return self._archive.size(commits.name(seq)) is not None
 
+    def _has_another_writer(self, repository: Repository) -> bool:
+        """Return whether the newest commit there is another one than that of the same number here."""
+        with contextlib.suppress(NotFound, Damaged, NotABackup):
+            name = commits.name(self.newest)
+            there = commits.parse(self._archive.get(name), name)
+            return is_of_another_writer(repository.commit(self.newest), there)
+        return False
+
     def commits(self) -> list[int]:
         """Return the numbers of the commits that both sides should have, from the newest full one on."""
-        return [
+        return [] if self._is_foreign else [
             seq for seq in range(self._base, self.newest + 1)
             if self._files.size(commits.name(seq)) is not None or seq in self._commits
         ]
@@ -59,6 +69,10 @@ class Archived:
         """Yield what is missing there or has another size; and commits that are there alone."""
         if self.newest:
             yield from self._format()
+        if self._is_foreign:
+            reason = "It is not the one that is here: another writer uses this prefix."
+            yield Fault(ARCHIVE, COMMIT, commits.name(self.newest), reason)
+            return
         for seq in self.commits():
             name, here, there = commits.name(seq), self._files.size(commits.name(seq)), self._commits.get(seq)
             if here is None:

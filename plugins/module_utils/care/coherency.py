@@ -31,7 +31,7 @@ from .archived import Archived
 from .double import MAGIC
 from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE, Ledger, Part
-from .leftovers import not_needed_here
+from .leftovers import never_named
 
 # How much of the archive is looked at.
 NOTHING: Final = "none"
@@ -55,8 +55,6 @@ class Asked(NamedTuple):
     """How long packs are read; 0 until all are."""
     double: bool = False
     """Look for contents that are compressed a second time (R-253)."""
-    grace: int = 0
-    """Milliseconds after which a file that nothing needs is one that nobody reads."""
 
 
 class _Stopped(Exception):
@@ -152,7 +150,7 @@ class Check:
             transactions=repository.counts()["transactions"],
             unfinished_files=sum(name != "lock" for name in self._files.names("open")),
         )
-        found.unneeded = not_needed_here(repository, self._asked.grace, moment.now())[0]
+        found.unneeded = never_named(repository, {pack.name for pack in read.packs()})
         read.refer(self._asked.scopes or [SERVER, *repository.scopes()])
 
     # -- the archive -----------------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, Optional
 
 from ..archive.port import Archive
 from ..backup import commits
 from ..backup.commits import Commit
+from ..backup.files import Files
 from ..backup.repository import Repository
 from ..model.errors import Damaged, NotFound, Refused
 from ..operations.progress import Progress
@@ -63,29 +64,32 @@ def remove_here(repository: Repository, grace: int, now: int, archived: int | No
     :param archived: the newest commit in the archive: what the archive does not have yet is kept; None for no archive.
     :raises Busy: another process writes to it.
     """
-    with repository.writer(_PATIENCE):
-        found, waiting = not_needed_here(repository, grace, now, archived)
-        for name, _size in found:
-            repository.files.remove(name)
-    return Removed(len(found), sum(size for _name, size in found), waiting)
-
-
-def not_needed_here(
-    repository: Repository, grace: int, now: int, archived: int | None = None
-) -> tuple[list[tuple[str, int]], int]:
-    """Return the files of packs in a Backup Path that can go, name and size, and how many others wait; see remove_here.
-
-    Only under the writer's lock is it certain that no writer is about to name one of them.
-    """
-    files = repository.files
-
     def since(commit: Commit) -> int | None:
         return commit.at if archived is None or commit.seq <= archived else None
 
-    folders = [f"packs/{folder}" for folder in files.names("packs")]
-    listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
-    found, waiting = _not_needed(repository, ((name, files.size(name) or 0) for name in listed), since, now - grace)
-    return [(file.name, file.size) for file in found], waiting
+    with repository.writer(_PATIENCE):
+        found, waiting = _not_needed(repository, _listed(repository.files), since, now - grace)
+        for file in found:
+            repository.files.remove(file.name)
+    return Removed(len(found), sum(file.size for file in found), waiting)
+
+
+def never_named(repository: Repository, needed: Collection[str]) -> list[tuple[str, int]]:
+    """Return the files of packs in a Backup Path that no commit has ever named, name and size.
+
+    Only under the writer's lock is it certain that no writer is about to name one of them.
+
+    :param needed: names of packs that are part of the backup, whatever its catalogue says.
+    """
+    found, _waiting = _not_needed(repository, _listed(repository.files), lambda _commit: None, 0)
+    return [(file.name, file.size) for file in found if file.pack not in needed]
+
+
+def _listed(files: Files) -> Iterator[tuple[str, int]]:
+    """Yield the files of packs with their sizes."""
+    for folder in files.names("packs"):
+        for name in files.names(f"packs/{folder}"):
+            yield f"packs/{folder}/{name}", files.size(f"packs/{folder}/{name}") or 0
 
 
 def remove_there(repository: Repository, archive: Archive, grace: int, now: int, progress: Progress) -> Removed:

@@ -4,8 +4,8 @@
 
 """Putting right what a coherency check has found (R-250, R-251; docs/coherency.md).
 
-In this order: what the archive still has is fetched; what the archive lacks is sent; what neither has is taken out of
-the backup by one commit, after all that can be saved was written anew; a catalogue that is not right is made anew.
+In this order: what the archive still has is fetched; what neither side has is taken out of the backup by one commit,
+after all that can be saved was written anew; what the archive lacks is sent; a catalogue that is wrong is made anew.
 What is altered gets a second name below quarantine/ before anything takes its place: nothing is deleted. When it is
 killed, each step is done or not done; the next run goes on.
 """
@@ -23,16 +23,15 @@ from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.salvage import Salvage
 from ..backup.writer import Writer
-from ..model import moment
 from ..model.errors import Damaged, NotFound
 from ..model.state import SERVER
 from ..operations.progress import SILENT, Progress
 from . import rewriting
-from .adoption import Unnamed
+from .adoption import Adopted, Unnamed, holes
 from .coherency import audit, damage_of, has_contents, losses
 from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE
-from .leftovers import not_needed_here
+from .leftovers import never_named
 from .sides import Quarantine, Sides, content
 
 QUARANTINE: Final = "quarantine"
@@ -101,20 +100,18 @@ class Mend:
 
     def __init__(
         self, repository: Repository, archive: Archive | None, found: Findings, folder: str,
-        grace: int = 0, progress: Progress = SILENT,
+        progress: Progress = SILENT,
     ) -> None:
         """
         :param archive: None where there is none. :param found: what the check has found; its losses are brought up to
             what they are in the end.
         :param folder: below quarantine/; no other run has used it.
-        :param grace: milliseconds, see Asked.grace.
         """
         self.done = Mended()
         self._repository = repository
         self._files = repository.files
         self._archive = archive
         self._found = found
-        self._grace = grace
         self._progress = progress
         self._quarantine = Quarantine(repository.files, f"{QUARANTINE}/{folder}")
         self._sides = None if archive is None else Sides(repository, archive, self._quarantine, progress)
@@ -130,30 +127,34 @@ class Mend:
         if self._sides is not None:
             while self._sides.fetch(faults) and not self._progress.stopping():
                 self._repository.refresh()
-                faults = self._faults_of_metadata() + [fault for fault in faults if fault.kind == CONTENTS]
-            self._sides.send([fault for fault in self._found.faults if fault.side == ARCHIVE])
-            self.done.fetched_files, self.done.sent_files = len(self._sides.fetched), self._sides.sent
-            self.done.left += self._sides.foreign
+                faults = self._faults_now([fault for fault in faults if fault.kind == CONTENTS])
+            self.done.fetched_files = len(self._sides.fetched)
             faults = [fault for fault in faults if fault.file not in self._sides.fetched]
         if not self._progress.stopping():
             self._take_out(faults)
-            self._aside()
+        if self._sides is not None:
+            # Last: what was written anew may be the same pack as before, of which the archive has an altered copy.
+            self._sides.send([fault for fault in self._found.faults if fault.side == ARCHIVE])
+            self.done.sent_files = self._sides.sent
+            self.done.left += self._sides.foreign
         self._verify()
         self.done.set_aside = self._quarantine.names
         return self.done
 
     # -- out of the backup -----------------------------------------------------------------------------------------
 
-    def _faults_of_metadata(self) -> list[Fault]:
+    def _faults_now(self, contents: Collection[Fault]) -> list[Fault]:
+        """Return what is left of faults when files have been fetched. :param contents: those of packs of contents."""
         with_audit = audit(self._repository, self._progress)
         try:
-            named = self._names(packs.METADATA)
-            faults = [damage_of(damage, named) for damage in with_audit.damages]
-            contents = [pack for pack in with_audit.packs() if pack.kind == packs.BLOBS]
-            if has_contents(self._files, contents):
+            named = {packs.file_name(pack.name): pack for pack in with_audit.packs()}
+            faults = [damage_of(damage, self._names(packs.METADATA)) for damage in with_audit.damages]
+            faults += [fault for fault in contents if fault.file in named]
+            blobs = {name: pack for name, pack in named.items() if pack.kind == packs.BLOBS}
+            if has_contents(self._files, blobs.values()):
                 faults += [
-                    Fault(HERE, CONTENTS, packs.file_name(pack.name), "It is missing.") for pack in contents
-                    if self._files.size(packs.file_name(pack.name)) != pack.size
+                    Fault(HERE, CONTENTS, name, "It is missing.") for name, pack in blobs.items()
+                    if self._files.size(name) != pack.size
                 ]
             return faults
         finally:
@@ -210,17 +211,24 @@ class Mend:
                 self._files.remove(fault.file)
 
     def _adopt(self, writer: Writer) -> None:
-        """Name again what only a lost commit named."""
+        """Name again what only lost commits named: first what journals miss, then where contents of it lie."""
         repository = self._repository
-        head = repository.head()
-        missed = Salvage(repository.catalogue, ()).missed()
-        newest_lost = (head.seq if head else 0) < repository.newest()
-        if missed or newest_lost:
-            found = Unnamed(repository).adopted(missed, repository.catalogue.heads(), newest_lost)
-            if found.packs:
-                writer.adopt(found.packs, found.heads)
-                writer.commit(dict.fromkeys(repository.tokens(), ""), full=True)
-                self.done.commits += 1
+        unnamed, salvage = Unnamed(repository), Salvage(repository.catalogue, ())
+        heads = repository.catalogue.heads()
+        found = unnamed.adopted(salvage.missed(), heads, holes(repository, salvage))
+        self._name_again(writer, found)
+        read = audit(repository, self._progress)
+        try:
+            read.refer([SERVER, *repository.scopes()])
+            self._name_again(writer, Adopted(unnamed.holding(read.lose_unknown()), {}))
+        finally:
+            read.close()
+
+    def _name_again(self, writer: Writer, found: Adopted) -> None:
+        if found.packs:
+            writer.adopt(found.packs, found.heads)
+            writer.commit(dict.fromkeys(self._repository.tokens(), ""), full=True)
+            self.done.commits += 1
 
     def _save_contents(self, writer: Writer, salvage: Salvage, wrecks: Collection[str]) -> set[str]:
         """Write the contents of wrecked packs anew; return the digests of those that neither side has."""
@@ -268,29 +276,29 @@ class Mend:
 
     # -- in the end ------------------------------------------------------------------------------------------------
 
-    def _aside(self) -> None:
-        """Move files that no commit names out of the way."""
-        if any(fault.kind == COMMIT for fault in self._found.faults):
-            return  # it may have been the lost commit that named them: the next run looks again
-        newest = None if self._archive is None else self._repository.newest()
-        if not not_needed_here(self._repository, self._grace, moment.now(), newest)[0]:
-            return
-        with self._repository.writer(PATIENCE):
-            for name, _size in not_needed_here(self._repository, self._grace, moment.now(), newest)[0]:
-                self._quarantine.keep(name)
-                self._files.remove(name)
-
     def _verify(self) -> None:
         """Look again at commits and metadata, and make the catalogue anew where it does not say what they say."""
         self._repository.refresh()
         read = audit(self._repository, self._progress)
         try:
-            named = self._names(packs.METADATA)
-            self.done.left += [damage_of(damage, named) for damage in read.damages]
-            read.refer([SERVER, *self._repository.scopes()])
-            losses(read, self._found)
+            left = [damage_of(damage, self._names(packs.METADATA)) for damage in read.damages]
+            self.done.left += left
             if self._repository.damages() or read.held_against(self._repository.catalogue) != SAME:
                 self._repository.rebuild()
                 self.done.rebuilt_catalogue = True
+            read.refer([SERVER, *self._repository.scopes()])
+            losses(read, self._found)
+            # Where a commit was lost it may be that one which named them: the next run looks again.
+            if not left and not any(fault.kind == COMMIT for fault in self._found.faults):
+                self._aside({pack.name for pack in read.packs()})
         finally:
             read.close()
+
+    def _aside(self, needed: Collection[str]) -> None:
+        """Move files that no commit names out of the way."""
+        if self._progress.stopping() or not never_named(self._repository, needed):
+            return
+        with self._repository.writer(PATIENCE):
+            for name, _size in never_named(self._repository, needed):
+                self._quarantine.keep(name)
+                self._files.remove(name)

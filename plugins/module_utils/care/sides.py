@@ -165,13 +165,19 @@ class Sides:
             seq = commits.number(fault.file.rpartition("/")[2]) or 0
             if not self._fits(seq, self._parsed(seq, here)):
                 return False
-            after = commits.name(seq + 1)
-            foreign = self._parsed(seq, there) is not None and (
-                self._here(after) is None or self._here(after) != self._there(after)
-            )
+            foreign = is_of_another_writer(self._parsed(seq, here), self._parsed(seq, there))
         if foreign:
             self.foreign.append(fault._replace(consequence="It is from another writer, and stays as it is."))
         return not foreign
+
+
+def is_of_another_writer(ours: Commit | None, theirs: Commit | None) -> bool:
+    """Return whether the commits of one number are two, and not one of which a copy was altered."""
+    if ours is None or theirs is None or ours.nonce == theirs.nonce:
+        return False
+    if (ours.seq, ours.repository) != (theirs.seq, theirs.repository):
+        return False
+    return theirs._replace(nonce=ours.nonce, hash=ours.hash) != ours
 
 
 def content(files: Files, name: str) -> bytes | None:

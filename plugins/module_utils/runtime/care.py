@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -121,14 +122,7 @@ def _retention(node: Node, purge_days: str) -> Retention:
 
 def is_foreign(node: Node, backup_path: str) -> bool:
     """Return whether a path is another one than the node's own Backup Path."""
-    if not backup_path:
-        return False
-    with contextlib.closing(node.repository(backup_path)) as other:
-        try:
-            with contextlib.closing(node.repository()) as own:
-                return own.path != other.path
-        except RestanteError:
-            return True
+    return bool(backup_path) and os.path.realpath(backup_path) != os.path.realpath(node.settings.backup_path)
 
 
 def answer(call: Call) -> dict[str, Any]:

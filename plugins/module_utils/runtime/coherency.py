@@ -23,7 +23,7 @@ from ..care.coherency import DEPTHS, NAMES, NOTHING, Asked, Check
 from ..care.findings import Findings
 from ..care.ledger import Ledger
 from ..care.mending import QUARANTINE, Mend, Mended, plan
-from ..care.retention import DAY
+from ..care.sides import Quarantine
 from ..model import moment
 from ..model.errors import Damaged, InvalidInput, RestanteError
 from ..operations.notifications import ERROR, INFORMATION, WARNING
@@ -81,7 +81,8 @@ def check(
     :return: changed, coherent, report, stats, warnings and operation_id.
     """
     _validate(options)
-    _open(node, options).close()  # what is wrong with it is said before it is queued
+    if not _has_lost_its_format(node, options):
+        node.repository(options.backup_path).close()  # what is wrong with it is said before it is queued
     result: dict[str, Any] = {}
     with contextlib.suppress(_Incoherent):
         with operation(node, OPERATION, dataclasses.asdict(options)) as running:
@@ -101,14 +102,10 @@ def preview(node: Node, options: Options) -> dict[str, Any]:
     Errors as check.
     """
     _validate(options)
-    try:
-        repository = _open(node, dataclasses.replace(options, fix=False))
-    except Damaged as error:
-        lines = [str(error)] if options.fix else []
-        if not options.fix:
-            raise
-        return {"changed": True, "coherent": False, "plan": lines, "report": {}, "warnings": []}
-    with contextlib.closing(repository):
+    if _has_lost_its_format(node, options):
+        line = f"{FORMAT_FILE}: is fetched from the archive, or made anew; then the rest is checked"
+        return {"changed": True, "coherent": False, "plan": [line], "report": {}, "stats": "", "warnings": []}
+    with contextlib.closing(node.repository(options.backup_path)) as repository:
         archive = _archive(node, repository, options)
         found, warnings = _found(node, repository, archive, options, _ledger(node, repository), SILENT, lambda: None)
         lines = plan(found, repository, archive) if options.fix else []
@@ -129,21 +126,23 @@ def _validate(options: Options) -> None:
         raise InvalidInput("max_minutes is a number of minutes, or 0 for no limit.")
 
 
-def _open(node: Node, options: Options) -> Repository:
-    """Open the backup; with fix, its format.json is had again first where it is lost.
+def _has_lost_its_format(node: Node, options: Options) -> bool:
+    """Return whether there is a backup that cannot be opened for want of its format.json.
 
-    :raises Damaged: it is lost.
+    :raises Damaged: there is, and nothing is to be put right.
     """
     path = options.backup_path or node.settings.backup_path
-    files = Files(path)
-    if identity.is_lost(files):
-        if not options.fix:
-            raise Damaged(f"{path}/{FORMAT_FILE} is missing or altered; a check with fix puts it back.")
-        data = identity.found_again(files, node.archive if not is_foreign(node, options.backup_path) else _no_archive)
-        if files.size(FORMAT_FILE) is not None:
-            files.link(FORMAT_FILE, f"{QUARANTINE}/{_stamp()}/{FORMAT_FILE}")
-        files.overwrite(FORMAT_FILE, data)
-    return node.repository(options.backup_path)
+    lost = identity.is_lost(Files(path))
+    if lost and not options.fix:
+        raise Damaged(f"{path}/{FORMAT_FILE} is missing or altered; a check with fix puts it back.")
+    return lost
+
+
+def _put_format_back(node: Node, options: Options) -> None:
+    files = Files(options.backup_path or node.settings.backup_path)
+    data = identity.found_again(files, _no_archive if is_foreign(node, options.backup_path) else node.archive)
+    Quarantine(files, f"{QUARANTINE}/{_stamp()}").keep(FORMAT_FILE)
+    files.overwrite(FORMAT_FILE, data)
 
 
 def _no_archive(_server_id: str) -> None:
@@ -155,7 +154,10 @@ def _archive(node: Node, repository: Repository, options: Options) -> Archive | 
 
 
 def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
-    with contextlib.closing(_open(node, options)) as repository:
+    lost_format = _has_lost_its_format(node, options)
+    if lost_format:
+        _put_format_back(node, options)
+    with contextlib.closing(node.repository(options.backup_path)) as repository:
         archive, ledger = _archive(node, repository, options), _ledger(node, repository)
 
         def save() -> None:
@@ -164,9 +166,7 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         found, warnings = _found(node, repository, archive, options, ledger, running, save)
         mended = Mended()
         if options.fix and not found.stopped and (found.faults or found.unneeded):
-            mended = Mend(
-                repository, archive, found, _stamp(), node.settings.purge_grace_days * DAY, running
-            ).run()
+            mended = Mend(repository, archive, found, _stamp(), running).run()
             found.faults = mended.left
             if archive is not None and mended.changed:
                 Uploader(repository, archive).sync(running)
@@ -181,8 +181,8 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         save()
     stats = found.text() + mended.text()
     return {
-        "changed": mended.changed or unpacked > 0, "coherent": found.is_coherent, "report": report, "stats": stats,
-        "warnings": warnings,
+        "changed": lost_format or mended.changed or unpacked > 0, "coherent": found.is_coherent, "report": report,
+        "stats": stats, "warnings": warnings,
     }
 
 
@@ -201,7 +201,6 @@ def _found(
     named = hold.named(hold.accounts(repository), options.accounts) if options.accounts else []
     asked = Asked(
         tuple(one.account_id for one in named), options.archive, options.max_minutes * 60, options.double != SKIP,
-        node.settings.purge_grace_days * DAY,
     )
     warnings = []
     try:

@@ -20,15 +20,13 @@ from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency i
 from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Ledger
 from ansible_collections.restante.carbonio.plugins.module_utils.care.mending import Mend, Mended
-from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 
 from tests.engine.backup.conftest import ANNA, BOB, opened
 
-GRACE = 7 * DAY
-DEEP = Asked(archive=EVERYTHING, grace=GRACE)
+DEEP = Asked(archive=EVERYTHING)
 HARMS = ("flip", "cut", "empty", "delete", "swap")
 
 
@@ -46,7 +44,7 @@ def fix(path: Path, archive: Archive | None = None, files: Files | None = None, 
     repository = opened(path, files)
     try:
         found = Check(repository, archive, Ledger(repository.repository_id, str(path)), DEEP).run()
-        return Mend(repository, archive, found, folder, GRACE).run()
+        return Mend(repository, archive, found, folder).run()
     finally:
         repository.close()
 
