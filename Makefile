@@ -5,19 +5,22 @@ PYTHON ?= python3
 CORPUS ?=
 # How much `make bench` measures: full or small.
 SCALE ?= full
+# How long `make torture` goes on.
+SECONDS ?= 1800
 
 DRILL_ENV := build/env-drill
 TEST_ENV := build/env-test
 LINT := ruff mypy changelog docs ansible-lint
-SUITES := unit engine playbooks molecule drill-tests bench-tests
+SUITES := unit engine playbooks molecule drill-tests torture-tests bench-tests
 
-.PHONY: help drill test lint sanity $(SUITES) requirements commands bench env-drill env-test clean
+.PHONY: help drill test lint sanity $(SUITES) requirements commands bench torture env-drill env-test clean
 
 help:
 	@echo "make drill [CORPUS=folder]    rehearse the S3 recovery on this machine (under 2 minutes)"
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
-	@echo "make unit | engine | playbooks | molecule | drill-tests | bench-tests    one suite of tests"
+	@echo "make unit | engine | playbooks | molecule | drill-tests | torture-tests | bench-tests    one suite of tests"
+	@echo "make torture [SECONDS=1800]   kill, break and cut off the power at random, and see what is left"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
 	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"
@@ -47,6 +50,9 @@ commands: env-test
 
 bench: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE)
+
+torture: env-test
+	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.torture --seconds $(SECONDS)
 
 env-drill env-test:
 	@$(PYTHON) tools/environment.py $(@:env-%=%)

@@ -42,10 +42,11 @@ SUITES = {
     "playbooks": ["tests/playbooks"],
     "molecule": ["tests/molecule"],
     "drill": ["tests/drill"],
+    "torture": ["tests/torture"],
     "bench": ["tests/bench"],
 }
 # How tests are spread over processes, where it is not file by file.
-SPREAD = {"molecule": "load"}
+SPREAD = {"molecule": "load", "torture": "load"}
 
 
 class Counts(NamedTuple):

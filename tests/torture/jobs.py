@@ -17,9 +17,16 @@ from ansible_collections.restante.carbonio.plugins.module_utils.care.retention i
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.copy_source import CopyOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import accounts, migration, recovery, retrieval
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.undelete import Interval
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import (
+    accounts,
+    items,
+    migration,
+    recovery,
+    retrieval,
+)
 
-from tests.engine.restore.restore_kit import mail
+from tests.engine.restore.restore_kit import add, mail
 
 from .worlds import ANNA, INBOX, World
 
@@ -94,6 +101,28 @@ def _account(world: World) -> None:
     accounts.restore_account(world.node("a"), ANNA, options=CopyOptions())
 
 
+def _losses(world: World) -> None:
+    """Delete a folder with mail in it, and remember the item that is asked for."""
+    with world.store("a") as store:
+        folder = add(store, ANNA, kinds.FOLDER, INBOX, "lost")
+        numbers = [mail(store, ANNA, folder, number) for number in range(60, 66)]
+    world.scan()
+    with world.store("a") as store:
+        store.delete_items(ANNA, [*numbers, folder])
+    world.scan()
+
+
+def _item(world: World) -> None:
+    node = world.node("a")
+    with contextlib.closing(node.repository()) as backup:
+        known = [one.item_id for one in backup.deleted_between(ANNA, 0, 2**60) if one.kind == kinds.MESSAGE]
+    items.restore_item(node, ANNA, known[-1])
+
+
+def _undelete(world: World) -> None:
+    items.undelete(world.node("a"), ANNA, Interval())
+
+
 def _small_packs(world: World) -> None:
     for number in range(80, 88):
         with world.store("a") as store:
@@ -136,6 +165,8 @@ JOBS: Final = {job.name: job for job in (
     Job("external restore", ready, _external, lambda world: world.mailboxes("b")),
     Job("restore on new account", ready, _new_account, lambda world: world.mailboxes("a")),
     Job("restore account", _delete_anna, _account, lambda world: world.mailboxes("a")),
+    Job("item restore", _losses, _item, lambda world: world.mailboxes("a")),
+    Job("undelete", _losses, _undelete, lambda world: world.mailboxes("a")),
     Job("merge", _small_packs, _merge, lambda world: world.histories()["a/backup"]),
     Job("purge", _small_packs, _purge, lambda world: world.histories()["a/backup"], removes=True),
     Job("migrate", _another_disk, _migrate, _moved),

@@ -19,7 +19,7 @@ from tests.conftest import CHECKOUT, COLLECTIONS
 from tests.torture import power
 from tests.torture.layer import CREATE, LINK, SYNC, UNLINK, WRITE
 
-SECONDS = 8
+SECONDS = 6
 
 
 def torture(*options: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def torture(*options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("jobs", [
     ("first scan", "scan", "retrieve"), ("external restore", "migrate"), ("restore on new account", "restore account"),
-    ("merge", "purge"),
+    ("item restore", "undelete"), ("merge", "purge"),
 ], ids=", ".join)
 def test_disturbed_work_loses_nothing_and_ends_as_undisturbed(jobs: tuple[str, ...]) -> None:
     options = [option for job in jobs for option in ("--job", job)]

@@ -30,6 +30,7 @@ from ..model.errors import (
     InvalidInput,
     NotABackup,
     NotFound,
+    Refused,
     RestanteError,
     Unavailable,
 )
@@ -256,14 +257,20 @@ class _Retrieval:
         under_way = {packs.file_name(pack.name): (pack, Assembly(self._files, pack)) for pack in wanted}
         pieces = (piece for _unused, assembly in under_way.values() for piece in assembly.pieces())
         failed = {}
+        here: list[RestanteError] = []
 
         def use(piece: Piece, data: bytes) -> None:
-            under_way[piece.name][1].add(piece, data)
+            try:
+                under_way[piece.name][1].add(piece, data)
+            except Refused as error:
+                here.append(error)
+                raise
 
         try:
             with closing(fetch(self._archive.get_range, pieces, use, self._threads, BYTES_IN_FLIGHT)) as results:
                 for piece, error in results:
-                    if isinstance(error, Unavailable):
+                    # What the disk here does not take is no damage of the archive.
+                    if isinstance(error, Unavailable) or (error is not None and error in here):
                         raise error
                     if error is not None:
                         failed[under_way[piece.name][0].name] = error

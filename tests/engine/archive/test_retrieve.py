@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     InvalidInput,
@@ -92,6 +93,22 @@ def test_the_second_time_nothing_is_fetched(local: Archive, tmp_path: Path) -> N
     assert not again.changed and again.newest == 5
     assert watched.requests("get") == ["format.json", commits.name(5)]
     assert watched.requests("get_range") == []
+
+
+def test_a_disk_that_takes_no_pack_is_no_damage_of_the_archive(
+    local: Archive, backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends there, and goes on when there is room: no commit is written whose metadata is not there."""
+    def refuse(*_arguments: object) -> None:
+        raise Refused("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "publish", refuse)
+        patch.setattr(Files, "write_new", lambda files, name, data: None)
+        with pytest.raises(Refused, match="disk is full"):
+            retrieve(local, str(tmp_path / "restore"))
+    assert not retrieve(local, str(tmp_path / "restore")).damages
+    assert_same_states(tmp_path / "restore", backup)
 
 
 def test_what_is_new_is_fetched_the_second_time(local: Archive, backup: Backup, tmp_path: Path) -> None:
