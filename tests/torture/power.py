@@ -201,4 +201,3 @@ def _changes(step: Step) -> bool:
 
 def _of_contents(steps: list[Step]) -> set[int]:
     return {position for position, step in enumerate(steps) if step.kind == WRITE}
-

@@ -253,7 +253,6 @@ class MailboxRestore(Generic[_Items]):
         return self._contacts.get(item_id) or None
 
 
-
 def read_contents(blobs: Blobs, states: Sequence[ItemState]) -> list[Content]:
     """Return items with their contents, in the same order.
 

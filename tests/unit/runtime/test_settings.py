@@ -24,9 +24,11 @@ ABSOLUTE = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_si
 
 
 @given(st.builds(
-    Settings, backup_path=ABSOLUTE.map("/backup".__add__), cache_path=ABSOLUTE, state_path=ABSOLUTE, mailstore_path=ABSOLUTE,
+    Settings, backup_path=ABSOLUTE.map("/backup".__add__), cache_path=ABSOLUTE, state_path=ABSOLUTE,
+    mailstore_path=ABSOLUTE,
     mailstore_adapter=st.just("embedded"), time_zone=st.sampled_from(["", "UTC", "Europe/Rome"]),
-    backup_volume=st.builds(BackupVolume, type=st.just("local"), path=ABSOLUTE.map("/volume".__add__)), smtp_security=st.just("tls"),
+    backup_volume=st.builds(BackupVolume, type=st.just("local"), path=ABSOLUTE.map("/volume".__add__)),
+    smtp_security=st.just("tls"),
     administrator=st.text(st.characters(codec="utf-8")), smtp_port=st.integers(1, 65535),
 ))
 def test_settings_come_back_as_they_were_written(settings: Settings) -> None:
