@@ -49,7 +49,7 @@ class Ledger:
         whole, last = record.get("whole"), record.get("last")
         if [record.get("repository"), record.get("path")] != [self._repository_id, self._path]:
             return
-        if isinstance(whole, dict) and isinstance(last, dict) and all(type(at) is int for at in whole.values()):
+        if isinstance(whole, dict) and isinstance(last, dict) and all(isinstance(at, int) for at in whole.values()):
             self._whole, self.last = dict(whole), last
 
     def to_json(self) -> dict[str, Any]:
