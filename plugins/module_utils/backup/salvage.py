@@ -54,6 +54,11 @@ class Salvage:
         row = self._catalogue.row("SELECT min(first) FROM segments WHERE first > ?", (seq,))
         return BEYOND if row is None or row[0] is None else int(row[0])
 
+    def last(self) -> int:
+        """Return the last transaction that is known."""
+        row = self._catalogue.row("SELECT coalesce(max(last), 0) FROM segments")
+        return int(row[0]) if row else 0
+
     def missed(self) -> set[str]:
         """Return the digests of segments that others, or the newest commit, name, and that are not known."""
         return {row[0] for row in self._catalogue.rows(

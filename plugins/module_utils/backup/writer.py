@@ -170,14 +170,14 @@ class Writer:
             self._add_metadata(kind, content)
         self._pending += len(content)
 
-    def adopt(self, found: Collection[PackInfo], heads: Mapping[str, Head]) -> None:
+    def adopt(self, found: Collection[PackInfo], heads: Mapping[str, Head], last: int = 0) -> None:
         """Name packs again that are there, and that only a lost commit named.
 
-        :param heads: the newest segments of journals that go on in them.
+        :param heads: the newest segments of journals that go on in them. :param last: a transaction that there is.
         """
         self._sealed.extend(found)
         self._heads.update(heads)
-        self._seq = max([self._seq, *(head.last for head in heads.values())])
+        self._seq = max([self._seq, last, *(head.last for head in heads.values())])
 
     # -- committing ------------------------------------------------------------------------------------------------
 

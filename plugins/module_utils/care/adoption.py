@@ -57,6 +57,10 @@ class Unnamed:
             for name in set(repository.files.names(f"packs/{folder}")) - named:
                 self._read(f"packs/{folder}/{name}", name)
 
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self._here)
+
     def _read(self, file: str, name: str) -> None:
         try:
             data = self._repository.files.read(file)

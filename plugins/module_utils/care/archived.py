@@ -16,7 +16,7 @@ from ..backup.audit import Audit
 from ..backup.commits import PackInfo
 from ..backup.repository import Repository
 from ..model.errors import Damaged, NotABackup, NotFound
-from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
+from .findings import COMMIT, CONTENTS, DOUBT, FORMAT, METADATA, Fault
 from .ledger import ARCHIVE, HERE
 from .sides import is_of_another_writer
 
@@ -37,6 +37,8 @@ class Archived:
         }
         self.newest = max(self._commits) if self._commits else last_number(self._is_there, self._base)
         """The number of the newest commit there; 0 for none."""
+        self._two_versions = False
+        """Of the newest commit, which no other follows that would tell the right one."""
         self._is_foreign = self._has_another_writer(repository)
         named = set() if self._is_foreign else set(_packs_until(repository, self.newest))
         self.packs: list[PackInfo] = [pack for pack in audit.packs() if pack.name in named]
@@ -54,8 +56,11 @@ class Archived:
         """Return whether the newest commit there is another one than that of the same number here."""
         with contextlib.suppress(NotFound, Damaged, NotABackup):
             name = commits.name(self.newest)
-            there = commits.parse(self._archive.get(name), name)
-            return is_of_another_writer(repository.commit(self.newest), there)
+            data = self._archive.get(name)
+            ours, theirs = repository.commit(self.newest), commits.parse(data, name)
+            head = repository.head()
+            self._two_versions = theirs.seq == self.newest and ours.hash != theirs.hash and ours == head
+            return is_of_another_writer(ours, theirs)
         return False
 
     def commits(self) -> list[int]:
@@ -73,6 +78,9 @@ class Archived:
             reason = "It is not the one that is here: another writer uses this prefix."
             yield Fault(ARCHIVE, COMMIT, commits.name(self.newest), reason)
             return
+        if self._two_versions:
+            reason = "It is not as in the archive, and no commit follows that would tell which one was altered."
+            yield Fault(HERE, DOUBT, commits.name(self.newest), reason)
         for seq in self.commits():
             name, here, there = commits.name(seq), self._files.size(commits.name(seq)), self._commits.get(seq)
             if here is None:

@@ -17,6 +17,8 @@ from .ledger import ARCHIVE
 # What a fault is of.
 FORMAT: Final = "format"
 COMMIT: Final = "commit"
+DOUBT: Final = "doubtful commit"
+"""The newest one, of which the two sides have two versions."""
 METADATA: Final = "metadata"
 CONTENTS: Final = "contents"
 JOURNAL: Final = "journal"

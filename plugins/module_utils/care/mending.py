@@ -13,7 +13,7 @@ killed, each step is done or not done; the next run goes on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ..archive.port import Archive
@@ -29,13 +29,16 @@ from ..operations.progress import SILENT, Progress
 from . import rewriting
 from .adoption import Adopted, Unnamed, holes
 from .coherency import audit, damage_of, has_contents, losses
-from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
+from .findings import CATALOGUE, COMMIT, CONTENTS, DOUBT, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE
 from .leftovers import never_named
 from .sides import Quarantine, Sides, content
 
 QUARANTINE: Final = "quarantine"
-PATIENCE: Final = 60.0
+_PATIENCE: Final = 60.0
+"""Seconds to wait for another writer."""
+_ROUNDS: Final = 3
+_COMMITS: Final = (COMMIT, DOUBT)
 
 
 @dataclasses.dataclass
@@ -64,6 +67,14 @@ class Mended:
             self.fetched_files or self.sent_files or self.set_aside or self.rebuilt_catalogue or self.commits
         )
 
+    def add(self, other: Mended) -> None:
+        """Add what was done then; what was left before is left no more, or left again."""
+        for field in ("fetched_files", "sent_files", "saved_contents", "removed_packs", "commits"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+        self.set_aside += other.set_aside
+        self.rebuilt_catalogue |= other.rebuilt_catalogue
+        self.left = other.left
+
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {**dataclasses.asdict(self), "left": len(self.left)}
@@ -75,6 +86,31 @@ class Mended:
         shown = {**self.to_json(), "set_aside": len(self.set_aside)}
         lines = [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in shown.items()]
         return "\n".join(["", "- put right -", *lines, *self.set_aside[:NAMED]]) + "\n"
+
+
+def mend(
+    repository: Repository, archive: Archive | None, found: Findings, look: Callable[[], Findings], folder: str,
+    progress: Progress = SILENT,
+) -> tuple[Findings, Mended]:
+    """Put a backup right; return what is left, and what was done. Errors as Mend.run.
+
+    Where commits were put right, what they name is looked at as well: the first check could not know of it.
+
+    :param archive: None where there is none. :param found: what a check has found. :param look: checks once more.
+    :param folder: below quarantine/; no other run has used it.
+    """
+    done = Mended()
+    for _round in range(_ROUNDS):
+        one = Mend(repository, archive, found, folder, progress).run()
+        done.add(one)
+        again = any(fault.kind in _COMMITS for fault in found.faults) and one.changed and not progress.stopping()
+        found.faults, found.unneeded = one.left, []
+        if not again:
+            break
+        found = look()
+        if found.is_coherent and not found.unneeded:
+            break
+    return found, done
 
 
 def plan(found: Findings, repository: Repository, archive: Archive | None) -> list[str]:
@@ -127,7 +163,7 @@ class Mend:
         if self._sides is not None:
             while self._sides.fetch(faults) and not self._progress.stopping():
                 self._repository.refresh()
-                faults = self._faults_now([fault for fault in faults if fault.kind == CONTENTS])
+                faults = self._faults_now(faults)
             self.done.fetched_files = len(self._sides.fetched)
             faults = [fault for fault in faults if fault.file not in self._sides.fetched]
         if not self._progress.stopping():
@@ -143,13 +179,13 @@ class Mend:
 
     # -- out of the backup -----------------------------------------------------------------------------------------
 
-    def _faults_now(self, contents: Collection[Fault]) -> list[Fault]:
-        """Return what is left of faults when files have been fetched. :param contents: those of packs of contents."""
+    def _faults_now(self, before: Collection[Fault]) -> list[Fault]:
+        """Return what is left of faults when files have been fetched."""
         with_audit = audit(self._repository, self._progress)
         try:
             named = {packs.file_name(pack.name): pack for pack in with_audit.packs()}
             faults = [damage_of(damage, self._names(packs.METADATA)) for damage in with_audit.damages]
-            faults += [fault for fault in contents if fault.file in named]
+            faults += [one for one in before if one.kind == DOUBT or (one.kind == CONTENTS and one.file in named)]
             blobs = {name: pack for name, pack in named.items() if pack.kind == packs.BLOBS}
             if has_contents(self._files, blobs.values()):
                 faults += [
@@ -166,7 +202,7 @@ class Mend:
     def _take_out(self, left: Collection[Fault]) -> None:
         """Commit the backup without what neither side has, with all that could be saved written anew."""
         wrecks = {fault.file for fault in left if fault.kind in (METADATA, CONTENTS)}
-        if not any(fault.kind in (COMMIT, METADATA, CONTENTS, JOURNAL) for fault in left):
+        if not any(fault.kind in (*_COMMITS, METADATA, CONTENTS, JOURNAL) for fault in left):
             return
         read = audit(self._repository, self._progress)
         try:
@@ -175,15 +211,14 @@ class Mend:
                 self.done.rebuilt_catalogue = True
             for name in sorted(wrecks):
                 self._quarantine.keep(name)
-            with self._repository.writer(PATIENCE) as writer:
+            with self._repository.writer(_PATIENCE) as writer:
                 self._write_anew(writer, read, {name.rpartition("/")[2] for name in wrecks}, left)
         finally:
             read.close()
 
     def _write_anew(self, writer: Writer, read: Audit, wrecks: set[str], left: Collection[Fault]) -> None:
         live = self._repository.catalogue
-        if any(fault.kind == COMMIT for fault in left):
-            self._adopt(writer)
+        self._adopt(writer)
         named = {pack.name: pack for pack in self._repository.packs()}
         salvage, inventory = Salvage(live, wrecks), Inventory(live)
         lost = self._save_contents(writer, salvage, wrecks)
@@ -200,13 +235,15 @@ class Mend:
             return
         for name, entries in salvage.indexes(journals.touched):
             writer.keep_frame(frames.INDEX, packs.encode_index(name, entries))
-        tokens = dict.fromkeys(self._to_scan(read, lost, bool(starts or live.damages())), "")
+        doubtful = bool(starts or live.damages()) or any(fault.kind in _COMMITS for fault in left)
+        tokens = dict.fromkeys(self._to_scan(read, lost, doubtful), "")
+        writer.adopt((), {}, salvage.last())
         removed = (wrecks & set(named)) | touched
         if writer.commit(tokens, removed=sorted(removed), full=True) is not None:
             self.done.commits += 1
             self.done.removed_packs += len(removed)
         for fault in left:
-            if fault.kind == COMMIT and self._files.size(fault.file) is not None:
+            if fault.kind in _COMMITS and self._files.size(fault.file) is not None:
                 self._quarantine.keep(fault.file)
                 self._files.remove(fault.file)
 
@@ -214,6 +251,8 @@ class Mend:
         """Name again what only lost commits named: first what journals miss, then where contents of it lie."""
         repository = self._repository
         unnamed, salvage = Unnamed(repository), Salvage(repository.catalogue, ())
+        if not unnamed:
+            return
         heads = repository.catalogue.heads()
         found = unnamed.adopted(salvage.missed(), heads, holes(repository, salvage))
         self._name_again(writer, found)
@@ -289,7 +328,7 @@ class Mend:
             read.refer([SERVER, *self._repository.scopes()])
             losses(read, self._found)
             # Where a commit was lost it may be that one which named them: the next run looks again.
-            if not left and not any(fault.kind == COMMIT for fault in self._found.faults):
+            if not left and not any(fault.kind in _COMMITS for fault in self._found.faults):
                 self._aside({pack.name for pack in read.packs()})
         finally:
             read.close()
@@ -298,7 +337,7 @@ class Mend:
         """Move files that no commit names out of the way."""
         if self._progress.stopping() or not never_named(self._repository, needed):
             return
-        with self._repository.writer(PATIENCE):
+        with self._repository.writer(_PATIENCE):
             for name, _size in never_named(self._repository, needed):
                 self._quarantine.keep(name)
                 self._files.remove(name)

@@ -165,7 +165,10 @@ class Sides:
             seq = commits.number(fault.file.rpartition("/")[2]) or 0
             if not self._fits(seq, self._parsed(seq, here)):
                 return False
-            foreign = is_of_another_writer(self._parsed(seq, here), self._parsed(seq, there))
+            theirs = self._parsed(seq, there)
+            foreign = is_of_another_writer(self._parsed(seq, here), theirs)
+            if theirs is not None and not foreign and self._here(commits.name(seq + 1)) is None:
+                return False  # either may be the altered one
         if foreign:
             self.foreign.append(fault._replace(consequence="It is from another writer, and stays as it is."))
         return not foreign

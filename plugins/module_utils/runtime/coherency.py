@@ -22,7 +22,7 @@ from ..care import double, hold, identity, mailboxes
 from ..care.coherency import DEPTHS, NAMES, NOTHING, Asked, Check
 from ..care.findings import Findings
 from ..care.ledger import Ledger
-from ..care.mending import QUARANTINE, Mend, Mended, plan
+from ..care.mending import QUARANTINE, Mended, mend, plan
 from ..care.sides import Quarantine
 from ..model import moment
 from ..model.errors import Damaged, InvalidInput, RestanteError
@@ -166,8 +166,10 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         found, warnings = _found(node, repository, archive, options, ledger, running, save)
         mended = Mended()
         if options.fix and not found.stopped and (found.faults or found.unneeded):
-            mended = Mend(repository, archive, found, _stamp(), running).run()
-            found.faults = mended.left
+            def look() -> Findings:
+                return _found(node, repository, archive, options, ledger, running, save)[0]
+
+            found, mended = mend(repository, archive, found, look, _stamp(), running)
             if archive is not None and mended.changed:
                 Uploader(repository, archive).sync(running)
         unpacked = 0

@@ -19,7 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup.repositor
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import EVERYTHING, Asked, Check
 from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Ledger
-from ansible_collections.restante.carbonio.plugins.module_utils.care.mending import Mend, Mended
+from ansible_collections.restante.carbonio.plugins.module_utils.care.mending import Mended, mend
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
@@ -43,8 +43,10 @@ def fix(path: Path, archive: Archive | None = None, files: Files | None = None, 
     """Check a backup and put it right."""
     repository = opened(path, files)
     try:
-        found = Check(repository, archive, Ledger(repository.repository_id, str(path)), DEEP).run()
-        return Mend(repository, archive, found, folder).run()
+        def look() -> Findings:
+            return Check(repository, archive, Ledger(repository.repository_id, str(path)), DEEP).run()
+
+        return mend(repository, archive, look(), look, folder)[1]
     finally:
         repository.close()
 
