@@ -234,7 +234,7 @@ class Check:
             pack for pack in read.packs()
             if pack.kind == packs.BLOBS and (needed is None or pack.name in needed)
         ]
-        if has_contents(self._files, contents):
+        if self._archive is not None or has_contents(self._files, contents):
             yield from (Part(HERE, packs.file_name(pack.name), pack.size) for pack in contents)
         head = self._repository.head()
         for start in range(1, head.checkpoint if head else 0, _COMMITS_AT_ONCE):
@@ -340,7 +340,10 @@ def losses(read: Audit, found: Findings) -> None:
 
 
 def has_contents(files: Files, contents: Iterable[PackInfo]) -> bool:
-    """Return whether any pack of contents is here: none is missed in a directory that metadata was retrieved into."""
+    """Return whether any pack of contents is here.
+
+    None is missed in a directory that metadata was retrieved into, as long as it has no archive of its own.
+    """
     return any(files.size(packs.file_name(pack.name)) is not None for pack in contents)
 
 

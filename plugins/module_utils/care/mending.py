@@ -187,7 +187,7 @@ class Mend:
             faults = [damage_of(damage, self._names(packs.METADATA)) for damage in with_audit.damages]
             faults += [one for one in before if one.kind == DOUBT or (one.kind == CONTENTS and one.file in named)]
             blobs = {name: pack for name, pack in named.items() if pack.kind == packs.BLOBS}
-            if has_contents(self._files, blobs.values()):
+            if self._archive is not None or has_contents(self._files, blobs.values()):
                 faults += [
                     Fault(HERE, CONTENTS, name, "It is missing.") for name, pack in blobs.items()
                     if self._files.size(name) != pack.size
