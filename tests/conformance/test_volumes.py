@@ -94,7 +94,8 @@ def test_a_dry_run_raises_what_the_run_would_and_changes_nothing(server: Any, st
 
 
 def test_new_blobs_go_to_the_current_primary_volume_and_old_ones_stay_readable(server: Any, store: Any) -> None:
-    """R-164, R-165: compress for the import, then go on with an uncompressed volume, the old one being secondary."""
+    """R-016, R-164, R-165: compress for the import, then go on with an uncompressed volume, the old one being
+    secondary."""
     account = server.account()
     first = next(volume for volume in store.volumes() if volume.current)
     assert store.update_volume(first._replace(compressed=True, compression_threshold=0)) is True

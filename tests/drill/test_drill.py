@@ -35,7 +35,7 @@ def drill(output: Path, *options: str) -> dict[str, Any]:
 
 
 def test_a_lost_node_with_generated_mail_is_recovered_whole(tmp_path: Path) -> None:
-    """R-170, R-181, R-183: bucket to mail, through the playbook, every item and every content compared."""
+    """R-101, R-170, R-181, R-183: bucket to mail, through the playbook, every item and every content compared."""
     report = drill(tmp_path / "drill")
     assert report["expected"]["message"] >= 2000
     assert set(report["expected"]) >= {

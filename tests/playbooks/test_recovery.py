@@ -51,7 +51,7 @@ def recovered(node_a: NodeA, tmp_path_factory: pytest.TempPathFactory) -> Recove
 
 
 def test_a_lost_node_is_recovered_from_its_bucket(recovered: Recovered, node_a: NodeA) -> None:
-    """R-170 to R-184."""
+    """R-161, R-170, R-171, R-176, R-178, R-179, R-181, R-183."""
     assert recovered.first.status == 0, recovered.first.output
     assert is_proven(recovered.root)
     restored = recovered.first.named("Restore")[0].result["restored"]
@@ -72,7 +72,7 @@ def test_no_output_shows_the_secret_of_the_bucket(recovered: Recovered, node_a: 
 
 
 def test_what_was_tuned_is_put_back(recovered: Recovered) -> None:
-    """R-162 to R-165."""
+    """R-162, R-163, R-164, R-165."""
     assert recovered.first.named("Tune the mail server for the restore")[0].result["tuning"]["redo_log"] is False
     node = Node.load(str(recovered.root / "etc" / "restante.json"))
     store = node.store()
@@ -117,7 +117,7 @@ def test_check_mode_leaves_a_fresh_machine_alone(node_a: NodeA, tmp_path: Path) 
 
 
 def test_a_decommissioned_node_is_recovered_from_its_backup_path(node_a: NodeA, tmp_path: Path) -> None:
-    """R-173, R-180: the bucket is not asked for mail."""
+    """R-170, R-171, R-173, R-180: the bucket is not asked for mail."""
     variables = {
         **recovery_variables(node_a, tmp_path), "s3_recovery_scenario": "decommissioned_node",
         "s3_recovery_source": str(node_a.backup_path), "s3_recovery_final_smartscan": False,

@@ -43,6 +43,10 @@ def test_the_list_is_complete(required: list[Requirement]) -> None:
     assert sum(one.seed for one in required) == 107
 
 
+def test_every_requirement_has_a_test_or_a_reason(required: list[Requirement], present: list[Case]) -> None:
+    assert requirements.faults(required, present) == []
+
+
 def test_the_page_is_as_the_tests_say(required: list[Requirement], present: list[Case]) -> None:
     written = requirements.PAGE.read_text(encoding="utf-8")
     assert written == requirements.page(required, present), "docs/requirements.md is stale; run make requirements"

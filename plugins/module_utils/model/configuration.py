@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attributes of directory entries as an administrator sees them: with what is inherited, without secrets (R-305)."""
+"""Attributes of directory entries: which of them last, and how an administrator sees them (R-191, R-305)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ _OF_A_COS: Final = frozenset((
     "zimbraNotes",
 ))
 """Attributes of a class of service that say something of itself, and nothing of its accounts."""
+
+VOLATILE: Final = frozenset((
+    "zimbraLastLogonTimestamp", "zimbraPasswordLockoutFailureTime", "zimbraPasswordLockoutLockedTime",
+    "zimbraPasswordLockoutSuccessTime",
+))
+"""Attributes that each login changes, and that no restore should bring back."""
+
+
+def lasting(entry: Entry) -> Entry:
+    """Return an entry as it is recorded: without what each login changes (R-191)."""
+    if VOLATILE.isdisjoint(entry.attrs):
+        return entry
+    return entry._replace(attrs={name: values for name, values in entry.attrs.items() if name not in VOLATILE})
 
 
 class Value(NamedTuple):

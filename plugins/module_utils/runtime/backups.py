@@ -20,6 +20,7 @@ from ..backup.writer import Writer
 from ..care.purge import merge, merge_is_due
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
+from ..model.configuration import lasting
 from ..model.errors import Damaged, NotABackup, NotFound, Unavailable
 from ..model.state import SERVER, Entry
 from ..operations.notifications import INFORMATION, WARNING
@@ -210,8 +211,8 @@ def _changed_mailboxes(store: MailStore, repository: Repository | None, named: S
 
 
 def _backed_up(store: MailStore) -> Iterator[Entry]:
-    """Yield the accounts whose backup is switched on."""
-    return filter(switch_of(store).is_on, store.entries(kinds.ACCOUNT))
+    """Yield the accounts whose backup is switched on, as they are recorded."""
+    return map(lasting, filter(switch_of(store).is_on, store.entries(kinds.ACCOUNT)))
 
 
 def _changed_entries(store: MailStore, repository: Repository | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ..mailstore.port import MailStore
 from ..model import kinds
+from ..model.configuration import lasting
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry
 from ..model.switch import Switch
 from .recorder import Recorder, fingerprint
@@ -96,7 +97,7 @@ class DirectoryScan:
     def _account(self, entry: Entry, before: int | None) -> bool:
         if before is None:
             self._report.new_accounts += 1
-        return self._entry(entry.entry_id, ACCOUNT_ITEM, entry, before)
+        return self._entry(entry.entry_id, ACCOUNT_ITEM, lasting(entry), before)
 
     def _account_deleted(self, account: str) -> None:
         self._recorder.delete(account, ACCOUNT_ITEM, kinds.ACCOUNT)

@@ -48,6 +48,7 @@ def assert_consistent(archive: Archive) -> int:
 
 
 def test_the_archive_becomes_a_copy(archive: Archive, backup: Backup) -> None:
+    """R-285."""
     backup.grow(commits=3)
     report = Uploader(backup.repository, archive).sync()
     assert_whole(archive, backup)

@@ -55,6 +55,7 @@ def assert_whole(repository: Repository) -> str:
 
 @pytest.mark.parametrize("power_failure", [False, True], ids=["killed", "power failure"])
 def test_what_was_committed_stays_and_what_was_not_is_not_there_by_half(tmp_path: Path, power_failure: bool) -> None:
+    """R-206."""
     fill(tmp_path / "start")
     counting = FragileFiles(str(tmp_path / "counted"))
     shutil.copytree(tmp_path / "start", tmp_path / "counted")

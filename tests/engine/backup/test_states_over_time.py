@@ -152,6 +152,7 @@ def assert_tells(repository: Repository, history: History) -> None:
 def test_the_backup_tells_every_moment_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step]
 ) -> None:
+    """R-013, R-014, R-189."""
     path = tmp_path_factory.mktemp("history") / "backup"
     history = write(path, steps)
     for prepare in (lambda: path, lambda: without_catalogue(path)):

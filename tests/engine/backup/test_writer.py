@@ -42,12 +42,14 @@ def test_a_directory_becomes_a_backup_only_once(tmp_path: Path) -> None:
 
 
 def test_a_place_that_can_hold_no_backup_is_refused(tmp_path: Path) -> None:
+    """R-204."""
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused):
         Repository.create(str(tmp_path / "file" / "backup"), "server-id")
 
 
 def test_a_second_writer_is_told_to_wait_and_may_write_later(backup: Path) -> None:
+    """R-208."""
     first, second = opened(backup), opened(backup)
     with first.writer() as writer:
         with pytest.raises(Busy, match="wait until it has finished"):
@@ -91,6 +93,7 @@ def test_a_token_alone_makes_a_commit_without_packs(backup: Path) -> None:
 
 
 def test_a_content_is_stored_once(backup: Path) -> None:
+    """R-197."""
     repository = opened(backup)
     before = repository.counts()
     with repository.writer() as writer:
@@ -181,6 +184,7 @@ def test_a_pack_that_a_crash_left_and_something_altered_is_replaced(backup: Path
 
 
 def test_a_full_disk_is_said_and_costs_nothing(backup: Path) -> None:
+    """R-209."""
     for room in range(0, 6000, 150):
         repository = opened(backup, FullDisk(str(backup), room))
         head = repository.head()

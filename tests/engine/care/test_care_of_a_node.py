@@ -103,7 +103,7 @@ def archived(node: Node) -> set[str]:
 
 
 def test_a_purge_takes_out_what_is_older_than_the_retention_here_and_in_the_archive(node: Node, clock: Clock) -> None:
-    """R-233, R-235."""
+    """R-233, R-235, R-237."""
     _address, mails = delete_mail(node)
     assert not care.purge(node)["changed"], "it was deleted just now"
     clock.days = 31

@@ -193,3 +193,18 @@ def test_a_storage_class_that_cannot_be_is_refused(machine: Machine, words: list
 def test_a_connection_is_tested_whatever_type_is_given(machine: Machine) -> None:
     """R-309."""
     assert machine.answer("core", "testS3Connection", machine.configured(), "storeType", "S3") == "connection ok"
+
+
+def test_metadata_comes_out_of_a_bucket_that_has_no_configuration(machine: Machine) -> None:
+    """R-187, R-186."""
+    machine.answer("backup", "setBackupVolume", "S3", machine.configured(), "volume_prefix", "a")
+    machine.mail(b"first")
+    with contextlib.closing(machine.node.store()) as store:
+        own = store.server_id()
+    access = ["access_key", machine.endpoint.access_key, "secret", machine.endpoint.secret_key]
+    place = ["bucket_name", machine.bucket, "url", machine.endpoint.url, "region", "us-east-1", "volume_prefix", "a"]
+    more = ["prefix", "", "threads", "3", "notifications", "x@example.com", "server_id", own]
+    restore = str(machine.root / "restore")
+    machine.answer("backup", "retrieveMetadataFromArchive", "S3", restore, *place, *access, *more)
+    [found] = machine.answer("backup", "getAvailableAccounts", "backup_path", restore)
+    assert found["name"] == "ann@example.com"

@@ -127,7 +127,8 @@ def await_state(machine: Machine, operation_id: str, *states: str) -> str:
 
 
 def test_the_procedure_recovers_a_node(node_a: Machine, endpoint: Endpoint, machine: Machine) -> None:
-    """The mission's steps 3 and 4, then its two restore steps, word for word (R-178 to R-183)."""
+    """R-110, R-175, R-176, R-178, R-179, R-181, R-183: the mission's steps 3 and 4, then its two restore steps, word
+    for word."""
     bucket_id = create_bucket(machine, endpoint, "of a")
     assert machine.ok("core", "testS3Connection", bucket_id) == "connection ok\n"
     assert bucket_id in machine.ok("core", "listBuckets", "all")
@@ -326,6 +327,7 @@ def test_an_operation_that_fails_exits_with_1_and_its_reason(machine: Machine) -
 
 
 def test_settings_that_are_missing_are_told(machine: Machine) -> None:
+    """R-303."""
     os.unlink(machine.config_file)
     status, _unused, messages = machine.run("backup", "getBackupInfo")
     assert status == 1 and "does not exist" in messages

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedd
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import realtime
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import care, migration, realtime
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
@@ -166,3 +167,78 @@ def test_a_command_for_another_host_is_not_carried_out_here(
     assert main(["--host", "all_servers", "backup", "doSmartScan", "start"]) == 1
     assert "type this command on all_servers, or use a playbook" in capsys.readouterr().err
     assert not archived(machine)
+
+
+def test_metadata_comes_out_of_a_directory(machine: Machine, tmp_path: Path) -> None:
+    """R-185, R-186."""
+    machine.answer("doSmartScan", "start")
+    retrieve = ["retrieveMetadataFromArchive", "Local", str(machine.archive), str(tmp_path / "restore")]
+    with contextlib.closing(machine.node.store()) as store:
+        own = store.server_id()
+    answer = machine.answer(*retrieve, "threads", "2", "notifications", "x@example.com", "server_id", own)
+    assert answer["state"] == "successful"
+    found = machine.answer("getAvailableAccounts", "backup_path", str(tmp_path / "restore"))
+    assert sorted(one["name"] for one in found) == [ANN, BOB]
+
+
+def test_a_backup_is_described(machine: Machine) -> None:
+    """R-259."""
+    assert not machine.answer("getBackupInfo")["initialised"]
+    machine.answer("doSmartScan", "start")
+    shown = machine.answer("getBackupInfo")
+    assert (shown["initialised"], shown["domains"], shown["accounts"]) == (True, ["example.com"], [ANN, BOB])
+    assert shown["counts"]["message"] == 2 and shown["first_moment"] <= shown["last_moment"]
+    assert machine.answer("getBackupInfo", "backup_path", shown["backup_path"]) == shown
+    assert machine.run("getBackupInfo", "backup_path", "/nowhere")[0] == 1
+
+
+def test_another_backup_path_counts_at_once_and_the_former_one_stays_readable(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-205, R-320, R-161."""
+    machine.answer("doSmartScan", "start")
+    former = machine.node.settings.backup_path
+    machine.answer("setBackupVolume", "Default", "start")
+    words = ["config", "set", "server", "localhost", "ZxBackup_DestPath", str(tmp_path / "other")]
+    assert main(["--config-file", machine.node.config_file, *words]) == 0
+    capsys.readouterr()
+    assert not machine.answer("getBackupInfo")["initialised"]
+    machine.answer("doSmartScan", "start")
+    assert machine.recorded() == {"a-1": 1, "b-1": 1}
+    assert machine.answer("getBackupInfo")["backup_path"] == str(tmp_path / "other")
+    assert machine.answer("getAvailableAccounts", "backup_path", former)
+
+
+@pytest.mark.parametrize("volume", ["Local", "Default"])
+def test_a_migration_waits_for_a_purge_that_runs(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume: str
+) -> None:
+    """R-241."""
+    machine.answer("doSmartScan", "start")
+    (tmp_path / "new").mkdir()
+    started, go_on = threading.Event(), threading.Event()
+
+    def held_up(*arguments: Any, **given: Any) -> Any:
+        started.set()
+        assert go_on.wait(30)
+        return purge_backup(*arguments, **given)
+
+    purge_backup = care.purge_backup
+    monkeypatch.setattr(care, "purge_backup", held_up)
+    purge = threading.Thread(target=care.purge, args=(machine.node, "30"))
+    purge.start()
+    assert started.wait(30)
+    target = {"path": str(tmp_path / "new")} if volume == "Local" else {}
+    moving = threading.Thread(target=migration.migrate, args=(machine.node, volume.lower()), kwargs=target)
+    moving.start()
+    try:
+        while len(machine.node.operations.list()) < 3:
+            threading.Event().wait(0.01)
+        assert [one.state for one in machine.node.operations.list()[1:]] == ["running", "queued"]
+    finally:
+        go_on.set()
+        purge.join()
+        moving.join()
+    purged, moved = machine.node.operations.list()[1:]
+    assert (purged.state, moved.state) == ("successful", "successful")
+    assert moved.started >= purged.finished

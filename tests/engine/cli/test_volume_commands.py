@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import Settings
 
@@ -102,3 +105,20 @@ def test_what_cannot_be_done_is_named(machine: Machine, words: list[str], senten
     status, output, messages = machine.run(*words)
     assert (status, output) == (1, "") and sentence in messages
     assert list(machine.volumes()) == ["message1"] and machine.volumes()["message1"]["current"]
+
+
+def test_duplicates_are_counted_and_only_then_replaced(machine: Machine) -> None:
+    """R-313."""
+    with contextlib.closing(EmbeddedStore.open(str(machine.root / "store"))) as store:
+        store.create_entry(Entry("d", kinds.DOMAIN, "example.com"))
+        for name in ("ann", "bob"):
+            store.create_entry(Entry(name, kinds.ACCOUNT, f"{name}@example.com"))
+            store.write_items(name, [NewItem("", ItemState("", kinds.MESSAGE, "2", date=1), b"the same" * 99)])
+    counted = machine.answer("--sync", "doDeduplicate", "message1", "dry_run", "true")["message1"]
+    assert counted == {
+        "checked_mailboxes": 2, "duplicated_blobs": 1, "already_deduplicated_blobs": 0, "skipped_blobs": 0,
+        "invalid_digests": 0, "space_saved": 792,
+    }
+    assert machine.answer("--sync", "doDeduplicate", "message1")["message1"] == counted
+    again = machine.answer("--sync", "doDeduplicate", "message1")["message1"]
+    assert (again["duplicated_blobs"], again["already_deduplicated_blobs"]) == (0, 1)

@@ -126,7 +126,7 @@ def test_of_deleted_homonyms_the_last_one_has_the_address(office: Office) -> Non
 
 
 def test_an_account_is_found_by_its_alias_after_all_names(office: Office) -> None:
-    """R-037."""
+    """R-037, R-300."""
     office.account("ann", aliases=("info@example.com",))
     office.scan()
     assert account_inspection.account(office.node, "INFO@example.com")["name"] == ANN

@@ -55,7 +55,7 @@ def lost(office: Office, ann: str, **fields: Any) -> tuple[str, list[int]]:
 
 
 def test_all_states_of_an_item_are_shown_with_start_type_deleted_and_blob_path(office: Office, ann: str) -> None:
-    """R-029."""
+    """R-009, R-029, R-193."""
     item, _moments = lost(office, ann)
     found = inspection.item(office.node, ANN, item, date="all")
     states = found["item_states"]
@@ -289,7 +289,7 @@ def test_a_search_without_filters_lists_deleted_messages(office: Office, ann: st
 
 
 def test_an_item_in_trash_is_not_deleted(office: Office, ann: str) -> None:
-    """R-032: Trash is a folder."""
+    """R-032, R-192: Trash is a folder."""
     item = office.write(ann, b"in trash", folder=TRASH)
     office.scan()
     assert ids(office) == [] and ids(office, search_filter="not_deleted") == [item]
@@ -316,6 +316,7 @@ def test_a_search_honours_all_filters_together(office: Office, ann: str) -> None
 
 
 def test_a_search_by_the_time_of_the_deletion(office: Office, ann: str) -> None:
+    """R-193."""
     first = office.write(ann, b"1")
     second = office.write(ann, b"2")
     office.scan()

@@ -199,7 +199,7 @@ def test_initiator_administrator_and_named_addresses_are_told(tmp_path: Path) ->
 def test_the_command_takes_the_words_of_the_documentation(
     restores: Restores, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-044, R-057, R-062: also those that are not in the help any more, and the date in the node's time."""
+    """R-016, R-044, R-057, R-062: also those that are not in the help any more, and the date in the node's time."""
     with restores.store() as store:
         item = restores.mail(store, "ann")
     restores.scan()
@@ -223,14 +223,17 @@ def test_the_command_takes_the_words_of_the_documentation(
 def test_an_account_is_restored_by_a_command_of_our_own(
     restores: Restores, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-002, R-003, R-073."""
+    """R-002, R-003, R-073, R-076."""
     with restores.store() as store:
         store.create_entry(Entry("d2", kinds.DOMAIN, "example.org"))
         store.delete_entry(kinds.ACCOUNT, "ben")
     restores.scan()
     capsys.readouterr()
-    assert restores.command("doRestoreAccount", BEN, "domain", "example.org", "restore_datasource", "false") == 0
-    assert json.loads(capsys.readouterr().out)["account"] == {"id": "ben", "name": "ben@example.org"}
+    words = ["doRestoreAccount", BEN, "domain", "example.org", "restore_datasource", "false", "apply_hsm", "true"]
+    assert restores.command(*words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["account"] == {"id": "ben", "name": "ben@example.org"}
+    assert any("no policy by which items are moved" in sentence for sentence in answer["report"]["warnings"])
     assert restores.messages("ben@example.org") == 1
     assert restores.command("doRestoreAccount", ANN) == 1
     assert "is not deleted, and is left alone" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_what_happened_since_the_last_scan_is_scanned_first(ann: Ann) -> None:
 def test_commands_restore_by_any_name_of_the_account(
     ann: Ann, account: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-002, R-036, R-037, R-041, R-042."""
+    """R-002, R-036, R-037, R-041, R-042, R-300."""
     one, two = ann.mail(2)
     backups.smart_scan(ann.node)
     ann.delete(one, two)
@@ -100,6 +100,16 @@ def test_commands_restore_by_any_name_of_the_account(
     assert [names[one.folder] for one in ann.messages()] == ["Back"]
     assert ann.command("backup", "doItemRestore", account, "424242") != 0
     assert "knows no item 424242" in "".join(capsys.readouterr())
+
+
+def test_people_are_told_the_address_of_the_account(ann: Ann) -> None:
+    """R-043: also where it was given by its id."""
+    [one] = ann.mail(1)
+    backups.smart_scan(ann.node)
+    ann.delete(one)
+    assert ann.command("backup", "doItemRestore", "ann", one) == 0
+    told = [note.text for note in ann.node.notifications().list() if "Item" in note.subject]
+    assert told and any(ANN in text for text in told)
 
 
 def test_a_command_undeletes_an_interval(ann: Ann, capsys: pytest.CaptureFixture[str]) -> None:

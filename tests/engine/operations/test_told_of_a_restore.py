@@ -74,7 +74,7 @@ def restores(tmp_path: Path, node: Any, server: MailServer) -> Restores:
 def test_initiator_administrator_and_named_addresses_are_told_of_start_phase_1_and_end(
     restores: Restores, server: MailServer
 ) -> None:
-    """R-006, R-007, R-023."""
+    """R-006, R-007, R-023, R-184, R-280."""
     _unused, complaints = restores.run(initiator="ben@example.com", notifications=["cleo@example.com"])
     assert complaints == []
     assert [(mail.message["Subject"], *mail.recipients) for mail in server.mails] == [
@@ -85,7 +85,8 @@ def test_initiator_administrator_and_named_addresses_are_told_of_start_phase_1_a
 
 
 def test_the_last_mail_has_the_documented_statistics(restores: Restores, server: MailServer) -> None:
-    """R-272, R-273, R-274: what was not restored is listed by account and id, apart from what was there already."""
+    """R-184, R-272, R-273, R-274: what was not restored is listed by account and id, apart from what was there
+    already."""
     restores.run(max_file_size=1000)
     text = server.mails[-1].message.get_content().replace("\r\n", "\n")
     lines = text.splitlines()

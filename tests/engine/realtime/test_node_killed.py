@@ -34,7 +34,8 @@ def load(node: Any, seconds: float, chance: random.Random) -> dict[tuple[str, st
 
 
 def test_a_node_that_burns_under_load_loses_seconds(live_node: Any) -> None:
-    """R-221, and the goal: an RPO of five seconds at most, nothing lost before it, and nothing recorded twice."""
+    """R-172, R-182, R-221, and the goal: an RPO of five seconds at most, nothing lost before it, and nothing recorded
+    twice."""
     chance = random.Random(1)
     for _round in range(3):
         live_node.start()

@@ -37,7 +37,7 @@ def test_it_ends_orderly_with_a_last_commit(live_node: Any) -> None:
 
 
 def test_the_first_start_makes_the_backup(live_node: Any) -> None:
-    """R-210."""
+    """R-210, R-217."""
     assert not backups.is_initialised(live_node.node)
     live_node.start()
     assert live_node.is_complete()

@@ -61,7 +61,7 @@ def seconds(count: int) -> Callable[[], bool]:
 
 
 def test_an_altered_content_costs_only_its_item(world: World) -> None:
-    """R-020, R-275: a broken item; the rest is restored, and the item when the backup is whole again."""
+    """R-009, R-020, R-275: a broken item; the rest is restored, and the item when the backup is whole again."""
     with world.a() as store:
         message = mail(store, "a-anna", INBOX, 200)
     packs = world.path / "backup-a" / "packs"
@@ -97,6 +97,7 @@ def test_a_missing_pack_costs_only_what_is_in_it(world: World) -> None:
 
 
 def test_damage_of_the_backup_is_named(world: World) -> None:
+    """R-209."""
     with world.a() as store:
         mail(store, "a-anna", INBOX, 300)
     commits = sorted((world.path / "backup-a" / "commits").iterdir())

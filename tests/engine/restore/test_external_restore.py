@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     InvalidInput,
@@ -37,7 +38,8 @@ def entry(world: World, kind: str, name: str) -> Entry:
 
 
 def test_everything_is_restored_to_a_fresh_server(world: World) -> None:
-    """R-100, R-102, R-105, R-127, R-160: the destination has no backup yet, and nothing is set up on it."""
+    """R-100, R-102, R-105, R-127, R-140, R-149, R-160, R-188: the destination has no backup yet, and nothing is set up
+    on it."""
     report = world.restore(skip_system_accounts=False)
     assert not report.unrestored
     assert not report.warnings
@@ -49,7 +51,7 @@ def test_everything_is_restored_to_a_fresh_server(world: World) -> None:
 
 
 def test_ids_at_the_destination_are_its_own(world: World) -> None:
-    """R-103, R-134, R-150, R-153: whatever refers to something by its id still does."""
+    """R-021, R-103, R-134, R-150, R-153: whatever refers to something by its id still does."""
     with world.b() as store:  # entries of these names with other ids, and a mailbox that has had items
         store.create_entry(Entry("x-d", kinds.DOMAIN, "example.com"))
         store.create_entry(Entry("x-c", kinds.COS, "staff"))
@@ -128,7 +130,7 @@ def test_the_newest_mail_comes_first(world: World) -> None:
 
 
 def test_only_the_named_accounts_are_restored_in_the_order_given(world: World) -> None:
-    """R-107, R-117, R-118, R-119."""
+    """R-101, R-107, R-117, R-118, R-119."""
     listed = world.path / "accounts"
     listed.write_text(f"{HARA}\n")
     world.restore(accounts=["a-bruno"], input_file=str(listed))
@@ -141,7 +143,7 @@ def test_only_the_named_accounts_are_restored_in_the_order_given(world: World) -
 
 
 def test_named_domains_are_restored_whole(world: World) -> None:
-    """R-112, R-113: with an account of another domain beside them, and without system accounts."""
+    """R-101, R-112, R-113: with an account of another domain beside them, and without system accounts."""
     world.restore(domains=["example.com"], accounts=[HARA])
     assert sorted(accounts(world)) == sorted([ANNA, BRUNO, HARA])
     world.restore(domains=["example.com"], skip_system_accounts=False)
@@ -363,7 +365,7 @@ def test_a_backup_of_the_same_server_needs_to_be_forced_and_adds_what_is_missing
 
 
 def test_the_source_need_not_be_writable(world: World) -> None:
-    """R-123: read access is enough; its catalogue is then kept elsewhere."""
+    """R-106, R-123: read access is enough; its catalogue is then kept elsewhere."""
     source = world.path / "backup-a"
     os.unlink(source / "catalog.sqlite")
     names = [os.path.join(place, name) for place, folders, files in os.walk(source) for name in (*folders, *files)]
@@ -375,3 +377,14 @@ def test_the_source_need_not_be_writable(world: World) -> None:
     finally:
         for name in (source, *names):
             os.chmod(name, os.stat(name).st_mode | 0o200)
+
+
+def test_a_destination_that_keeps_its_mail_otherwise_gets_all_of_it(world: World) -> None:
+    """R-132: other volumes, compressed, elsewhere."""
+    with world.b() as store:
+        volume = Volume("", "other", PRIMARY, str(world.path / "elsewhere"), True, 0, True)
+        store.create_volume(volume)
+        store.set_redo_log(True)
+    assert not world.restore(skip_system_accounts=False).unrestored
+    assert world.verify().passed
+    assert any(path.is_file() for path in (world.path / "elsewhere").rglob("*"))

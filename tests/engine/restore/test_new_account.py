@@ -54,7 +54,7 @@ def undeleted(server: Server, account: str, since: int) -> set[str]:
 
 
 def test_a_new_account_has_all_that_the_source_has_and_nothing_else_is_touched(server: Server) -> None:
-    """R-045, R-046, R-047, R-051, R-052, R-010."""
+    """R-010, R-045, R-046, R-047, R-051, R-052, R-068."""
     before = server.picture()
     report = server.new(ANNA)
     assert report.changed and not report.unrestored
@@ -68,7 +68,7 @@ def test_a_new_account_has_all_that_the_source_has_and_nothing_else_is_touched(s
 
 
 def test_the_mailbox_is_that_of_the_moment_to_the_millisecond(server: Server) -> None:
-    """R-004, R-013, R-055: folder, flags and tags as they were; R-012: the configuration too."""
+    """R-004, R-009, R-013, R-055: folder, flags and tags as they were; R-012: the configuration too."""
     then, content = server.now(), server.content(ANNA)
     with server.changed() as store:
         for state in list(store.changes("a-anna").items):

@@ -123,7 +123,7 @@ def test_what_was_in_the_trash_comes_back_to_where_it_was_before(server: Server)
 
 
 def test_a_tree_that_was_emptied_from_the_trash_is_there_again(server: Server) -> None:
-    """R-085, R-086, R-096: with the colour that the folder had last."""
+    """R-009, R-085, R-086, R-096: with the colour that the folder had last."""
     with server.changed() as store:
         top = add(store, ACCOUNT, kinds.FOLDER, INBOX, "Projects", attrs={"color": 2})
         below = add(store, ACCOUNT, kinds.FOLDER, top, "2026", attrs={"color": 3})

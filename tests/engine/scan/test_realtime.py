@@ -96,7 +96,7 @@ def test_what_happens_is_committed_with_the_look_that_sees_it(node: Any, anna: s
 
 @pytest.mark.parametrize("kind", sorted(kinds.ITEM_KINDS))
 def test_every_kind_of_item_is_recorded_changed_and_gone(node: Any, anna: str, kind: str) -> None:
-    """R-221: mail, calendar, contacts, folders and all else."""
+    """R-188, R-221: mail, calendar, contacts, folders and all else."""
     ids: list[str] = []
 
     def write() -> None:
@@ -135,7 +135,7 @@ def test_only_accounts_in_which_something_happens_are_asked_about(node: Any, ann
 
 
 def test_a_flag_costs_no_content(node: Any, anna: str, between: Any) -> None:
-    """Reference, section 2.4: where only metadata has changed, only metadata is written."""
+    """R-196: reference, section 2.4: where only metadata has changed, only metadata is written."""
     item, = node.mail(anna, b"content")
     node.scan()
 

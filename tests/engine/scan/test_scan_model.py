@@ -88,7 +88,7 @@ def assert_each_state_is_another_than_the_one_before(node: Any) -> None:
 def test_each_scan_records_what_was_there_and_every_earlier_state_stays(
     make_node: Callable[[], Any], steps: list[str], data: st.DataObject
 ) -> None:
-    """R-210 to R-212, R-227."""
+    """R-189, R-210, R-211, R-212, R-227."""
     node = make_node()
     seen: list[tuple[int, dict[str, Any]]] = []
     for number, step in enumerate([*steps, "scan"]):

@@ -123,7 +123,7 @@ def test_a_changed_entry_is_written_alone(node: Any) -> None:
 
 
 def test_deleted_entries_are_recorded_as_deleted(node: Any) -> None:
-    """R-212."""
+    """R-212, R-248."""
     account = node.account("anna")
     item = node.mail(account, b"kept")[0]
     node.store.create_entry(Entry("c-1", kinds.COS, "staff"))
@@ -427,3 +427,50 @@ def test_the_report_has_the_counters_of_the_notification(node: Any) -> None:
     ):
         assert counter in text
     assert json.loads(json.dumps(report.to_json()))["new_blobs"] == 1
+
+
+def test_what_each_login_changes_is_not_recorded(node: Any) -> None:
+    """R-191."""
+    account = node.account("anna")
+    node.scan()
+    for number in range(3):
+        node.store.update_entry(
+            Entry(account, kinds.ACCOUNT, "", {"zimbraLastLogonTimestamp": (f"2026010{number}000000Z",)})
+        )
+        assert not node.scan().changed
+    node.store.update_entry(Entry(account, kinds.ACCOUNT, "", {"displayName": ("Anna",)}))
+    assert node.scan().changed
+    assert node.repository.entry(account, ACCOUNT_ITEM).attrs == {"displayName": ("Anna",)}
+    assert len(list(node.repository.history(account, ACCOUNT_ITEM))) == 2
+
+
+def test_a_former_content_stays_with_the_time_it_was_valid(node: Any) -> None:
+    """R-189, R-194."""
+    account = node.account("anna")
+    written, = node.store.write_items(account, [new_document("plan", b"old")])
+    node.scan()
+    node.store.update_item(account, node.store.item(account, written.item_id), b"new")
+    node.scan()
+    first, second = node.repository.history(account, written.item_id)
+    assert first.seq < second.seq and first.at <= second.at
+    assert [node.repository.read_blob(one.state.digest) for one in (first, second)] == [b"old", b"new"]
+
+
+def test_several_changes_between_two_looks_are_one_state(node: Any) -> None:
+    """R-195."""
+    account = node.account("anna")
+    item, = node.mail(account, b"x")
+    node.scan()
+    for fields in ({"flags": "f"}, {"folder": TRASH}, {"flags": "fr"}):
+        node.store.update_item(account, node.store.item(account, item)._replace(**fields))
+    node.scan()
+    _first, last = node.repository.history(account, item)
+    assert (last.state.folder, last.state.flags) == (TRASH, "fr")
+
+
+def test_mail_that_was_sent_is_recorded_as_any_other(node: Any) -> None:
+    """R-226: the web client puts it into the folder of sent mail."""
+    account = node.account("anna")
+    item, = node.mail(account, b"Subject: sent", folder="5", flags="s")
+    node.scan()
+    assert node.recorded(account)[item] == node.live(account)[item]

@@ -21,6 +21,7 @@ KINDS = st.sampled_from([frames.BLOB, frames.SEGMENT, frames.INDEX])
 
 
 def test_a_frame_is_what_the_format_says() -> None:
+    """R-197."""
     data = b"compressible " * 100
     frame = frames.encode(frames.BLOB, data)
     magic, version, kind, method, cipher = struct.unpack(">4sBBBB", frame[:8])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.commands import COMMANDS
-from ansible_collections.restante.carbonio.plugins.module_utils.cli.grammar import Command
+from ansible_collections.restante.carbonio.plugins.module_utils.cli.grammar import Command, find, split
 
 from tools import commands
 
@@ -77,3 +77,22 @@ def test_what_is_left_out_exists_and_has_a_reason() -> None:
 
 def test_what_is_ours_alone_is_said_to_be() -> None:
     assert {name for name, _parameters, _why in table("Ours")} == set(OURS) - set(VENDOR)
+
+
+@pytest.mark.parametrize(("command", "module"), [
+    ("doItemRestore", "item_restore"), ("doRestoreOnNewAccount", "new_account_restore"), ("doUndelete", "undelete"),
+    ("doRestoreAccount", "account_restore"), ("doExternalRestore", "external_restore"),
+])
+def test_each_of_the_five_strategies_is_a_command_and_a_module(command: str, module: str) -> None:
+    """R-001, R-002, R-003."""
+    assert OURS[f"backup {command}"].works_long
+    assert (DOCS.parent / "plugins" / "modules" / f"{module}.py").is_file()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_progress_is_accepted_by_every_command(name: str) -> None:
+    """R-175."""
+    line = split(["--progress", *name.split()])
+    assert line.options.progress and find(COMMANDS, line.words)[0] is OURS[name]
+    line = split([*name.split(), "--progress"])
+    assert line.options.progress and find(COMMANDS, line.words)[0] is OURS[name]

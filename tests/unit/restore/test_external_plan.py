@@ -157,7 +157,7 @@ def printed(**options: Any) -> list[str]:
 
 
 def test_phase_1_has_the_documented_order() -> None:
-    """R-141 to R-147."""
+    """R-141, R-142, R-143, R-144, R-145, R-146, R-147."""
     options = ExternalOptions(domains=["one.example"])
     selection = select(DIRECTORY, options, [])
     assert [str(step) for step in plan.provisioning(selection, options)] == [

@@ -145,7 +145,7 @@ def with_volumes(node: Node, tmp_path: Path) -> Iterator[Node]:
 
 
 def test_tuning_is_put_back_as_it_was(with_volumes: Node) -> None:
-    """R-162 to R-165."""
+    """R-162, R-163, R-164, R-165."""
     before = how(with_volumes)
     assert tune(with_volumes, "tuned")
     assert how(with_volumes) == (False, False, [True, True])
