@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The coherency check from a playbook: of a sound backup, of a damaged one, with fix in check mode and without, again."""
+"""The coherency check from a playbook: of a sound backup, of a damaged one, with fix in check mode and without."""
 
 from __future__ import annotations
 
