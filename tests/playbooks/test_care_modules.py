@@ -31,18 +31,18 @@ BAD = {
 }
 
 
-def old_deletion(path: Path) -> str:
-    """Record, as if it were long ago, what came and went in one mailbox; return its address."""
-    with contextlib.closing(Repository.open(str(path))) as repository:
-        account = next(repository.entries(kinds.ACCOUNT))
+def old_deletion(path: Path, store: EmbeddedStore) -> str:
+    """Begin a backup with what came and went in one mailbox long ago; return its address."""
+    account = next(entry for entry in store.entries(kinds.ACCOUNT))
+    state = next(one for one in store.changes(account.entry_id).items if one.kind == kinds.MESSAGE)
+    with contextlib.closing(Repository.create(str(path), store.server_id())) as repository:
         with repository.writer() as writer:
-            state = next(repository.states(account.scope, kinds=[kinds.MESSAGE])).state
             for number in range(5):
                 item, at = f"old-{number}", moment.now() - (50 - number) * 86_400_000
-                writer.append(account.scope, item, kinds.MESSAGE, state._replace(item_id=item), at)  # type: ignore
-                writer.append(account.scope, item, kinds.MESSAGE, None, at + 1000)
+                writer.append(account.entry_id, item, kinds.MESSAGE, state._replace(item_id=item), at)
+                writer.append(account.entry_id, item, kinds.MESSAGE, None, at + 1000)
             writer.commit()
-        return account.state.name  # type: ignore[union-attr]
+    return account.name
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Task]:
     (root / "archive").mkdir()
     with contextlib.closing(EmbeddedStore.create(str(root / "mailstore_path"))) as store:
         sample.fill(store, messages=10)
+        address = old_deletion(root / "backup_path", store)
     first = run_tasks([
         {"restante.carbonio.backup_config": {name: str(root / name) for name in PLACES}},
         {"restante.carbonio.backup_volume": {"type": "local", "path": str(root / "archive")}},
         {"restante.carbonio.smartscan": {}},
     ], root, config_file=config)
     assert first.status == 0, first.output
-    address = old_deletion(root / "backup_path")
     hold: dict[str, Any] = {"restante.carbonio.legal_hold": {"accounts": [address]}}
     lift: dict[str, Any] = {"restante.carbonio.legal_hold": {"accounts": ["all"], "state": "absent"}}
     purge: dict[str, Any] = {"restante.carbonio.purge": {}}

@@ -27,7 +27,7 @@ FAILING: dict[str, tuple[str, dict[str, Any], str]] = {
         "item_info", {"account": ACCOUNT, "dump_path": "{root}/mailbox.log", "blobs_archive": "a"}, "left alone",
     ),
     "binary log": ("mailbox_log_info", {"path": "{root}/binary"}, "no mailbox.log"),
-    "no map": ("map_info", {"file_path": "{root}/mailbox.log"}, "cannot be read"),
+    "no map": ("map_info", {"file_path": "{root}/mailbox.log"}, "is no map"),
 }
 
 
