@@ -6,7 +6,7 @@
 
     build/env-test/bin/python tools/requirements.py
 
-What is required stands in docs/requirements.yml; which tests hold it, the tests say themselves: a docstring that begins
+What is required stands in docs/requirements-list.yml; which tests hold it, they say themselves: a docstring that begins
 with "R-012" or "R-012, R-013 and R-014" names them. A range such as "R-012 to R-014" names nothing: whoever writes it
 has not looked at each.
 """
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SOURCE = CHECKOUT / "docs" / "requirements.yml"
+SOURCE = CHECKOUT / "docs" / "requirements-list.yml"
 PAGE = CHECKOUT / "docs" / "requirements.md"
 TESTS = CHECKOUT / "tests"
 
@@ -33,7 +33,7 @@ _NAMED = re.compile(r"R-\d+(?:(?:, and |, | and )R-\d+)*\b(?! (?:to|through) R-|
 HEAD = """\
 # Requirements
 
-<!-- Written by `make requirements` from docs/requirements.yml and the docstrings of the tests; do not edit. -->
+<!-- Written by `make requirements` from docs/requirements-list.yml and the docstrings of the tests; do not edit. -->
 
 What a backup and its restores have to do, by number, and the tests that hold it. A test names its requirements at the
 beginning of its docstring. **seed** marks what this project was begun for; the others follow from the documentation,
@@ -74,7 +74,7 @@ class Case(NamedTuple):
 
 
 def requirements(text: str) -> list[Requirement]:
-    """Return the requirements of docs/requirements.yml, in its order."""
+    """Return the requirements of docs/requirements-list.yml, in its order."""
     return [
         Requirement(number, section=section["section"], **fields)
         for section in yaml.safe_load(text)
@@ -123,11 +123,12 @@ def faults(required: Sequence[Requirement], all_tests: Sequence[Case]) -> list[s
     ]
     for one in required:
         if one.number in held and one.not_applicable:
-            found.append(f"{one.number} has a test, and a reason for having none in docs/requirements.yml.")
+            found.append(f"{one.number} has a test, and a reason for having none in docs/requirements-list.yml.")
         elif one.number not in held and one.seed:
             found.append(f"{one.number} is a seed requirement and has no test.")
         elif one.number not in held and not one.not_applicable:
-            found.append(f"{one.number} has neither a test nor, in docs/requirements.yml, a reason for having none.")
+            where = "docs/requirements-list.yml"
+            found.append(f"{one.number} has neither a test nor, in {where}, a reason for having none.")
     return found
 
 
