@@ -10,14 +10,13 @@ that were not looked at for longest, until all are or the time is up. Nothing is
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..archive.fetch import Piece, fetch
 from ..archive.port import Archive
-from ..backup import commits, frames, packs
+from ..backup import commits, packs
 from ..backup.audit import SAME, Audit
 from ..backup.catalogue import Damage, Location
 from ..backup.commits import PackInfo
@@ -28,7 +27,7 @@ from ..model.errors import Damaged, NotFound, Refused, RestanteError
 from ..model.state import SERVER, Entry
 from ..operations.progress import SILENT, Progress
 from .archived import Archived
-from .double import MAGIC
+from .contents import Looked, fault_of, look
 from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE, Ledger, Part
 from .leftovers import never_named
@@ -57,8 +56,8 @@ class Asked(NamedTuple):
     """Look for contents that are compressed a second time (R-253)."""
 
 
-class _Stopped(Exception):
-    """The check was told to stop while it read metadata."""
+class Stopped(Exception):
+    """It was told to stop while it read metadata."""
 
 
 class _Watched(Files):
@@ -70,7 +69,7 @@ class _Watched(Files):
 
     def read(self, name: str) -> bytes:
         if self._progress.stopping():
-            raise _Stopped
+            raise Stopped
         data = super().read(name)
         if name.startswith("packs/"):
             self._progress.advance(1, len(data))
@@ -78,7 +77,7 @@ class _Watched(Files):
 
 
 def audit(repository: Repository, progress: Progress = SILENT) -> Audit:
-    """Read all commits and metadata of a backup anew."""
+    """Read all commits and metadata of a backup anew. :raises Stopped: it was told to."""
     metadata = [pack for pack in repository.packs() if pack.kind == packs.METADATA]
     progress.phase("metadata", len(metadata), sum(pack.size for pack in metadata))
     files = _Watched(repository.path, progress)
@@ -121,7 +120,7 @@ class Check:
         self._repository.refresh()
         try:
             with_audit = audit(self._repository, self._progress)
-        except _Stopped:
+        except Stopped:
             found.stopped = True
             return found
         try:
@@ -194,7 +193,7 @@ class Check:
                 return self._archive.get(part.name)
             return self._files.read(part.name) if part.name.startswith("packs/") else b""
 
-        def use(piece: Piece, data: bytes) -> _Looked:
+        def use(piece: Piece, data: bytes) -> Looked:
             part = parts[piece.name]
             if not part.name.startswith("packs/"):
                 return self._commits(part)
@@ -206,13 +205,15 @@ class Check:
                 if part.side == ARCHIVE and not isinstance(looked, (NotFound, Damaged)):
                     raise looked
                 gone = [place.digest for place in places.pop(piece.name, [])]
-                looked = _Looked([_fault(part, str(looked))], gone)
+                looked = Looked([fault_of(part, str(looked))], gone)
             self._looked(read, part, looked)
-        self._ledger.keep(parts.values(), HERE)
-        self._ledger.keep(parts.values(), ARCHIVE)
+        if not self._asked.scopes:
+            self._ledger.keep(parts.values(), HERE)
+            if self._asked.archive == EVERYTHING:
+                self._ledger.keep(parts.values(), ARCHIVE)
         self._found.oldest = self._ledger.oldest(parts.values())
 
-    def _looked(self, read: Audit, part: Part, looked: _Looked) -> None:
+    def _looked(self, read: Audit, part: Part, looked: Looked) -> None:
         found = self._found
         known = {(fault.side, fault.file) for fault in found.faults}
         found.faults += [fault for fault in looked.faults if (fault.side, fault.file) not in known]
@@ -246,7 +247,7 @@ class Check:
             for start in archived.commits()[::_COMMITS_AT_ONCE]:
                 yield Part(ARCHIVE, f"{commits.DIRECTORY}/{start}")
 
-    def _commits(self, part: Part) -> _Looked:
+    def _commits(self, part: Part) -> Looked:
         """Look at commits: at old ones here, that the next one names each; in the archive, that all are ours."""
         start = int(part.name.rpartition("/")[2])
         head = self._repository.head()
@@ -256,7 +257,7 @@ class Check:
             reason = self._commit_here(seq, newest) if part.side == HERE else self._commit_there(seq)
             if reason:
                 faults.append(Fault(part.side, COMMIT, commits.name(seq), reason))
-        return _Looked(faults)
+        return Looked(faults)
 
     def _commit_here(self, seq: int, newest: int) -> str:
         name = commits.name(seq)
@@ -291,42 +292,6 @@ class Check:
         found.counts["unreferenced_contents"] = read.unreferenced()[0] if not self._asked.scopes else 0
         if self._double:
             found.double = [one for one in read.referring(self._double) if one.kind != kinds.DOCUMENT][:NAMED]
-
-
-class _Looked(NamedTuple):
-    """What was seen of a part."""
-
-    faults: Sequence[Fault]
-    lost: Sequence[str] = ()
-    """Digests of blobs that cannot be read."""
-    double: Sequence[str] = ()
-    """Digests of blobs that are gzip streams."""
-
-
-def look(data: bytes, part: Part, places: Sequence[Location], double: bool = False) -> _Looked:
-    """Verify a pack: its name, and every frame. :param places: of the blobs in it."""
-    name = part.name.rpartition("/")[2]
-    rightly = hashlib.sha256(data).hexdigest() == name
-    lost, compressed = [], []
-    for place in places:
-        try:
-            frame = memoryview(data)[place.offset: place.offset + place.length]
-            blob = frames.decode(frame, bytes.fromhex(place.digest))
-        except Damaged:
-            lost.append(place.digest)
-            continue
-        if double and blob.startswith(MAGIC):
-            compressed.append(place.digest)
-    if rightly and not lost:
-        return _Looked((), (), compressed)
-    altered = f"It is altered or cut short ({len(data)} of {part.size} bytes)."
-    reason = "Its index does not fit it." if rightly else altered
-    return _Looked([_fault(part, reason, len(lost), rightly)], lost, compressed)
-
-
-def _fault(part: Part, reason: str, lost: int = 0, rightly: bool = False) -> Fault:
-    consequence = f"{lost} contents in it cannot be read." if lost else ""
-    return Fault(part.side, CONTENTS, part.name, reason, consequence, rightly)
 
 
 def losses(read: Audit, found: Findings) -> None:

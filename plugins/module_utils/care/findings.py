@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a coherency check has found, in values and in words."""
+"""What a coherency check has found, and what was done about it, in values and in words."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ METADATA: Final = "metadata"
 CONTENTS: Final = "contents"
 JOURNAL: Final = "journal"
 CATALOGUE: Final = "catalogue"
+
+QUARANTINE: Final = "quarantine"
+"""The folder of what was altered."""
 
 NAMED: Final = 1000
 """How many faults and lost contents are named; all are counted."""
@@ -127,3 +130,50 @@ class Findings:
             lines += ["", "- compressed twice -"]
             lines += [f"{self.names.get(one.scope, one.scope)}: {one.kind} {one.item}" for one in self.double]
         return "\n".join(lines) + "\n"
+
+
+@dataclasses.dataclass
+class Mended:
+    """What was done."""
+
+    fetched_files: int = 0
+    """From the archive."""
+    sent_files: int = 0
+    """To the archive."""
+    saved_contents: int = 0
+    """Written anew, out of packs that are damaged here and there."""
+    removed_packs: int = 0
+    """Taken out of the backup."""
+    set_aside: list[str] = dataclasses.field(default_factory=list)
+    """Files that got a name below quarantine/."""
+    rebuilt_catalogue: bool = False
+    commits: int = 0
+    left: list[Fault] = dataclasses.field(default_factory=list)
+    """What could not be put right."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return bool(
+            self.fetched_files or self.sent_files or self.set_aside or self.rebuilt_catalogue or self.commits
+        )
+
+    def add(self, other: Mended) -> None:
+        """Add what was done then; what was left before is left no more, or left again."""
+        for field in ("fetched_files", "sent_files", "saved_contents", "removed_packs", "commits"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+        self.set_aside += other.set_aside
+        self.rebuilt_catalogue |= other.rebuilt_catalogue
+        self.left = other.left
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {**dataclasses.asdict(self), "set_aside": self.set_aside[:NAMED], "left": len(self.left)}
+
+    def text(self) -> str:
+        """Return it as text; empty where nothing was done."""
+        if not self.changed:
+            return ""
+        shown = {**self.to_json(), "set_aside": len(self.set_aside)}
+        lines = [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in shown.items()]
+        return "\n".join(["", "- put right -", *lines, *self.set_aside[:NAMED]]) + "\n"

@@ -12,9 +12,11 @@ killed, each step is done or not done; the next run goes on.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import errno
+import hashlib
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Final
 
 from ..archive.port import Archive
 from ..backup import frames, packs
@@ -23,69 +25,21 @@ from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.salvage import Salvage
 from ..backup.writer import Writer
-from ..model.errors import Damaged, NotFound
+from ..model.errors import Damaged, NotFound, Refused
 from ..model.state import SERVER
 from ..operations.progress import SILENT, Progress
 from . import rewriting
 from .adoption import Adopted, Unnamed, holes
-from .coherency import audit, damage_of, has_contents, losses
-from .findings import CATALOGUE, COMMIT, CONTENTS, DOUBT, JOURNAL, METADATA, NAMED, Fault, Findings
+from .coherency import Stopped, audit, damage_of, has_contents, losses
+from .findings import CATALOGUE, COMMIT, CONTENTS, DOUBT, JOURNAL, METADATA, QUARANTINE, Fault, Findings, Mended
 from .ledger import ARCHIVE, HERE
 from .leftovers import never_named
 from .sides import Quarantine, Sides, content
 
-QUARANTINE: Final = "quarantine"
 _PATIENCE: Final = 60.0
 """Seconds to wait for another writer."""
 _ROUNDS: Final = 3
 _COMMITS: Final = (COMMIT, DOUBT)
-
-
-@dataclasses.dataclass
-class Mended:
-    """What was done."""
-
-    fetched_files: int = 0
-    """From the archive."""
-    sent_files: int = 0
-    """To the archive."""
-    saved_contents: int = 0
-    """Written anew, out of packs that are damaged here and there."""
-    removed_packs: int = 0
-    """Taken out of the backup."""
-    set_aside: list[str] = dataclasses.field(default_factory=list)
-    """Files that got a name below quarantine/."""
-    rebuilt_catalogue: bool = False
-    commits: int = 0
-    left: list[Fault] = dataclasses.field(default_factory=list)
-    """What could not be put right."""
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was done."""
-        return bool(
-            self.fetched_files or self.sent_files or self.set_aside or self.rebuilt_catalogue or self.commits
-        )
-
-    def add(self, other: Mended) -> None:
-        """Add what was done then; what was left before is left no more, or left again."""
-        for field in ("fetched_files", "sent_files", "saved_contents", "removed_packs", "commits"):
-            setattr(self, field, getattr(self, field) + getattr(other, field))
-        self.set_aside += other.set_aside
-        self.rebuilt_catalogue |= other.rebuilt_catalogue
-        self.left = other.left
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
-        return {**dataclasses.asdict(self), "left": len(self.left)}
-
-    def text(self) -> str:
-        """Return it as text; empty where nothing was done."""
-        if not self.changed:
-            return ""
-        shown = {**self.to_json(), "set_aside": len(self.set_aside)}
-        lines = [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in shown.items()]
-        return "\n".join(["", "- put right -", *lines, *self.set_aside[:NAMED]]) + "\n"
 
 
 def mend(
@@ -159,6 +113,12 @@ class Mend:
             what was done is done, and nothing was given up that the archive may have.
         :raises Busy: another process writes to the Backup Path all the time.
         """
+        with contextlib.suppress(Stopped):
+            self._run()
+        self.done.set_aside = self._quarantine.names
+        return self.done
+
+    def _run(self) -> None:
         faults = [fault for fault in self._found.faults if fault.side == HERE]
         if self._sides is not None:
             while self._sides.fetch(faults) and not self._progress.stopping():
@@ -174,8 +134,6 @@ class Mend:
             self.done.sent_files = self._sides.sent
             self.done.left += self._sides.foreign
         self._verify()
-        self.done.set_aside = self._quarantine.names
-        return self.done
 
     # -- out of the backup -----------------------------------------------------------------------------------------
 
@@ -201,6 +159,7 @@ class Mend:
 
     def _take_out(self, left: Collection[Fault]) -> None:
         """Commit the backup without what neither side has, with all that could be saved written anew."""
+        left = [fault for fault in left if fault.kind != CONTENTS or self._is_wreck(fault)]
         wrecks = {fault.file for fault in left if fault.kind in (METADATA, CONTENTS)}
         if not any(fault.kind in (*_COMMITS, METADATA, CONTENTS, JOURNAL) for fault in left):
             return
@@ -215,6 +174,21 @@ class Mend:
                 self._write_anew(writer, read, {name.rpartition("/")[2] for name in wrecks}, left)
         finally:
             read.close()
+
+    def _is_wreck(self, fault: Fault) -> bool:
+        """Return whether a pack is still what the check has found it to be.
+
+        :raises Refused: it cannot be read, and that is not the disk's fault: nothing is given up for it.
+        """
+        try:
+            data = self._files.read(fault.file)
+        except NotFound:
+            return True
+        except Refused as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
+                return True
+            raise
+        return fault.named_rightly or hashlib.sha256(data).hexdigest() != fault.file.rpartition("/")[2]
 
     def _write_anew(self, writer: Writer, read: Audit, wrecks: set[str], left: Collection[Fault]) -> None:
         live = self._repository.catalogue

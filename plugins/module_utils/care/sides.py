@@ -101,10 +101,11 @@ class Sides:
         seq = commits.number(last)
         if seq is None:
             return hashlib.sha256(data).hexdigest() == last
-        commit = self._parsed(seq, data)
-        if commit is None or (here is not None and self._fits(seq, self._parsed(seq, here))):
+        commit, own = self._parsed(seq, data), self._parsed(seq, here)
+        if commit is None or self._fits(seq, own):
             return False
-        return self._fits(seq, commit)
+        after = self._parsed(seq + 1, self._there(commits.name(seq + 1)))
+        return self._fits(seq, commit) or (own is None and after is not None and after.previous == commit.hash)
 
     def _fits(self, seq: int, commit: Commit | None) -> bool:
         """Return whether a commit stands rightly between its neighbours here."""

@@ -20,9 +20,9 @@ from ..backup.files import Files
 from ..backup.repository import Repository
 from ..care import double, hold, identity, mailboxes
 from ..care.coherency import DEPTHS, NAMES, NOTHING, Asked, Check
-from ..care.findings import Findings
+from ..care.findings import QUARANTINE, Findings, Mended
 from ..care.ledger import Ledger
-from ..care.mending import QUARANTINE, Mended, mend, plan
+from ..care.mending import mend, plan
 from ..care.sides import Quarantine
 from ..model import moment
 from ..model.errors import Damaged, InvalidInput, RestanteError

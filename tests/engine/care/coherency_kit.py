@@ -17,9 +17,9 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup import pa
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import EVERYTHING, Asked, Check
-from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings
+from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings, Mended
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Ledger
-from ansible_collections.restante.carbonio.plugins.module_utils.care.mending import Mended, mend
+from ansible_collections.restante.carbonio.plugins.module_utils.care.mending import mend
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState

@@ -6,21 +6,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
-from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import (
+    CATALOGUE_FILE,
+    Repository,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import NAMES, NOTHING, Asked, Check
+from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import ARCHIVE, HERE, Ledger
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Refused, Unavailable
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Silent
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
@@ -112,7 +120,6 @@ def test_an_intact_backup_is_found_coherent_and_fix_touches_nothing(backup: Path
 
 def test_an_empty_backup_and_one_without_archive_are_coherent(backup: Path, tmp_path: Path) -> None:
     assert check(backup, None).is_coherent
-    from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
     Repository.create(str(tmp_path / "empty"), "server-id").close()
     assert check(tmp_path / "empty", None).is_coherent
     assert check(tmp_path / "empty", archive_of(tmp_path / "nothing")).is_coherent
@@ -319,17 +326,14 @@ def test_the_newest_commit_is_lost_and_the_journals_go_on_in_what_it_named(backu
     with repository.writer() as writer:
         message(writer, BOB, 50)
         writer.commit()
-    assert repository.counts()["transactions"] == len({one.seq for scope in (ANNA, BOB, "server")
-                                                       for one in _transactions(repository, scope)})
+    numbers = [
+        one.seq for scope in (ANNA, BOB, "server")
+        for item in [*(found.item_id for found in repository.states(scope, deleted=True)), ACCOUNT_ITEM]
+        for one in repository.history(scope, item)
+    ]
+    assert len(set(numbers)) == len(numbers) == repository.counts()["transactions"], "each number is used once"
     repository.close()
     assert_healthy(backup, None)
-
-
-def _transactions(repository, scope):  # type: ignore[no-untyped-def]
-    from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM
-    for one in [*repository.states(scope, deleted=True)]:
-        yield from repository.history(scope, one.item_id)
-    yield from repository.history(scope, ACCOUNT_ITEM)
 
 
 # -- what is left to itself ------------------------------------------------------------------------------------------
@@ -400,7 +404,6 @@ def test_an_archive_that_does_not_answer_gives_nothing_up(backup: Path, archive:
 def test_a_catalogue_that_is_altered_is_found_or_says_the_truth(backup: Path, seed: int) -> None:
     before = said(backup)
     chance = random.Random(seed)
-    import sqlite3
     database = sqlite3.connect(backup / CATALOGUE_FILE)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
@@ -434,7 +437,7 @@ def test_a_check_with_little_time_gets_round_everything_in_time(backup: Path, ar
     assert rounds > 2 and len(ledger.to_json()["whole"]) == found.counts["parts"]
 
 
-def _round(backup: Path, archive: Archive, ledger: Ledger):  # type: ignore[no-untyped-def]
+def _round(backup: Path, archive: Archive, ledger: Ledger) -> Findings:
     ticks = iter(range(10**6))
     repository = opened(backup)
     try:
@@ -488,6 +491,28 @@ def test_a_check_that_is_told_to_stop_stops_and_keeps_what_it_has(backup: Path, 
     assert 0 < len(ledger.to_json()["whole"]) < found.counts["parts"]
 
 
+def test_a_pack_that_cannot_be_read_for_now_is_not_given_up(backup: Path) -> None:
+    class Exhausted(Files):
+        def read(self, name: str) -> bytes:
+            if name.endswith(victim.name):
+                raise Refused("Too many open files.") from OSError(errno.EMFILE, "Too many open files")
+            return super().read(name)
+
+    victim, head = files_of(backup, packs.BLOBS)[0], opened(backup).newest()
+    with pytest.raises(Refused, match="Too many"):
+        fix(backup, None, Exhausted(str(backup)))
+    assert opened(backup).newest() == head and victim.exists() and check(backup).is_coherent
+
+
+def test_a_check_of_one_account_forgets_nothing_of_the_others(backup: Path, archive: Archive) -> None:
+    ledger = Ledger("repository-id", str(backup))
+    check(backup, archive, ledger=ledger)
+    before = ledger.to_json()["whole"].keys()
+    check(backup, archive, Asked((BOB,)), ledger)
+    check(backup, archive, Asked(), ledger)
+    assert ledger.to_json()["whole"].keys() == before
+
+
 def test_accounts_can_be_looked_at_alone(backup: Path) -> None:
     """R-249."""
     of_bob = {
@@ -514,7 +539,6 @@ def test_the_archive_is_looked_at_as_far_as_asked(backup: Path, archive: Archive
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[S3Archive]:
-    import boto3
     with moto_server() as endpoint:
         client = boto3.client(
             "s3", endpoint_url=endpoint.url, aws_access_key_id=endpoint.access_key,
