@@ -44,7 +44,7 @@ def size(path: Path) -> int:
 
 
 def test_the_window_is_told_as_before_and_the_rest_is_gone(past: Path, tmp_path: Path) -> None:
-    """R-008, R-233, R-235."""
+    """R-233, R-235."""
     before, was = told(opened(past)), size(past)
     planned, repacked = run(past)
     assert planned.totals()["purged_items"] == 20 == planned.blobs

@@ -18,7 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedd
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import care, migration, realtime
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, care, migration, realtime
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
@@ -167,6 +167,22 @@ def test_a_command_for_another_host_is_not_carried_out_here(
     assert main(["--host", "all_servers", "backup", "doSmartScan", "start"]) == 1
     assert "type this command on all_servers, or use a playbook" in capsys.readouterr().err
     assert not archived(machine)
+
+
+def test_check_mode_foresees_a_change_but_no_login(machine: Machine) -> None:
+    """R-191: as the scan itself, which records no login."""
+    machine.answer("doSmartScan", "start")
+
+    def foreseen(attribute: str, value: str) -> list[str]:
+        with contextlib.closing(machine.node.store()) as store:
+            store.update_entry(Entry("a-1", kinds.ACCOUNT, ANN, {attribute: (value,)}))
+        found = backups.preview(machine.node)
+        assert found["changed"] is bool(found["changed_entries"])
+        entries: list[str] = found["changed_entries"]
+        return entries
+
+    assert foreseen("zimbraLastLogonTimestamp", "20260101000000Z") == []
+    assert foreseen("displayName", "Ann") == [f"account {ANN}"]
 
 
 def test_metadata_comes_out_of_a_directory(machine: Machine, tmp_path: Path) -> None:

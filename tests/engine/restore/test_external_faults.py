@@ -61,7 +61,7 @@ def seconds(count: int) -> Callable[[], bool]:
 
 
 def test_an_altered_content_costs_only_its_item(world: World) -> None:
-    """R-009, R-020, R-275: a broken item; the rest is restored, and the item when the backup is whole again."""
+    """R-020, R-275: a broken item; the rest is restored, and the item when the backup is whole again."""
     with world.a() as store:
         message = mail(store, "a-anna", INBOX, 200)
     packs = world.path / "backup-a" / "packs"

@@ -134,6 +134,22 @@ def test_only_accounts_in_which_something_happens_are_asked_about(node: Any, ann
     assert store.calls.count("entries") == 2, "of the directory, only the classes of service and domains, and once"
 
 
+def test_a_login_is_not_recorded(node: Any, anna: str) -> None:
+    """R-191: it changes the account's entry, and nothing that lasts."""
+    def login() -> None:
+        node.store.update_entry(Entry(anna, kinds.ACCOUNT, "", {"zimbraLastLogonTimestamp": ("20260101000000Z",)}))
+
+    def rename() -> None:
+        node.store.update_entry(Entry(anna, kinds.ACCOUNT, "", {"displayName": ("Anna",)}))
+
+    scripted = Scripted(node)
+    scripted.run(login, *seconds_of(2))
+    assert scripted.situation.commits == 0 and scripted.situation.pending == 0
+    scripted.run(rename, *seconds_of(2))
+    assert scripted.situation.commits == 1
+    assert node.repository.entry(anna, ACCOUNT_ITEM).attrs == {"displayName": ("Anna",)}
+
+
 def test_a_flag_costs_no_content(node: Any, anna: str, between: Any) -> None:
     """R-196: reference, section 2.4: where only metadata has changed, only metadata is written."""
     item, = node.mail(anna, b"content")
