@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +23,29 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.undelete
 from copy_kit import Server
 from restore_kit import NO_WAIT
 
-ANNA = "anna@example.com"
+ANNA, ACCOUNT, TRASH = "anna@example.com", "a-anna", "3"
 TODAY = datetime(2026, 11, 24)
 TAG = "undelete_24_11_26"
+
+
+def change(server: Server, item_id: str, **fields: Any) -> None:
+    """Change an item, and scan."""
+    with server.changed() as store:
+        store.update_item(ACCOUNT, store.item(ACCOUNT, item_id)._replace(**fields))
+
+
+def delete(server: Server, *item_ids: str) -> None:
+    """Delete items, and scan."""
+    with server.changed() as store:
+        store.delete_items(ACCOUNT, list(item_ids))
+
+
+def tick() -> int:
+    """Return a moment between two scans, UTC milliseconds."""
+    time.sleep(0.003)
+    now = time.time_ns() // 1_000_000
+    time.sleep(0.003)
+    return now
 
 
 def item_plan(server: Server, item_id: str, **options: Any) -> InPlacePlan:

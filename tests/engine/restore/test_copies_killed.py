@@ -4,71 +4,38 @@
 
 """The restore of an account that is killed at any moment and run again: everything is there once, and nothing twice.
 
-RESTANTE_KILLS sets how many restores are killed (12 by default).
+RESTANTE_KILLS sets how many (kill_kit.py).
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import account_directory
 from copy_kit import COPY, Server
+from kill_kit import KILLS, lines_of, run_until
 from restore_kit import INBOX, mail
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
-KILLS = int(os.environ.get("RESTANTE_KILLS", "12"))
 ANNA = "anna@example.com"
 
 RESTORE = """
-import os, signal, sys
 from pathlib import Path
-from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
-sys.path.insert(0, sys.argv[1])
 from copy_kit import Server
 
-path, strategy, die_after = sys.argv[2], sys.argv[3], int(sys.argv[4])
-mailbox.WINDOW_ITEMS, mailbox.BATCH_ITEMS = 5, 2
-lines = 0
-
-def count(frame, event, argument):
-    global lines
-    if "/module_utils/" not in frame.f_code.co_filename:
-        return None
-    if event == "line":
-        lines += 1
-        if lines == die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return count
-
-server = Server(Path(path))
-sys.settrace(count)
+server, strategy = Server(Path(sys.argv[2])), sys.argv[3]
+begin()
 planned = server.plan_new("a-anna", undelete=True) if strategy == "new" else server.plan("a-anna")
-report = server.restore(planned)
-sys.settrace(None)
-print(lines, len(report.unrestored))
+end(server.restore(planned))
 """
 
 
 def restore(server: Server, strategy: str, die_after: int = 0) -> int:
     """Restore in a process of its own that is killed at a line of the engine; return the lines, 0 for a killed one."""
-    done = subprocess.run(
-        [sys.executable, "-c", RESTORE, str(Path(__file__).parent), str(server.path), strategy, str(die_after)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=False, timeout=300,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    if done.returncode:
-        return 0
-    lines, unrestored = done.stdout.split()
-    assert unrestored == "0"
-    return int(lines)
+    return lines_of(run_until(RESTORE, die_after, server.path, strategy))
 
 
 @pytest.mark.parametrize("strategy", ["new", "own"])

@@ -4,74 +4,46 @@
 
 """A restore that is killed at any moment and run again: everything is there once, and nothing twice.
 
-RESTANTE_KILLS sets how many restores are killed (12 by default).
+RESTANTE_KILLS sets how many (kill_kit.py).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
-from pathlib import Path
 
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import account_directory, import_id_of
+from kill_kit import KILLS, run_until
 from restore_kit import World, mail
 from test_folder_restore import assert_the_mountpoint_took_the_place_of_the_folder, filtered
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
-KILLS = int(os.environ.get("RESTANTE_KILLS", "12"))
-
 RESTORE = """
-import os, signal, sys, threading
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
-from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import LocalBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 
-path, destination, concurrent, die_after = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-mailbox.WINDOW_ITEMS, mailbox.BATCH_ITEMS = 5, 2
-lines = 0
-
-def count(frame, event, argument):
-    global lines
-    if "/module_utils/" not in frame.f_code.co_filename:
-        return None
-    if event == "line":
-        lines += 1
-        if lines == die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return count
-
+path, destination, concurrent = sys.argv[2], sys.argv[3], int(sys.argv[4])
 sides = Sides(
     lambda: Repository.open(path + "/backup-a"), lambda: EmbeddedStore.open(path + "/" + destination), LocalBlobs,
     path + "/backup-" + destination,
 )
-threading.settrace(count)
-sys.settrace(count)
-report = external_restore(sides, ExternalOptions(skip_system_accounts=False, concurrent_accounts=concurrent))
-sys.settrace(None)
-print(lines, len(report.unrestored))
+begin()
+end(external_restore(sides, ExternalOptions(skip_system_accounts=False, concurrent_accounts=concurrent)))
 """
 
 
 def restore(world: World, concurrent: int = 1, die_after: int = 0) -> subprocess.CompletedProcess[str]:
     """Restore in a process of its own, of which whoever comes first to the given line of the engine is killed."""
-    return subprocess.run(
-        [sys.executable, "-c", RESTORE, str(world.path), world.destination, str(concurrent), str(die_after)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=False, timeout=300,
-    )
+    return run_until(RESTORE, die_after, world.path, world.destination, concurrent)
 
 
 def killed(run: subprocess.CompletedProcess[str]) -> bool:
     """Tell whether the restore, or one of its workers, was killed."""
-    assert run.returncode in (0, -signal.SIGKILL), run.stderr
     return run.returncode != 0 or run.stdout.split()[1] != "0"
 
 

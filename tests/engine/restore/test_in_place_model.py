@@ -6,12 +6,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,11 +19,9 @@ from copy_kit import Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_place_kit import ANNA, TAG, undelete
+from kill_kit import KILLS, lines_of, run_until
 from restore_kit import INBOX, add, mail
 from test_copies_model import ACTIONS, TRASH, Model, act
-
-COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
-KILLS = int(os.environ.get("RESTANTE_KILLS", "12"))
 
 
 def found(server: Server) -> dict[str, list[tuple[str, str, bool]]]:
@@ -71,45 +65,19 @@ def test_what_was_deleted_in_an_interval_is_there_once_and_the_rest_as_it_was(
         assert {model.numbers[digest]: messages for digest, messages in found(server).items()} == expected
 
 
-KILLED = """
-import os, signal, sys
+UNDELETE = """
 from pathlib import Path
-from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
-sys.path.insert(0, sys.argv[1])
-sys.path.insert(0, str(Path(sys.argv[1]).parents[2]))
 from copy_kit import Server
 import in_place_kit
 
-path, die_after = sys.argv[2], int(sys.argv[3])
-mailbox.WINDOW_ITEMS, mailbox.BATCH_ITEMS = 5, 2
-lines = 0
-
-def count(frame, event, argument):
-    global lines
-    if "/module_utils/" not in frame.f_code.co_filename:
-        return None
-    if event == "line":
-        lines += 1
-        if lines == die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return count
-
-server = Server(Path(path))
-sys.settrace(count)
-in_place_kit.undelete(server)
-sys.settrace(None)
-print(lines)
+begin()
+end(in_place_kit.undelete(Server(Path(sys.argv[2]))))
 """
 
 
 def killed_after(server: Server, lines: int) -> int:
     """Undelete in a process that is killed at a line of the engine; return the lines, 0 for a killed one."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(server.path), str(lines)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=False, timeout=300,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return 0 if done.returncode else int(done.stdout)
+    return lines_of(run_until(UNDELETE, lines, server.path))
 
 
 def content(server: Server) -> list[Any]:

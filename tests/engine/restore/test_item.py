@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +23,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs im
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.in_place import restore_in_place
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 from copy_kit import Server
-from in_place_kit import ANNA, item_plan, paths, restore_item, undelete
+from in_place_kit import ACCOUNT, ANNA, TRASH, change, delete, item_plan, paths, restore_item, tick, undelete
 from restore_kit import INBOX, NO_WAIT, add, mail
 
-ACCOUNT, TRASH = "a-anna", "3"
 KINDS = [kind for kind in kinds.ITEM_KINDS if kind != kinds.FOLDER]
-
-
-def change(server: Server, item_id: str, **fields: Any) -> None:
-    with server.changed() as store:
-        store.update_item(ACCOUNT, store.item(ACCOUNT, item_id)._replace(**fields))
-
-
-def delete(server: Server, *item_ids: str) -> None:
-    with server.changed() as store:
-        store.delete_items(ACCOUNT, list(item_ids))
-
-
-def tick() -> int:
-    """A moment between two scans, UTC milliseconds."""
-    time.sleep(0.003)
-    now = time.time_ns() // 1_000_000
-    time.sleep(0.003)
-    return now
 
 
 def new_items(server: Server, before: dict[str, Any]) -> list[Any]:

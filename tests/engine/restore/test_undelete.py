@@ -6,17 +6,14 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput
 from copy_kit import Server
-from in_place_kit import ANNA, TAG, TODAY, left, paths, undelete
+from in_place_kit import ACCOUNT, ANNA, TAG, TODAY, TRASH, change, delete, left, paths, tick, undelete
 from restore_kit import INBOX, add, mail
-
-ACCOUNT, TRASH = "a-anna", "3"
 
 
 def tags_of(server: Server, kind: str = kinds.MESSAGE) -> list[tuple[str, ...]]:
@@ -30,31 +27,13 @@ def folder_named(server: Server, name: str) -> str:
     return next(one.item_id for one in server.kept(ANNA, kinds.FOLDER) if one.name == name)
 
 
-def move(server: Server, item_id: str, folder: str, **fields: object) -> None:
-    with server.changed() as store:
-        store.update_item(ACCOUNT, store.item(ACCOUNT, item_id)._replace(folder=folder, **fields))
-
-
-def delete(server: Server, *item_ids: str) -> None:
-    with server.changed() as store:
-        store.delete_items(ACCOUNT, list(item_ids))
-
-
-def tick() -> int:
-    """A moment between two scans, UTC milliseconds."""
-    time.sleep(0.003)
-    now = time.time_ns() // 1_000_000
-    time.sleep(0.003)
-    return now
-
-
 def test_what_was_deleted_in_the_interval_comes_back_and_nothing_else(server: Server) -> None:
     """R-080, R-081, R-082, R-083, R-084, R-089, R-090, R-097."""
     with server.changed() as store:
         numbers = [mail(store, ACCOUNT, INBOX, 100 + number, flags="fu") for number in range(4)]
     delete(server, numbers[0])
     start = tick()
-    move(server, numbers[1], INBOX, flags="r")
+    change(server, numbers[1], flags="r")
     delete(server, numbers[1], numbers[2])
     end = tick()
     delete(server, numbers[3])
@@ -112,7 +91,7 @@ def test_what_was_in_the_trash_comes_back_to_where_it_was_before(server: Server)
         in_trash = add(store, ACCOUNT, kinds.FOLDER, TRASH, "old things")
         deep = mail(store, ACCOUNT, in_trash, 102)
     start = tick()
-    move(server, moved, TRASH)
+    change(server, moved, folder=TRASH)
     delete(server, moved, born, deep, in_trash)
     before = paths(server)
     undelete(server, start, "last")
@@ -132,7 +111,7 @@ def test_a_tree_that_was_emptied_from_the_trash_is_there_again(server: Server) -
     with server.changed() as store:
         store.update_item(ACCOUNT, store.item(ACCOUNT, below)._replace(attrs={"color": 7}))
     start = tick()
-    move(server, top, TRASH)
+    change(server, top, folder=TRASH)
     delete(server, one, two, empty, below, top)
     assert not paths(server, folder="/Inbox/Projects")
     assert left(server, start).folders == ["/Inbox/Projects", "/Inbox/Projects/2026", "/Inbox/Projects/2026/empty"]
