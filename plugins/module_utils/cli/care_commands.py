@@ -38,10 +38,10 @@ def _unset(node: Node, accounts: Sequence[str]) -> Any:
 
 def _check(
     node: Node, backup_path: str, accountIds: Sequence[str], checkZimbra: bool, fixBackup: bool,
-    notifications: Sequence[str], fixDoubleGzip: str, archive: str, max_minutes: int,
+    notifications: Sequence[str], fixDoubleGzip: str, archive: str, max_minutes: int, accounts: Sequence[str],
 ) -> Any:
     options = coherency.Options(
-        backup_path, accountIds, fixBackup, archive, max_minutes, checkZimbra, fixDoubleGzip
+        backup_path, [*accountIds, *accounts], fixBackup, archive, max_minutes, checkZimbra, fixDoubleGzip
     )
     return coherency.check(node, options, notifications)
 
@@ -75,6 +75,7 @@ COMMANDS: Final = (
             ),
             Parameter("archive", choice(*DEPTHS), "how much of the archive is checked", NAMES),
             Parameter("max_minutes", INTEGER, "read contents for so long; the next check goes on; 0 until the end", 0),
+            Parameter("accounts", LIST, "", (), hidden=True),  # the former name of accountIds
         ),
         example="doCoherencyCheck /opt/zextras/backup/zextras fixBackup true", works_long=True,
     ),

@@ -197,6 +197,16 @@ def test_metadata_comes_out_of_a_directory(machine: Machine, tmp_path: Path) -> 
     assert sorted(one["name"] for one in found) == [ANN, BOB]
 
 
+@pytest.mark.parametrize("parameter", ["accountIds", "accounts"])
+def test_a_coherency_check_takes_accounts_under_their_former_name_too(machine: Machine, parameter: str) -> None:
+    """R-249."""
+    machine.answer("doSmartScan", "start")
+    check = ["doCoherencyCheck", machine.node.settings.backup_path, parameter]
+    assert machine.run(*check, "a-1")[0] == 0
+    status, _output, messages = machine.run(*check, "a-1,nobody")
+    assert status == 1 and "knows no account 'nobody'" in messages
+
+
 def test_a_backup_is_described(machine: Machine) -> None:
     """R-259."""
     assert not machine.answer("getBackupInfo")["initialised"]

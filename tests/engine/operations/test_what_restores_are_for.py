@@ -109,6 +109,17 @@ def test_what_was_removed_can_be_restored_until_a_purge_has_taken_it(
     assert (INBOX, CONTENTS[1]) not in mailbox.mail()
 
 
+def test_an_account_on_hold_is_used_and_restored_as_any_other(mailbox: Mailbox) -> None:
+    """R-244: and it stays on hold."""
+    assert care.set_hold(mailbox.node, [ANN], True)["changed"]
+    mailbox.change(lambda store: store.delete_items("ann", mailbox.ids))
+    mailbox.scan()
+    items.undelete(mailbox.node, ANN, Interval())
+    mailbox.restore_on_copy()
+    assert mailbox.mail() == mailbox.mail(COPY) == IN_THE_INBOX
+    assert {one["name"]: one["held"] for one in care.holds(mailbox.node)} == {ANN: True}
+
+
 def test_an_emptied_trash_is_undeleted(mailbox: Mailbox) -> None:
     """R-009, R-080."""
     def emptied(store: EmbeddedStore) -> None:

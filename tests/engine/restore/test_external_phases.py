@@ -72,7 +72,7 @@ def test_the_directory_is_made_empty_and_then_gets_its_attributes(written: list[
 
 
 def test_items_come_after_the_directory_and_what_refers_to_others_comes_last(written: list[tuple[str, str]]) -> None:
-    """R-149, R-150."""
+    """R-131, R-149, R-150: no item is written before every account has all its attributes."""
     in_phases = [1 if step != "items" else 3 if kind in LATE else 2 for step, kind in written]
     assert in_phases == sorted(in_phases)
     assert {kind for step, kind in written if step == "items"} == set(kinds.ITEM_KINDS)

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.commands import COMMANDS
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.grammar import Command, find, split
+from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
 
 from tools import commands
 
@@ -87,6 +88,15 @@ def test_each_of_the_five_strategies_is_a_command_and_a_module(command: str, mod
     """R-001, R-002, R-003."""
     assert OURS[f"backup {command}"].works_long
     assert (DOCS.parent / "plugins" / "modules" / f"{module}.py").is_file()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """R-295, R-302: before it and after it."""
+    for words in (["help", *name.split()], [*name.split(), "help"]):
+        assert main(words) == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"{OURS[name].help}\n") and f"restante {name}" in printed
 
 
 @pytest.mark.parametrize("name", OURS)

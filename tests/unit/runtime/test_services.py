@@ -80,7 +80,7 @@ def test_an_archive_with_none_but_ones_own_backup_is_refused(node: Node, tmp_pat
 
 
 def test_a_backup_path_is_copied_whole_and_only_once(tmp_path: Path) -> None:
-    """R-180, R-207."""
+    """R-180."""
     put_backup(tmp_path / "archive", "a")
     source, copy = tmp_path / "of-a", tmp_path / "new" / "copy"
     assert retrieval.copy_backup_path(str(source), str(copy)).commits == 1
