@@ -206,7 +206,7 @@ def test_the_command_takes_the_words_of_the_documentation(
     with restores.store() as store:
         store.delete_items("ann", [item])
     restores.scan()
-    date = moment.vendor(moment.now() + 1000)
+    date = moment.vendor(moment.now() + 3_600_000)
     capsys.readouterr()
     assert restores.command("doRestoreOnNewAccount", ANN, COPY, date) == 1  # in the future
     assert restores.command("doRestoreOnNewAccount", ANN, COPY) == 1
