@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..mailstore.port import NewItem
 from ..model import kinds
@@ -99,19 +100,12 @@ class Folders:
         if present is None or present.kind != kinds.FOLDER:
             return False
         self._ids[folder_id] = present.item_id
-        joined = self._merged(wanted, present)
+        joined = merged(wanted, self._attrs(wanted), present)
         if joined == present:
             self._applier.adopt([(wanted, present.item_id)])
         elif self._applier.change(wanted, joined):
             self.present[present.item_id] = joined
         return True
-
-    def _merged(self, wanted: ItemState, present: ItemState) -> ItemState:
-        """Return a folder of the mailbox with the backup's colour, flags and shares, and its own shares besides."""
-        attrs = {**present.attrs, **self._attrs(wanted)}
-        if "grants" in present.attrs and "grants" in wanted.attrs:
-            attrs["grants"] = shares.merged_grants(present.attrs["grants"], attrs["grants"])
-        return present._replace(flags=wanted.flags, date=wanted.date or present.date, attrs=attrs)
 
     def _settle(self, wanted: ItemState, present: ItemState) -> None:
         """Correct shares with whom was not at the destination when an earlier run restored them, and is now."""
@@ -153,6 +147,17 @@ class Folders:
         )
         self._ids[folder_id] = present.item_id
         return present.item_id
+
+
+def merged(wanted: ItemState, attrs: Mapping[str, Any], present: ItemState) -> ItemState:
+    """Return a folder of the mailbox with the backup's colour, flags and shares, and its own shares besides.
+
+    :param attrs: the backup's attributes, with the destination's ids.
+    """
+    both = {**present.attrs, **attrs}
+    if "grants" in present.attrs and "grants" in attrs:
+        both["grants"] = shares.merged_grants(present.attrs["grants"], attrs["grants"])
+    return present._replace(flags=wanted.flags, date=wanted.date or present.date, attrs=both)
 
 
 def substitute_origin(folder_id: str) -> str:

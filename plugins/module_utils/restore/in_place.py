@@ -22,9 +22,10 @@ from ..model.errors import RestanteError
 from ..model.state import Entry, ItemState
 from ..operations.feedback import Feedback, Notify
 from ..operations.progress import SILENT, Progress
-from ..operations.report import RestoreReport
+from ..operations.report import BROKEN_ITEM, READ_ERROR, RestoreReport
 from . import plan
 from .apply import PATIENT, Patience
+from .blobs import Blobs
 from .copying import LateCopies
 from .idmap import ImportMap, OriginSet, import_id_of
 from .mailbox import MailboxRestore
@@ -67,6 +68,8 @@ class InPlacePlan(NamedTuple):
     """Where the items are put that do not come back to where they were: that is a copy of its own."""
     notes: tuple[str, ...] = ()
     """What the administrator should know."""
+    instead: Callable[[Repository, Blobs], str] = lambda source, blobs: ""
+    """Says what could be done where a content cannot be read."""
 
     def key(self, known: Known) -> str:
         """Return under what the copy of an item is recorded."""
@@ -79,13 +82,17 @@ class Outstanding(NamedTuple):
     items: Counter[str]
     folders: Sequence[str]
     """Paths of the folders that are to be made."""
+    changed: Sequence[str]
+    """Paths of the folders that are there, and get the attributes that they had."""
 
     def lines(self, planned: InPlacePlan) -> list[str]:
         """Return the steps as text."""
         if not self.items:
             return list(planned.notes)
         return [
-            planned.title, *(f"create folder {path}" for path in self.folders),
+            planned.title,
+            *(f"create folder {path}" for path in self.folders),
+            *(f"change folder {path}" for path in self.changed),
             *(f"restore {count} x {kind}" for kind, count in sorted(self.items.items())), *planned.notes,
         ]
 
@@ -104,14 +111,17 @@ class Contents:
         self._there = OriginSet()
         for origin, _unused in store.imported(self.account_id, import_id) if import_id else ():
             self._there.add(origin)
-        self._placement = Placement(store, self.account_id, Past(source, self.account_id), planned.until, planned.apart)
+        self._past = Past(source, self.account_id)
+        self._placement = Placement(
+            store, self.account_id, self._past, planned.until, planned.apart, taken=self._there
+        )
         self._counts: Counter[str] = Counter()
         self._keys: dict[str, str] = {}
         self._present = OriginSet()
         for known in planned.items(source):
             if planned.key(known) in self._there:
                 continue
-            if planned.skip_present and self._has(known.state):
+            if planned.skip_present and self._has(known):
                 self._present.add(planned.key(known))
                 continue
             state = self._placed(known)
@@ -122,8 +132,9 @@ class Contents:
 
     def outstanding(self) -> Outstanding:
         """Return what is to be written."""
-        folders, tags = self._placement.new_folders(), self._placement.new_tags()
-        return Outstanding(self._counts + Counter({kinds.FOLDER: len(folders), kinds.TAG: len(tags)}), folders)
+        folders, changed = self._placement.new_folders(), self._placement.changed_folders()
+        made = Counter({kinds.FOLDER: len(folders) + len(changed), kinds.TAG: len(self._placement.new_tags())})
+        return Outstanding(self._counts + made, folders, changed)
 
     def states(self, wanted: Collection[str], newest_first: bool = False) -> Iterator[ItemState]:
         """Yield the items of some kinds. See Scope. Asks the mail store nothing: another thread uses that meanwhile."""
@@ -140,13 +151,16 @@ class Contents:
         """Return the key of a contact that comes back, None for any other."""
         return self._keys.get(item_id)
 
-    def is_there(self, item_id: str) -> bool:
-        """Return whether the mailbox has an item."""
-        return self._store.item(self.account_id, item_id) is not None
+    def has_contact(self, item_id: str) -> bool:
+        """Return whether the mailbox has a contact."""
+        present = self._store.item(self.account_id, item_id)
+        return present is not None and present.kind == kinds.CONTACT
 
-    def _has(self, state: ItemState) -> bool:
-        present = self._store.item(self.account_id, state.item_id)
-        return present is not None and (present.kind, present.digest) == (state.kind, state.digest)
+    def _has(self, known: Known) -> bool:
+        state, present = known.state, self._store.item(self.account_id, known.state.item_id)
+        if present is None or not self._past.same_mailbox(known.seq):
+            return False
+        return (present.kind, present.digest) == (state.kind, state.digest)
 
     def _placed(self, known: Known) -> ItemState:
         """Return an item with the keys of its folder and its tags; these are needed from now on."""
@@ -164,6 +178,14 @@ class Contents:
         if state.kind == kinds.DATA_SOURCE:
             return placed._replace(attrs={**state.attrs, "folder": folder}) if folder else placed
         return placed._replace(folder=folder)
+
+
+def earlier_copy(source: Repository, store: MailStore, backup_path: str, planned: InPlacePlan, known: Known) -> str:
+    """Return the id of the copy of an item that an earlier run has made; empty where there was none."""
+    account_id = planned.account.entry_id
+    import_id = import_id_of(backup_path, _record(source.server_id), account_id)
+    pairs = store.imported(account_id, import_id) if import_id else ()
+    return next((item_id for origin, item_id in pairs if origin == planned.key(known)), "")
 
 
 def outstanding(source: Repository, store: MailStore, backup_path: str, planned: InPlacePlan) -> Outstanding:
@@ -216,6 +238,10 @@ def _restore(
             if late and not progress.stopping():
                 progress.phase("mountpoints and data sources")
                 LateCopies(session, True, (), report, progress).restore([account])
+            if any(one.cause in (READ_ERROR, BROKEN_ITEM) for one in report.unrestored):
+                instead = planned.instead(session.source, session.blobs)
+                if instead:
+                    report.warn(instead)
     report.unrestored[:] = [one._replace(item_id=one.item_id.partition("@")[0]) for one in report.unrestored]
 
 
@@ -250,6 +276,6 @@ class _InPlace(MailboxRestore[Contents]):
                 yield key
 
     def _contact(self, item_id: str) -> str | None:
-        if self._scope.is_there(item_id):
+        if self._scope.has_contact(item_id):
             return item_id
         return self._contacts.get(self._scope.contact_key(item_id) or "") or None

@@ -52,15 +52,15 @@ def plan_undelete(
     def items(opened: Repository) -> Iterator[Known]:
         past = Past(opened, account.entry_id)
         for deletion in opened.deleted_between(account.entry_id, since, until):
-            known = None if deletion.kind in NEVER else past.item(deletion.item_id, deletion.seq)
+            if deletion.kind in NEVER or past.went_with_account(deletion):
+                continue
+            known = past.item(deletion.item_id, deletion.seq)
             if known is not None:
                 yield known
 
     def place(placement: Placement, known: Known) -> str:
-        top = "" if original_folder else placement.path([tag])
-        if known.state.kind == kinds.FOLDER:
-            return placement.folder(known.state.item_id, known.until, top)
-        return placement.folder(known.state.folder, known.until, top)
+        folder = known.state.item_id if known.state.kind == kinds.FOLDER else known.state.folder
+        return placement.folder(folder, known.until, "" if original_folder else tag)
 
     where = "to where it was" if original_folder else f"into the folder {tag}"
     return InPlacePlan(
@@ -75,4 +75,4 @@ def plan_undelete(
 def _in(source: Repository, wanted: Moment) -> int:
     """Return what a moment means in a backup (R-094); one beyond its ends means what it says."""
     first, last = source.span() or (0, 0)
-    return {moment.FIRST: first, moment.LAST: last}.get(str(wanted)) or int(wanted)
+    return first if wanted == moment.FIRST else last if wanted == moment.LAST else int(wanted)

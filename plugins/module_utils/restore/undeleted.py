@@ -15,13 +15,12 @@ from ..backup.repository import Repository
 from ..model import kinds
 from ..model.state import ItemState, Transaction
 from .idmap import OriginSet
-from .past import Past
+from .past import FOREVER, Past
 
 IMAP_DELETED: Final = "x"
 
 NEVER: Final = frozenset((kinds.FILTER_SET, kinds.DATA_SOURCE, kinds.MOUNTPOINT))
 """Settings and ways into other mailboxes: deleted ones do not come back."""
-_FOREVER: Final = 2**62
 
 
 class Undeleted:
@@ -39,8 +38,8 @@ class Undeleted:
         self._gone = OriginSet()
         self._early = OriginSet()
         self._needed: set[str] = set()
-        start = -_FOREVER if since is None else since
-        for deletion in source.deleted_between(account_id, -_FOREVER, until):
+        start = -FOREVER if since is None else since
+        for deletion in source.deleted_between(account_id, -FOREVER, until):
             (self._gone if deletion.at >= start else self._early).add(str(deletion.seq))
         if since is not None:
             for deletion in source.deleted_between(account_id, since, until):
@@ -58,7 +57,7 @@ class Undeleted:
         early = number in self._early
         if not early and number not in self._gone:
             return state
-        if state.kind in NEVER or (early and found.item_id not in self._needed):
+        if state.kind in NEVER or (early and found.item_id not in self._needed) or self._past.went_with_account(found):
             return None
         if self._past.in_trash(state.folder, found.seq):
             state = self._before_trash(found) or state

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import NotABackup, NotFound
+from ..model.errors import NotFound
 from ..model.state import ACCOUNT_ITEM
 from ..operations.report import RestoreReport
 from ..restore.account import plan_account
@@ -24,13 +24,12 @@ from ..restore.copy_source import CopyOptions
 from ..restore.copying import restore_copy
 from ..restore.idmap import map_name
 from ..restore.new_account import plan_new_account
-from ..restore.session import Sides
-from .backups import is_initialised
 from .call import Call
 from .node import Node
 from .operations import operation, seconds
 from .realtime import settle
-from .recovery import answered, own_blobs
+from .recovery import answered
+from .same_server import NO_POLICY, opened, scanned_first, sides
 
 Planner = Callable[[Repository, MailStore], CopyPlan]
 
@@ -77,18 +76,17 @@ def _restore(
     node: Node, account: str, planner: Planner, apply_hsm: bool, notifications: Sequence[str]
 ) -> dict[str, Any]:
     planned = _settled(node, account, planner)
-    sides = Sides(node.repository, node.store, lambda source: own_blobs(node, source), node.settings.backup_path)
     if planned.target.done is not None:
-        return _told(node, planned, restore_copy(sides, planned))
+        return _told(node, planned, restore_copy(sides(node), planned))
     told = node.notifications()
     with operation(node, planned.strategy, {**planned.request, "apply_hsm": apply_hsm}) as running:
         planned, items = _planned(node, planner)  # it may have waited for long
         report = restore_copy(
-            sides, planned, progress=running, expected=sum(items.values()),
+            sides(node), planned, progress=running, expected=sum(items.values()),
             notify=lambda type_, subject, text: told.notify(type_, subject, text, notifications),
         )
         if apply_hsm:
-            report.warn("The mail server has no policy by which items are moved: they are in its current volume.")
+            report.warn(NO_POLICY)
         running.record.result = report.to_json()
     return {**_told(node, planned, report), "seconds": seconds(running.record), "operation_id": running.id}
 
@@ -109,28 +107,20 @@ def _settled(node: Node, account: str, planner: Planner) -> CopyPlan:
 
 def _is_new(node: Node, account: str) -> bool:
     """Return whether the mail server has an account that the backup does not know yet."""
-    with _opened(node) as (source, store):
+    with opened(node) as (source, store):
         present = store.find_entry(kinds.ACCOUNT, account)
         return present is not None and source.entry(present.entry_id, ACCOUNT_ITEM) is None
 
 
 def _plan(node: Node, planner: Planner) -> CopyPlan:
-    with _opened(node) as (source, store):
+    with opened(node) as (source, store):
         return planner(source, store)
 
 
 def _planned(node: Node, planner: Planner) -> tuple[CopyPlan, Counter[str]]:
-    with _opened(node) as (source, store):
+    with opened(node) as (source, store):
         planned = planner(source, store)
         return planned, outstanding(source, store, node.settings.backup_path, planned)
-
-
-@contextlib.contextmanager
-def _opened(node: Node) -> Iterator[tuple[Repository, MailStore]]:
-    if not is_initialised(node):
-        raise NotABackup(f"{node.settings.backup_path} holds no backup yet; let a SmartScan fill it first.")
-    with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
-        yield source, store
 
 
 def _told(node: Node, planned: CopyPlan, report: RestoreReport) -> dict[str, Any]:
@@ -189,7 +179,7 @@ def answer_account(call: Call) -> dict[str, Any]:
 
 def _shown(node: Node, planner: Planner) -> dict[str, Any]:
     planned, items = _planned(node, planner)
-    lines = planned.lines(items)
+    lines = [*planned.lines(items), *scanned_first(node, planned.source.entry.entry_id)]
     changed = bool(items) or not planned.target.resumed
     return {
         "changed": changed, "plan": lines, "date": moment.iso(planned.source.at),

@@ -14,20 +14,19 @@ from typing import Any
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
-from ..model.errors import NotABackup, NotFound
+from ..model.errors import NotFound
 from ..model.moment import Moment
 from ..model.state import Entry
 from ..restore.accounts import find_account
 from ..restore.in_place import InPlacePlan, Outstanding, outstanding, restore_in_place
 from ..restore.item import plan_item
-from ..restore.session import Sides
 from ..restore.undelete import Interval, plan_undelete
-from .backups import is_initialised
 from .call import Call
 from .node import Node
 from .operations import operation, seconds
 from .realtime import settle
-from .recovery import answered, own_blobs
+from .recovery import answered
+from .same_server import NO_POLICY, opened, scanned_first, sides
 
 Planner = Callable[[Repository, MailStore, Entry], InPlacePlan]
 
@@ -42,7 +41,7 @@ def restore_item(
     :return: "changed", "report", "stats" (the report as text), "seconds" by phase and "operation_id".
     :raises NotFound, InvalidInput: it cannot be done; nothing has been written to the mail server.
     """
-    return _restore(node, account, _item(item_id, date, restore_folder), notifications)
+    return _restore(node, account, _item(node, item_id, date, restore_folder), notifications)
 
 
 def undelete(
@@ -57,8 +56,9 @@ def undelete(
     return _restore(node, account, _undelete(node, interval, target_original_folder), notifications, apply_hsm)
 
 
-def _item(item_id: str, date: Moment, restore_folder: str) -> Planner:
-    return lambda source, store, account: plan_item(source, store, account, item_id, date, restore_folder)
+def _item(node: Node, item_id: str, date: Moment, restore_folder: str) -> Planner:
+    path = node.settings.backup_path
+    return lambda source, store, account: plan_item(source, store, path, account, item_id, date, restore_folder)
 
 
 def _undelete(node: Node, interval: Interval, original_folder: bool) -> Planner:
@@ -74,15 +74,14 @@ def _restore(
     settle(node, [entry.entry_id])
     planned, _unused = _planned(node, account, planner)
     told = node.notifications()
-    sides = Sides(node.repository, node.store, lambda source: own_blobs(node, source), node.settings.backup_path)
     with operation(node, planned.strategy, {"account": planned.account.name, "what": planned.title}) as running:
         planned, left = _planned(node, account, planner)  # it may have waited for long
         report = restore_in_place(
-            sides, planned, progress=running, expected=sum(left.items.values()),
+            sides(node), planned, progress=running, expected=sum(left.items.values()),
             notify=lambda type_, subject, text: told.notify(type_, subject, text, notifications),
         )
         if apply_hsm:
-            report.warn("The mail server has no policy by which items are moved: they are in its current volume.")
+            report.warn(NO_POLICY)
         running.record.result = report.to_json()
     return {
         "changed": report.changed, "report": report.to_json(), "stats": report.text(), "tag": planned.tag,
@@ -98,9 +97,7 @@ def _planned(node: Node, account: str, planner: Planner) -> tuple[InPlacePlan, O
 
 @contextlib.contextmanager
 def _opened(node: Node, account: str) -> Iterator[tuple[Repository, MailStore, Entry]]:
-    if not is_initialised(node):
-        raise NotABackup(f"{node.settings.backup_path} holds no backup yet; let a SmartScan fill it first.")
-    with contextlib.closing(node.repository()) as source, contextlib.closing(node.store()) as store:
+    with opened(node) as (source, store):
         entry = store.find_entry(kinds.ACCOUNT, account.strip())
         if entry is None:
             with contextlib.suppress(NotFound):  # by an alias
@@ -118,7 +115,7 @@ def answer_item(call: Call) -> dict[str, Any]:
     node = call.node()
     date, folder = moment.parse(call["date"], node.settings.time_zone), call["restore_folder"] or ""
     if call.check_mode:
-        return _shown(node, call["account"], _item(call["item_id"], date, folder))
+        return _shown(node, call["account"], _item(node, call["item_id"], date, folder))
     return answered(call, restore_item(
         node, call["account"], call["item_id"], date=date, restore_folder=folder, notifications=call["notifications"]
     ))
@@ -146,6 +143,6 @@ def _shown(node: Node, account: str, planner: Planner) -> dict[str, Any]:
     planned, left = _planned(node, account, planner)
     lines = left.lines(planned)
     return {
-        "changed": bool(left.items), "plan": lines,
+        "changed": bool(left.items), "plan": [*lines, *scanned_first(node, planned.account.entry_id)],
         "diff": {"prepared": "".join(f"{line}\n" for line in lines) if left.items else ""},
     }

@@ -103,19 +103,19 @@ def settle(node: Node, accounts: Sequence[str] = ()) -> bool:
     if not backups.is_initialised(node):
         return False
     gap = _gap_since(node) != 0
-    behind = [] if gap else _behind(node, accounts)
-    if not (gap or behind):
+    late = [] if gap else behind(node, accounts)
+    if not (gap or late):
         return False
     # The id that the caller has chosen, or waits for, is that of the operation which comes after this one.
     its_own, node.operations = node.operations, Operations(node.settings.state_path)
     try:
-        return bool(backups.smart_scan(node, accounts=behind)["changed"])
+        return bool(backups.smart_scan(node, accounts=late)["changed"])
     finally:
         node.operations = its_own
 
 
-def _behind(node: Node, accounts: Sequence[str]) -> list[str]:
-    """Return the ids of those accounts in whose mailbox something has happened that is not recorded."""
+def behind(node: Node, accounts: Sequence[str]) -> list[str]:
+    """Return the ids of those accounts in whose mailbox something has happened that is not recorded. As settle()."""
     with contextlib.closing(node.store()) as store, contextlib.closing(node.repository()) as repository:
         tokens, reached = dict(store.tokens()), repository.tokens()
         found = (

@@ -16,7 +16,7 @@ from ..backup.repository import Repository
 from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..model.state import Entry
-from ..restore.blobs import ArchiveBlobs, Blobs, EitherBlobs, LocalBlobs
+from ..restore.blobs import ArchiveBlobs, Blobs, LocalBlobs
 from ..restore.external import NAME, choose, external_restore
 from ..restore.idmap import import_id_of
 from ..restore.options import ExternalOptions
@@ -166,14 +166,6 @@ def blobs_of(
     record = node.bucket(blobs_archive)
     archive = S3Archive(record.settings(volume_prefix, source.server_id))
     return ArchiveBlobs(source, archive, node.settings.cache_path, threads)
-
-
-def own_blobs(node: Node, source: Repository) -> Blobs:
-    """Return where contents of the node's own backup are read from: its packs; what these have lost, its archive."""
-    archive = node.archive(source.server_id)
-    if archive is None:
-        return LocalBlobs(source)
-    return EitherBlobs(LocalBlobs(source), ArchiveBlobs(source, archive, node.settings.cache_path))
 
 
 def answered(call: Call, result: dict[str, Any]) -> dict[str, Any]:

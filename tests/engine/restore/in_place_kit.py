@@ -50,11 +50,13 @@ def tick() -> int:
 
 def item_plan(server: Server, item_id: str, **options: Any) -> InPlacePlan:
     with contextlib.closing(server.backup()) as source, contextlib.closing(server.store()) as store:
-        return plan_item(source, store, server.entry(ANNA), item_id, **options)
+        return plan_item(source, store, server.backup_path, server.entry(ANNA), item_id, **options)
 
 
 def restore_item(server: Server, item_id: str, **options: Any) -> RestoreReport:
-    return apply(server, lambda source, store: plan_item(source, store, server.entry(ANNA), item_id, **options))
+    return apply(server, lambda source, store: plan_item(
+        source, store, server.backup_path, server.entry(ANNA), item_id, **options
+    ))
 
 
 def undelete(server: Server, *interval: Any, today: datetime = TODAY, **options: Any) -> RestoreReport:
