@@ -41,6 +41,7 @@ def test_the_first_start_makes_the_backup(live_node: Any) -> None:
     assert not backups.is_initialised(live_node.node)
     live_node.start()
     assert live_node.is_complete()
+    until(lambda: closed_gaps(live_node), "the notification of the gap")  # it is told when all has been done
     assert "nothing was followed before" in closed_gaps(live_node)[0]
     for name in ("realtime.json", "realtime.pid"):
         assert os.stat(Path(live_node.node.settings.state_path, name)).st_mode & 0o777 == 0o600
@@ -64,7 +65,7 @@ def test_it_is_switched_off_and_on_while_it_runs(live_node: Any) -> None:
     tune("original")
     live_node.await_state("following")
     assert live_node.is_complete()
-    assert "it was switched off" in closed_gaps(live_node)[-1]
+    until(lambda: "it was switched off" in "".join(closed_gaps(live_node)[-1:]), "the notification of the gap")
 
 
 def test_a_smart_scan_has_its_turn_and_gives_it(live_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +106,7 @@ def test_a_mail_store_that_is_away_is_waited_for(live_node: Any) -> None:
     live_node.mail(live_node.accounts[0], b"before it was seen again")
     live_node.await_state("following")
     assert live_node.is_complete()
-    assert "it had to wait" in closed_gaps(live_node)[-1]
+    until(lambda: "it had to wait" in "".join(closed_gaps(live_node)[-1:]), "the notification of the gap")
 
 
 def test_there_is_one_for_a_node(live_node: Any) -> None:
