@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from ..mailstore.port import MailStore, NewItem, Written
@@ -189,6 +189,23 @@ class MailboxApplier:
         self._progress.advance(len(batch), sum(item.state.size for item in batch))
         return written
 
+    def make(self, states: Sequence[ItemState], imported: Mapping[str, str]) -> list[Written]:
+        """Write folders or tags. One that an earlier run has made, and somebody has removed since, is made again.
+
+        :param imported: what earlier runs have made of them. As write().
+        """
+        written = self.write([
+            NewItem(f"{origin}/{imported[origin]}" if origin in imported else origin, state)
+            for origin, state in ((state.item_id, state) for state in states)
+        ])
+        again = [
+            (state, result.item_id) for state, result in zip(states, written)
+            if state.item_id in imported and not result.error
+        ]
+        if again:
+            self._record(again)
+        return written
+
     def adopt(self, pairs: Sequence[tuple[ItemState, str]]) -> None:
         """Record that items of the backup are these items of the mailbox already; they count as skipped."""
         if pairs:
@@ -277,6 +294,11 @@ class MailboxApplier:
                     unlogged = []
         self._log.add(unlogged)
         return found
+
+    def has(self, kind: str, item_id: str) -> bool:
+        """Return whether the mailbox has an item of a kind under an id of its own."""
+        present = self.store.item(self.account_id, item_id)
+        return present is not None and present.kind == kind
 
     def named(self, kind: str) -> dict[str, ItemState]:
         """Return the items of a kind of which a mailbox has few, by name. It looks through the whole mailbox."""

@@ -116,18 +116,14 @@ class Folders:
             self._applier.change(wanted, settled)
 
     def _make(self, wanted: Iterable[ItemState]) -> None:
-        batch = [self._new(state) for state in wanted]
-        for item, written in zip(batch, self._applier.write(batch)):
+        batch = [
+            state._replace(name=self.free_name(state.folder, state.name, "restored"), attrs=self._attrs(state))
+            for state in wanted
+        ]
+        for state, written in zip(batch, self._applier.make(batch, self._imported)):
             if not written.error:
-                self._ids[item.state.item_id] = written.item_id
-                self.add(item.state._replace(item_id=written.item_id))
-
-    def _new(self, state: ItemState) -> NewItem:
-        name = self.free_name(state.folder, state.name, "restored")
-        origin = state.item_id
-        if origin in self._imported:  # an earlier run made it, and somebody has removed it since
-            origin = f"{origin}/{self._imported[origin]}"
-        return NewItem(origin, state._replace(name=name, attrs=self._attrs(state)))
+                self._ids[state.item_id] = written.item_id
+                self.add(state._replace(item_id=written.item_id))
 
     def _attrs(self, state: ItemState) -> Mapping[str, object]:
         resolved = shares.grants(state, self._entry_ids)

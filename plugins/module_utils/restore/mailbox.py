@@ -141,10 +141,13 @@ class MailboxRestore(Generic[_Items]):
     # -- what others refer to --------------------------------------------------------------------------------------
 
     def _restore_tags(self, tags: Sequence[ItemState], imported: dict[str, str]) -> None:
-        """A tag that is there under its name is used as it is."""
-        new = [tag for tag in tags if tag.item_id not in self._present]
-        self._applier.skip(Counter(tag.kind for tag in tags if tag.item_id in self._present))
-        self._tags = {tag.item_id: imported[tag.item_id] for tag in tags if tag.item_id in imported}
+        """A tag that is there under its name is used as it is. One that somebody has removed since is made again."""
+        self._tags = {
+            tag.item_id: imported[tag.item_id] for tag in tags
+            if tag.item_id in imported and self._applier.has(kinds.TAG, imported[tag.item_id])
+        }
+        new = [tag for tag in tags if tag.item_id not in self._tags]
+        self._applier.skip(Counter({kinds.TAG: len(self._tags)}))
         there = self._applier.named(kinds.TAG) if new else {}
         unknown: dict[str, ItemState] = {}
         joined = []
@@ -153,8 +156,7 @@ class MailboxRestore(Generic[_Items]):
                 joined.append(tag)
             elif unknown.setdefault(tag.name, tag) is not tag:
                 joined.append(tag)  # two of one name, one of them deleted: both become the same tag
-        batch = [NewItem(tag.item_id, tag) for tag in unknown.values()]
-        for tag, written in zip(unknown.values(), self._applier.write(batch)):
+        for tag, written in zip(unknown.values(), self._applier.make(list(unknown.values()), imported)):
             if not written.error:
                 self._tags[tag.item_id] = written.item_id
                 there[tag.name] = tag._replace(item_id=written.item_id)

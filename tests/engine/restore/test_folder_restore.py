@@ -169,18 +169,37 @@ def test_the_filters_of_the_backup_take_the_place_of_others(ready: World) -> Non
 
 
 def test_a_folder_that_a_user_removed_after_a_restore_is_made_again_for_new_mail(world: World) -> None:
+    """R-154: however often it is removed."""
     world.restore()
-    with world.b() as store:
-        store.delete_items("a-anna", [folder(world, ANNA, "work").item_id])
+    for number in range(3):
+        with world.b() as store:
+            store.delete_items("a-anna", [folder(world, ANNA, "work").item_id])
+        with world.a() as store:
+            work = next(state for state in store.folders("a-anna") if state.name == "work")
+            mail(store, "a-anna", work.item_id, 60 + number)
+        report = world.restore()
+        assert report.restored[kinds.MESSAGE] == 1, report.text()
+        again = folder(world, ANNA, "work")
+        assert [state.folder for state in world.items(ANNA, kinds.MESSAGE)].count(again.item_id) == 1
+        assert not world.restore().changed
+        assert folder(world, ANNA, "work") == again
+
+
+def test_a_tag_that_a_user_removed_after_a_restore_is_made_again_for_new_mail(world: World) -> None:
+    """R-004: however often it is removed."""
+    world.restore()
     with world.a() as store:
-        work = next(state for state in store.folders("a-anna") if state.name == "work")
-        mail(store, "a-anna", work.item_id, 60)
-    report = world.restore()
-    assert report.restored[kinds.MESSAGE] == 1
-    again = folder(world, ANNA, "work")
-    assert [state.folder for state in world.items(ANNA, kinds.MESSAGE)].count(again.item_id) == 1
-    assert not world.restore().changed
-    assert folder(world, ANNA, "work") == again
+        [tag] = [one.item_id for one in store.changes("a-anna").items if one.kind == kinds.TAG]
+    for number in range(3):
+        with world.b() as store:
+            store.delete_items("a-anna", [world.items(ANNA, kinds.TAG)[0].item_id])
+        with world.a() as store:
+            mail(store, "a-anna", INBOX, 60 + number, tags=(tag,))
+        report = world.restore()
+        assert (report.restored[kinds.TAG], report.restored[kinds.MESSAGE]) == (1, 1), report.text()
+        [made] = world.items(ANNA, kinds.TAG)
+        assert [state.tags for state in world.items(ANNA, kinds.MESSAGE)].count((made.item_id,)) == 1
+        assert not world.restore().changed
 
 
 def test_what_lies_in_a_folder_that_the_backup_lacks_is_not_lost(empty_world: World) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from copy_kit import Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from in_place_kit import ANNA, TAG, undelete
+from in_place_kit import ACCOUNT, ANNA, TAG, delete, undelete
 from kill_kit import KILLS, lines_of, run_until
 from restore_kit import INBOX, add, mail
 from test_copies_model import ACTIONS, TRASH, Model, act
@@ -65,35 +65,41 @@ def test_what_was_deleted_in_an_interval_is_there_once_and_the_rest_as_it_was(
         assert {model.numbers[digest]: messages for digest, messages in found(server).items()} == expected
 
 
-UNDELETE = """
+RESTORE = """
 from pathlib import Path
 from copy_kit import Server
 import in_place_kit
 
+server, item_id = Server(Path(sys.argv[2])), sys.argv[3]
 begin()
-end(in_place_kit.undelete(Server(Path(sys.argv[2]))))
+end(in_place_kit.restore_item(server, item_id) if item_id else in_place_kit.undelete(server))
 """
 
 
-def killed_after(server: Server, lines: int) -> int:
-    """Undelete in a process that is killed at a line of the engine; return the lines, 0 for a killed one."""
-    return lines_of(run_until(UNDELETE, lines, server.path))
+def killed_after(server: Server, item_id: str, lines: int) -> int:
+    """Restore an item, or undelete, in a process that is killed at a line; return the lines, 0 for a killed one."""
+    return lines_of(run_until(RESTORE, lines, server.path, item_id))
 
 
 def content(server: Server) -> list[Any]:
     return server.content(ANNA)
 
 
-def test_an_undelete_killed_again_and_again_ends_as_if_it_never_was(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["undelete", "item"])
+def test_a_restore_killed_again_and_again_ends_as_if_it_never_was(
+    server: Server, tmp_path: Path, strategy: str
+) -> None:
+    """R-004, R-036, R-080: of an item, the folder and the tag that it needs besides."""
     with server.changed() as store:
-        folder = add(store, "a-anna", kinds.FOLDER, INBOX, "Projects")
-        numbers = [mail(store, "a-anna", folder, number) for number in range(100, 112)]
-    with server.changed() as store:
-        store.delete_items("a-anna", [*numbers, folder])
+        folder = add(store, ACCOUNT, kinds.FOLDER, INBOX, "Projects")
+        tag = add(store, ACCOUNT, kinds.TAG, "", "mine")
+        numbers = [mail(store, ACCOUNT, folder, number, tags=(tag,)) for number in range(100, 112)]
+    delete(server, *numbers, folder, tag)
+    item_id = numbers[0] if strategy == "item" else ""
     pristine = tmp_path / "pristine"
     for part in ("store", "backup"):
         shutil.copytree(server.path / part, pristine / part)
-    lines = killed_after(server, 0)
+    lines = killed_after(server, item_id, 0)
     expected = content(server)
     chance = random.Random(KILLS)
     deaths = rounds = 0
@@ -104,6 +110,6 @@ def test_an_undelete_killed_again_and_again_ends_as_if_it_never_was(server: Serv
         for part in ("store", "backup"):
             shutil.copytree(pristine / part, again.path / part)
         for _unused in range(chance.randrange(1, 4)):
-            deaths += not killed_after(again, chance.randrange(1, lines))
-        assert killed_after(again, 0)
+            deaths += not killed_after(again, item_id, chance.randrange(1, lines))
+        assert killed_after(again, item_id, 0)
         assert content(again) == expected

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
-from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import (
     ArchiveBlobs,
@@ -191,6 +192,26 @@ def test_a_lost_content_is_told_and_nothing_is_written(server: Server) -> None:
     report = restore_item(server, number)
     assert [(one.kind, one.item_id) for one in report.unrestored] == [(kinds.MESSAGE, number)]
     assert server.picture() == picture
+
+
+def test_the_nearest_state_that_can_be_restored_is_named(server: Server) -> None:
+    """R-014, R-020: a draft, of which the last content is lost."""
+    with server.changed() as store:
+        number = mail(store, ACCOUNT, INBOX, 100)
+    for text in (b"Subject: second\n\nbody", b"Subject: third\n\nbody"):
+        kept = server.now()
+        with server.changed() as store:
+            store.update_item(ACCOUNT, store.item(ACCOUNT, number), text)
+    lost = server.states(ANNA)[number].digest
+    delete(server, number)
+    with contextlib.closing(server.backup()) as backup:
+        Path(backup.files.path(packs.file_name(backup.locate([lost])[lost].pack))).unlink()
+    report = restore_item(server, number)
+    assert [one.item_id for one in report.unrestored] == [number]
+    assert f"is that of {moment.iso(kept)}" in report.text()
+    assert restore_item(server, number, date=kept).restored == {kinds.MESSAGE: 1}
+    lose_packs(server)
+    assert "No other state of item" in restore_item(server, number).text()
 
 
 def test_a_content_that_the_backup_has_lost_is_had_from_the_archive(server: Server, tmp_path: Path) -> None:

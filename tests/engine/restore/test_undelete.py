@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from copy_kit import Server
 from in_place_kit import ACCOUNT, ANNA, TAG, TODAY, TRASH, change, delete, left, paths, tick, undelete
 from restore_kit import INBOX, add, mail
@@ -225,6 +228,15 @@ def test_an_interval_may_reach_beyond_the_backup(server: Server) -> None:
     delete(server, number)
     everything = left(server, "first", "last").items
     assert left(server, 0, tick() + 10**9).items == everything and everything[kinds.MESSAGE] >= 1
+
+
+def test_of_a_backup_that_is_empty_still_nothing_comes_back(tmp_path: Path) -> None:
+    """R-094."""
+    server = Server.create(tmp_path)
+    with contextlib.closing(server.store()) as store:
+        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
+        store.create_entry(Entry(ACCOUNT, kinds.ACCOUNT, ANNA))
+    assert not left(server, "first", "last").items
 
 
 def test_a_check_of_the_day_gives_the_tag(server: Server) -> None:
