@@ -214,7 +214,7 @@ def test_what_is_found_is_what_a_simple_model_says(
     """R-025: all filters at once, against a model that forgets nothing."""
     log = Log(tmp_path_factory.mktemp("log"))
     lines, expected = [], []
-    known: dict[tuple[str, int], str] = {}
+    known: dict[tuple[str, int], set[str]] = {}
     for minute, (action, context, number, name, mail) in enumerate(operations):
         when = f"2025-10-15 10:{minute:02}:00"
         if action == "added":
