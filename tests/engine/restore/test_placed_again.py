@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput
-from copy_kit import Server
+from copy_kit import COPY, Server
 from in_place_kit import ACCOUNT, ANNA, TAG, TRASH, change, delete, item_plan, left, paths, restore_item, tick, undelete
 from restore_kit import INBOX, add, mail
 
@@ -143,11 +143,19 @@ def test_what_went_with_the_account_is_not_undeleted(server: Server) -> None:
     assert not undelete(server).changed
     number = server.kept(ANNA, kinds.MESSAGE)[0].item_id
     delete(server, number)
-    start, was = tick(), after[number]
     assert undelete(server).restored == {kinds.MESSAGE: 1, kinds.TAG: 1}
     assert sorted(one.digest for one in server.kept(ANNA, kinds.MESSAGE)) == sorted(
         one.digest for one in after.values() if one.kind == kinds.MESSAGE
-    ), f"another message than {was} has come back by {start}"
+    )
+
+
+def test_what_went_with_the_account_does_not_come_back_with_its_copies(server: Server) -> None:
+    """R-059: what is deleted comes back too, and that is not."""
+    reborn(server)
+    server.new(ACCOUNT, undelete=True)
+    assert sorted(one.digest for one in server.kept(COPY, kinds.MESSAGE)) == sorted(
+        one.digest for one in server.kept(ANNA, kinds.MESSAGE)
+    )
 
 
 def test_an_item_of_the_old_mailbox_goes_to_the_path_of_its_folder(server: Server) -> None:
