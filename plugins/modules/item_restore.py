@@ -13,8 +13,8 @@ description:
     content, flags, tags and date that it had. Of a folder that is the folder itself, and nothing of what was in it.
   - It may be killed and run again, the item is there once. A run that finds its work done changes nothing, even where
     somebody has moved or deleted the restored item since.
-  - What is in the mailbox stays as it is. A former state of an item that is still there comes back as another item. Only
-    filters, and a folder whose path a folder has, become again what they were.
+  - What is in the mailbox stays as it is. A former state of an item that is still there comes back as another item.
+    Only filters, and a folder whose path a folder has, become again what they were.
   - Where the content is lost, the result names the nearest state that can be restored.
   - The backup is first brought up to what the mail server holds.
   - In check mode the plan is shown and nothing is touched.
