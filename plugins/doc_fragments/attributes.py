@@ -82,6 +82,33 @@ attributes:
     details: The action plugin then leaves the task alone.
 """
 
+    NOTIFICATIONS = r"""
+options:
+  notifications:
+    description: Further addresses to notify.
+    type: list
+    elements: str
+    default: []
+"""
+
+    UNRESTORED = r"""
+options:
+  fail_on_unrestored:
+    description: Fail the task, after the restore has ended, when an item could not be restored.
+    type: bool
+    default: false
+"""
+
+    HSM = r"""
+options:
+  apply_hsm:
+    description:
+      - Have the mail server's policy move what was restored.
+      - A mail server without such a policy is a warning; what was restored is in its current primary volume.
+    type: bool
+    default: false
+"""
+
     S3 = r"""
 options: {}
 requirements:

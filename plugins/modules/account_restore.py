@@ -23,6 +23,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
+  - restante.carbonio.attributes.unrestored
+  - restante.carbonio.attributes.hsm
 options:
   account:
     description:
@@ -44,21 +47,6 @@ options:
     description: Restore external data sources.
     type: bool
     default: true
-  apply_hsm:
-    description:
-      - Have the mail server's policy move what was restored.
-      - A mail server without such a policy is a warning; what was restored is in its current primary volume.
-    type: bool
-    default: false
-  fail_on_unrestored:
-    description: Fail the task, after the restore has ended, when an item could not be restored.
-    type: bool
-    default: false
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.new_account_restore
   - module: restante.carbonio.available_accounts_info
@@ -132,18 +120,23 @@ plan:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import accounts
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
+    HSM,
+    NOTIFICATIONS,
+    OPERATION,
+    UNRESTORED,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **HSM,
+    **UNRESTORED,
     **NOTIFICATIONS,
     **OPERATION,
     "account": {"type": "str", "required": True},
     "domain": {"type": "str", "default": ""},
     "date": {"type": "str", "default": "last"},
     "restore_datasource": {"type": "bool", "default": True},
-    "apply_hsm": {"type": "bool", "default": False},
-    "fail_on_unrestored": {"type": "bool", "default": False},
 }
 
 

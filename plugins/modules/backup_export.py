@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   destination:
     description: A directory that is empty, or is to be made.
@@ -48,11 +49,6 @@ options:
     description: Give up after more than so many failed reads; V(0) never gives up.
     type: int
     default: 0
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.external_restore
   - module: restante.carbonio.mailstore_export

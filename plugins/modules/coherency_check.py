@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   backup_path:
     description:
@@ -75,11 +76,6 @@ options:
       - Contents that an earlier check has found to be lost on both sides are told with a warning.
     type: bool
     default: true
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.coherency_check_info
   - module: restante.carbonio.smartscan

@@ -19,6 +19,8 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.s3
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
+  - restante.carbonio.attributes.unrestored
 options:
   source_path:
     description: A Backup Path, a copy of one, or a directory that metadata was retrieved into.
@@ -95,15 +97,6 @@ options:
     description: Restore although the backup is one of this very server.
     type: bool
     default: false
-  fail_on_unrestored:
-    description: Fail the task, after the restore has ended, when an item could not be restored.
-    type: bool
-    default: false
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.metadata_retrieve
   - module: restante.carbonio.restore_verify_info
@@ -174,10 +167,15 @@ pending:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
+    NOTIFICATIONS,
+    OPERATION,
+    UNRESTORED,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **UNRESTORED,
     **NOTIFICATIONS,
     **OPERATION,
     "source_path": {"type": "path", "required": True},
@@ -198,7 +196,6 @@ ARGUMENTS = {
     "max_file_size": {"type": "int", "default": 0},
     "restore_datasource": {"type": "bool", "default": True},
     "force_as_external_restore": {"type": "bool", "default": False},
-    "fail_on_unrestored": {"type": "bool", "default": False},
 }
 
 

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   account:
     description: Whose item it is, by address, alias or id.
@@ -48,11 +49,6 @@ options:
     description: Fail the task, after the restore has ended, when the item could not be restored.
     type: bool
     default: true
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.item_info
   - module: restante.carbonio.item_search_info

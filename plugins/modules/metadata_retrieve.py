@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.s3
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   source_type:
     description:
@@ -67,11 +68,6 @@ options:
     description: Requests in flight.
     type: int
     default: 10
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

@@ -22,6 +22,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
+  - restante.carbonio.attributes.unrestored
+  - restante.carbonio.attributes.hsm
 options:
   source_account:
     description:
@@ -58,21 +61,6 @@ options:
     description: Leave the new account out of the address list.
     type: bool
     default: false
-  apply_hsm:
-    description:
-      - Have the mail server's policy move what was restored.
-      - A mail server without such a policy is a warning; what was restored is in its current primary volume.
-    type: bool
-    default: false
-  fail_on_unrestored:
-    description: Fail the task, after the restore has ended, when an item could not be restored.
-    type: bool
-    default: false
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.account_restore
   - module: restante.carbonio.available_accounts_info
@@ -147,10 +135,17 @@ plan:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import accounts
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
+    HSM,
+    NOTIFICATIONS,
+    OPERATION,
+    UNRESTORED,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **HSM,
+    **UNRESTORED,
     **NOTIFICATIONS,
     **OPERATION,
     "source_account": {"type": "str", "required": True},
@@ -160,8 +155,6 @@ ARGUMENTS = {
     "undelete_start_date": {"type": "str", "default": "first"},
     "restore_datasource": {"type": "bool", "default": True},
     "hide_in_gal": {"type": "bool", "default": False},
-    "apply_hsm": {"type": "bool", "default": False},
-    "fail_on_unrestored": {"type": "bool", "default": False},
 }
 
 

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   purge_days:
     description:
@@ -32,11 +33,6 @@ options:
   backup_path:
     description: Another Backup Path than the node's own.
     type: path
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.backup_config
   - module: restante.carbonio.legal_hold

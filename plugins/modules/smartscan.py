@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
 options:
   state:
     description:
@@ -38,11 +39,6 @@ options:
     description: Give up after more than so many failed reads; V(0) never gives up.
     type: int
     default: 0
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.backup_info
 """

@@ -23,6 +23,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+  - restante.carbonio.attributes.notifications
+  - restante.carbonio.attributes.unrestored
+  - restante.carbonio.attributes.hsm
 options:
   account:
     description: Whose mailbox, by address, alias or id.
@@ -42,21 +45,6 @@ options:
       - With V(false), into one folder of the name of the tag, with the folders that it was in below.
     type: bool
     default: true
-  apply_hsm:
-    description:
-      - Have the mail server's policy move what was restored.
-      - A mail server without such a policy is a warning; what was restored is in its current primary volume.
-    type: bool
-    default: false
-  fail_on_unrestored:
-    description: Fail the task, after the restore has ended, when an item could not be restored.
-    type: bool
-    default: false
-  notifications:
-    description: Further addresses to notify.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: restante.carbonio.item_restore
   - module: restante.carbonio.item_search_info
@@ -118,18 +106,23 @@ plan:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import items
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
+    HSM,
+    NOTIFICATIONS,
+    OPERATION,
+    UNRESTORED,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    **HSM,
+    **UNRESTORED,
     **NOTIFICATIONS,
     **OPERATION,
     "account": {"type": "str", "required": True},
     "start_date": {"type": "str", "required": True},
     "end_date": {"type": "str", "required": True},
     "target_original_folder": {"type": "bool", "default": True},
-    "apply_hsm": {"type": "bool", "default": False},
-    "fail_on_unrestored": {"type": "bool", "default": False},
 }
 
 

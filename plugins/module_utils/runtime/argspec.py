@@ -19,6 +19,12 @@ CONFIG: Final[Spec] = {"config_file": {"type": "path", "default": DEFAULT_FILE}}
 NOTIFICATIONS: Final[Spec] = {"notifications": {"type": "list", "elements": "str", "default": []}}
 """Of modules that run an operation people are told of."""
 
+UNRESTORED: Final[Spec] = {"fail_on_unrestored": {"type": "bool", "default": False}}
+"""Of modules that restore: whether what is left out fails the task."""
+
+HSM: Final[Spec] = {"apply_hsm": {"type": "bool", "default": False}}
+"""Of restores within one server: whether its policy moves what came back."""
+
 OPERATION: Final[Spec] = {"operation_id": {"type": "str"}, "initiator": {"type": "str"}}
 """Of modules whose work is an operation: how it can be followed, and who is told of it."""
 
