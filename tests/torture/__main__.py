@@ -4,7 +4,7 @@
 
 """Disturb the engine's work for a time, and say what was tried, how often, and what was found.
 
-    python -m tests.torture [--seconds 1800] [--seed N] [--job "first scan"] [--all]
+    python -m tests.torture [--seconds 1800 | --count N] [--seed N] [--job "first scan"] [--all]
 
 A run without --all takes at random; one with it takes every fault at every operation once, and needs some hours.
 """
@@ -26,6 +26,7 @@ from . import layer
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description="Disturb the engine's work.")
     parser.add_argument("--seconds", type=float, default=1800, help="how long (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=0, help="how many disturbances, however long that takes")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="repeat a run by it")
     parser.add_argument("--job", action="append", default=[], help="only this work; may be given more than once")
     parser.add_argument("--all", action="store_true", help="every fault at every operation, once")
@@ -61,8 +62,10 @@ def main() -> int:
             for trial in trials:
                 for fault in trial.faults():
                     note(trial.job.name, fault.kind(), trial.disturb(fault, chance))
-        end = time.monotonic() + (0 if arguments.all else arguments.seconds)
-        while time.monotonic() < end:
+        end = time.monotonic() + arguments.seconds
+        while not arguments.all and (
+            tried.total() < arguments.count if arguments.count else time.monotonic() < end
+        ):
             trial = chance.choice(trials)
             if chance.random() < 0.3:
                 note(trial.job.name, "power failure", trial.cut_off(chance))

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The work that is disturbed: everything of the engine that writes, each with what must be there in the end."""
+"""The work that is disturbed, each with what must be there in the end: scans with their uploads, retrieval, the restore
+strategies, purge, merging and migration."""
 
 from __future__ import annotations
 

@@ -98,14 +98,15 @@ def begin() -> None:
 
     :raises Unavailable: it cannot be built.
     """
-    library = str(_built())
+    library = str(built())
     if library in os.environ.get("LD_PRELOAD", "").split(":"):
         return
     os.environ["LD_PRELOAD"] = ":".join(filter(None, (library, os.environ.get("LD_PRELOAD"))))
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _built() -> Path:
+def built() -> Path:
+    """Return the library, which is made where it is missing or old. :raises Unavailable: it cannot be."""
     library = BUILD / "faults.so"
     if library.is_file() and library.stat().st_mtime >= SOURCE.stat().st_mtime:
         return library
