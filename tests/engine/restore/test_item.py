@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotFound
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotFound, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import (
     ArchiveBlobs,
     EitherBlobs,
@@ -227,3 +227,25 @@ def test_a_content_that_the_backup_has_lost_is_had_from_the_archive(server: Serv
     sides = server.sides(blobs=lambda source: EitherBlobs(LocalBlobs(source), ArchiveBlobs(source, archive)))
     report = restore_in_place(sides, planned, patience=NO_WAIT)
     assert report.restored == {kinds.MESSAGE: 1}
+
+
+class _Silent(DirectoryArchive):
+    """An archive that does not answer."""
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        raise Unavailable("The archive does not answer.")
+
+
+def test_an_archive_that_does_not_answer_costs_only_what_the_backup_has_lost(server: Server, tmp_path: Path) -> None:
+    """R-020: the item is listed, with what is wrong here, and the restore comes to its end."""
+    with server.changed() as store:
+        number = mail(store, ACCOUNT, INBOX, 100)
+    delete(server, number)
+    planned = item_plan(server, number)
+    lose_packs(server)
+    (tmp_path / "archive").mkdir()
+    silent = _Silent(str(tmp_path / "archive"))
+    sides = server.sides(blobs=lambda source: EitherBlobs(LocalBlobs(source), ArchiveBlobs(source, silent)))
+    report = restore_in_place(sides, planned, patience=NO_WAIT)
+    assert [(one.kind, one.item_id) for one in report.unrestored] == [(kinds.MESSAGE, number)]
+    assert "does not answer" not in report.unrestored[0].reason
