@@ -17,7 +17,9 @@ from .text import PROGRAM
 try:
     import readline
 except ImportError:  # a Python without it: lines are typed without history and completion
-    readline = None  # type: ignore[assignment]
+    HAS_READLINE = False
+else:
+    HAS_READLINE = True
 
 PROMPT: Final = f"{PROGRAM}> "
 _END: Final = ("exit", "quit")
@@ -28,7 +30,7 @@ def at_prompt(commands: Sequence[Command], carry_out: Callable[[Sequence[str]], 
 
     :param carry_out: is given the words of a line; says itself what is wrong with them.
     """
-    if readline is not None:
+    if HAS_READLINE:
         readline.set_completer(_completer(commands))
         readline.set_completer_delims(" ")
         readline.parse_and_bind("tab: complete")
