@@ -12,6 +12,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -72,7 +73,7 @@ def archive(backup: Path) -> DirectoryArchive:
     return DirectoryArchive(str(backup.parent / "archive"))
 
 
-def said(path: Path) -> tuple[object, object]:
+def said(path: Path) -> tuple[Any, dict[str, Any]]:
     repository = opened(path)
     try:
         return histories(repository), contents(repository)
@@ -243,7 +244,7 @@ def test_what_is_lost_on_both_sides_costs_no_more_than_itself(
     before, texts = said(backup)
     one, other = random.Random(f"{how} {kind} both").sample(files_of(backup, kind), 2)
     repository = opened(backup)
-    in_one = sum(place.pack == one.name for place in repository.locate(texts).values())  # type: ignore[call-overload]
+    in_one = sum(place.pack == one.name for place in repository.locate(texts).values())
     repository.close()
     for root in (backup, backup.parent / "archive"):
         harm(root / one.relative_to(backup), how, random.Random(1), root / other.relative_to(backup))
@@ -278,7 +279,7 @@ def test_contents_are_saved_from_either_side_where_both_are_altered(backup: Path
     before = said(backup)
     repository = opened(backup)
     pack = next(pack for pack in repository.packs() if pack.kind == packs.BLOBS)
-    places = [place for place in repository.locate(before[1]).values() if place.pack == pack.name]  # type: ignore
+    places = [place for place in repository.locate(before[1]).values() if place.pack == pack.name]
     repository.close()
     assert len(places) > 2
     for root, place in ((backup, places[0]), (backup.parent / "archive", places[1])):

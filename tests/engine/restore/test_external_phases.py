@@ -55,7 +55,11 @@ def written(world: World) -> list[tuple[str, str]]:
     """What a restore of everything has written: what was done, and to what kind."""
     noted: list[tuple[str, str]] = []
     plain = world.sides()
-    sides = plain._replace(store=lambda: Watched(plain.store(), noted))  # type: ignore[arg-type, return-value]
+
+    def watched() -> Any:
+        return Watched(plain.store(), noted)
+
+    sides = plain._replace(store=watched)
     assert not world.restore(sides, skip_system_accounts=False).unrestored
     return noted
 
