@@ -19,6 +19,9 @@ FORMAT: Final = 1
 FORMAT_FILE: Final = "format.json"
 DIRECTORY: Final = "commits"
 _NAME = re.compile(r"(\d{20})\.json")
+_PACK = re.compile("[0-9a-f]{64}")
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What JSON that is no commit raises: RecursionError where it is nested too deep, OverflowError for 1e999."""
 
 
 class PackInfo(NamedTuple):
@@ -126,13 +129,20 @@ def parse(data: bytes, file_name: str) -> Commit:
             seq=int(record["seq"]), at=int(record["at"]), hash=hashlib.sha256(data).hexdigest(),
             previous=str(record["previous"]), nonce=str(record["nonce"]), repository=str(record["repository"]),
             server=str(record["server"]),
-            packs=tuple(PackInfo(str(p["name"]), str(p["kind"]), int(p["size"])) for p in record["packs"]),
+            packs=tuple(PackInfo(_pack(p["name"]), str(p["kind"]), int(p["size"])) for p in record["packs"]),
             heads={scope: Head(h["segment"], int(h["number"]), int(h["last"])) for scope, h in record["heads"].items()},
             tokens=dict(record["tokens"]), last=int(record["last"]), checkpoint=int(record["checkpoint"]),
-            removed=tuple(record["removed"]), full=bool(record["full"]),
+            removed=tuple(map(_pack, record["removed"])), full=bool(record["full"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise Damaged(f"{file_name} is cut short or altered; it is no commit that can be read.") from error
+
+
+def _pack(name: Any) -> str:
+    """Return the name of a pack: a digest and nothing else, as files are read and removed by it."""
+    if not _PACK.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a pack")
+    return str(name)
 
 
 def encode_format(info: FormatInfo) -> bytes:
@@ -151,7 +161,7 @@ def parse_format(data: bytes, where: str) -> FormatInfo:
         record = json.loads(data)
         version, features = record["format"], record["features"]
         info = FormatInfo(str(record["repository"]), str(record["server"]), int(record["created"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise NotABackup(f"The format.json of {where} cannot be read; this is no backup, or a damaged one.") from error
     if version != FORMAT or features:
         raise NotABackup(

@@ -86,7 +86,7 @@ def read(content: bytes) -> tuple[Segment, list[Row]]:
     try:
         head, _newline, body = content.decode("ascii").partition("\n")
         segment = Segment(**json.loads(head))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Damaged("A journal segment has no head that can be read.") from error
     rows = _LINE.findall(body)
     if len(rows) != body.count("\n"):
