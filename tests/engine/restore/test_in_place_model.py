@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import bisect
 import random
 import shutil
 import time
@@ -16,7 +17,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from copy_kit import Server
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from in_place_kit import ACCOUNT, ANNA, TAG, delete, undelete
 from kill_kit import KILLS, lines_of, run_until
@@ -37,6 +38,7 @@ def found(server: Server) -> dict[str, list[tuple[str, str, bool]]]:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ACTIONS, st.integers(0, 9), st.integers(0, 9))
+@example([("deliver", 0, 0)] * 5 + [("delete", 0, 0), ("move", 0, 0)], 6, 6)
 def test_what_was_deleted_in_an_interval_is_there_once_and_the_rest_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int, int]], one: int, two: int
 ) -> None:
@@ -54,13 +56,15 @@ def test_what_was_deleted_in_an_interval_is_there_once_and_the_rest_as_it_was(
         moments.append(server.now())
         gone.append({number for number, history in model.history.items() if history[-1] is None})
         time.sleep(0.002)  # two scans of one millisecond are one moment
-    first, last = sorted((one % len(moments), two % len(moments)))
+    start, end = sorted((moments[one % len(moments)], moments[two % len(moments)]))
+    # What changes nothing, such as a move to where it is, makes no moment of its own: its moment is the one before.
+    first, last = bisect.bisect_left(moments, start), bisect.bisect_right(moments, end) - 1
     expected = {number: [(*place, False)] for number, place in model.at(False).items()}
     for number, place in model.at(True).items():
         if number in gone[last + 1] - gone[first]:
             expected[number] = [(*place, True)]
     for _again in range(2):
-        report = undelete(server, moments[first], moments[last])
+        report = undelete(server, start, end)
         assert not report.unrestored
         assert {model.numbers[digest]: messages for digest, messages in found(server).items()} == expected
 
