@@ -34,7 +34,7 @@ READERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "frame": (FRAME, frames.decode),
     "frames": (FRAME * 3, lambda data: list(frames.scan(data))),
     "index": (INDEX, lambda data: list(packs.decode_index(data)[1])),
-    "footer": (packs.tail(INDEX, 8)[-packs.FOOTER_SIZE:], packs.footer),
+    "footer": (packs.tail(INDEX, 8)[len(frames.encode(frames.INDEX, INDEX)):], packs.footer),
     "pack": (packs.MAGIC + FRAME + packs.tail(INDEX, 8 + len(FRAME)), lambda data: list(packs.frames_of(data))),
 }
 STRANGE = (b"[" * 100_000, b'{"format":1e999}', b"1e999", b'"', b"-", b"null", b"\x00", b"\xff" * 8, b"9" * 5000, b"")
