@@ -13,7 +13,7 @@ from ..archive.numbered import last_number
 from ..archive.port import Archive
 from ..backup import commits, packs
 from ..backup.audit import Audit
-from ..backup.commits import PackInfo
+from ..backup.commits import Commit, PackInfo
 from ..backup.repository import Repository
 from ..model.errors import Damaged, NotABackup, NotFound
 from .findings import COMMIT, CONTENTS, DOUBT, FORMAT, METADATA, Fault
@@ -40,7 +40,8 @@ class Archived:
         self._two_versions = False
         """Of the newest commit, which no other follows that would tell the right one."""
         self._is_foreign = self._has_another_writer(repository)
-        named = set() if self._is_foreign else set(_packs_until(repository, self.newest))
+        there = () if self._is_foreign else _commits_until(repository, self.newest)
+        named = {pack.name for commit in there for pack in commit.packs}
         self.packs: list[PackInfo] = [pack for pack in audit.packs() if pack.name in named]
         """Those that must be there."""
         self._sizes: dict[str, int] = {}
@@ -109,8 +110,17 @@ class Archived:
             yield Fault(ARCHIVE, FORMAT, name, str(error))
 
 
-def _packs_until(repository: Repository, seq: int) -> Iterator[str]:
-    """Yield the names of the packs of the commits until one of them, as far as they can be read."""
-    with contextlib.suppress(NotFound, Damaged):
-        if seq:
-            yield from commits.packs_until(repository.commit, seq)
+def _commits_until(repository: Repository, seq: int) -> Iterator[Commit]:
+    """Yield the commits until one of them, from the full one on that the newest names, as far as they can be read."""
+    newest = next(filter(None, (_readable(repository, number) for number in range(seq, 0, -1))), None)
+    for number in range(newest.checkpoint if newest else seq + 1, seq + 1):
+        commit = _readable(repository, number)
+        if commit is not None:
+            yield commit
+
+
+def _readable(repository: Repository, seq: int) -> Commit | None:
+    try:
+        return repository.commit(seq)
+    except (NotFound, Damaged):
+        return None
