@@ -62,10 +62,11 @@ def missing() -> str:
 def versions() -> Mapping[str, str]:
     """Return the version that each peer reports."""
     questions = {"rclone": ["rclone", "version"], "restic": ["restic", "version"], "borg": ["borg", "--version"]}
-    return {
-        name: subprocess.run(question, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[0]
+    said = {
+        name: subprocess.run(question, stdout=subprocess.PIPE, text=True, check=True).stdout
         for name, question in questions.items()
     }
+    return {name: text.split("\n")[0].partition(" compiled")[0] for name, text in said.items()}
 
 
 class Rclone:
