@@ -15,8 +15,12 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Final
 
 from ..model.errors import AlreadyExists, NotFound, Refused
+
+_UNFINISHED: Final = ".part"
+"""The end of the names of files that are being written."""
 
 
 class Files:
@@ -148,7 +152,7 @@ class Files:
 
         :raises AlreadyExists: there is a file of that name. :raises Refused: the disk does not take it.
         """
-        temporary = f"{name}.{secrets.token_hex(4)}.part"
+        temporary = f"{name}.{secrets.token_hex(4)}{_UNFINISHED}"
         try:
             with writing(self.path(name)):
                 descriptor = self.create(temporary)
@@ -162,12 +166,21 @@ class Files:
             self.remove(temporary)
             raise
 
+    def clear_unfinished(self, directory: str) -> None:
+        """Remove what killed writes have left in a directory that nobody else is writing to.
+
+        :raises Refused: the disk does not take it.
+        """
+        for name in self.names(directory):
+            if name.endswith(_UNFINISHED):
+                self.remove(f"{directory}/{name}")
+
     def overwrite(self, name: str, data: bytes) -> None:
         """Put a whole file in the place of one that is altered, or of none; durably, and at no moment is there none.
 
         :raises Refused: the disk does not take it.
         """
-        temporary = f"{name}.{secrets.token_hex(4)}.part"
+        temporary = f"{name}.{secrets.token_hex(4)}{_UNFINISHED}"
         self.write_new(temporary, data)
         with writing(self.path(name)):
             os.replace(self.path(temporary), self.path(name))

@@ -68,3 +68,11 @@ class CopyRecord:
         """Forget an account that is no more."""
         self._files.remove(self._done)
         self._files.remove(self._map)
+
+
+def tidy(backup_path: str, account_id: str) -> None:
+    """Remove what a killed run has left half written in the records of an account.
+
+    :raises Refused: the disk does not take it.
+    """
+    Files(backup_path).clear_unfinished(account_directory(account_id))

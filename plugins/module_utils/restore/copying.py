@@ -21,7 +21,7 @@ from ..operations.report import RestoreReport
 from .apply import PATIENT, DirectoryApplier, Patience
 from .attributes import CREATION, HIDE_IN_GAL, empty
 from .copies import CopyPlan
-from .copy_record import CopyRecord
+from .copy_record import CopyRecord, tidy
 from .idmap import ImportMap, Row
 from .late import LateItems
 from .mailbox import Scope
@@ -65,6 +65,8 @@ class _Copy:
     def run(self) -> RestoreReport:
         for kind, count in (self._plan.target.done or {}).items():
             self._report.add_skipped(kind, count)
+        if self._plan.target.resumed:
+            tidy(self._sides.backup_path, self._plan.target.entry_id)
         if self._plan.target.done is not None:
             return self._report
         self._feedback.started(self._plan.title())

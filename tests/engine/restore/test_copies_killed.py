@@ -38,6 +38,22 @@ def restore(server: Server, strategy: str, die_after: int = 0) -> int:
     return lines_of(run_until(RESTORE, die_after, server.path, strategy))
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_a_killed_run_has_left_half_written_goes_with_the_next(server: Server, finished: bool) -> None:
+    """Also where nothing else is left to do."""
+    planned = server.plan_new("a-anna")
+    server.restore(planned)
+    directory = Path(server.backup_path) / account_directory(server.entry(COPY).entry_id)
+    if not finished:
+        (directory / "restored").unlink()
+    for name in ("restored.0a1b2c3d.part", "map_x.0a1b2c3d.part"):
+        (directory / name).write_bytes(b"{")
+    before = server.content(COPY)
+    server.restore(server.plan_new("a-anna"))
+    assert sorted(path.name.partition("_")[0] for path in directory.iterdir()) == ["id", "map", "restored"]
+    assert server.content(COPY) == before
+
+
 @pytest.mark.parametrize("strategy", ["new", "own"])
 def test_a_restore_killed_again_and_again_ends_as_if_it_never_was(
     server: Server, tmp_path: Path, strategy: str
@@ -73,9 +89,9 @@ def test_a_restore_killed_again_and_again_ends_as_if_it_never_was(
             name: held for name, held in others.items() if name != address
         }
         directory = Path(again.backup_path) / account_directory(after.entry_id)
-        # A kill may leave a file that was being written, which means nothing.
-        names = [path.name for path in directory.iterdir() if path.suffix != ".part"]
+        names = [path.name for path in directory.iterdir()]
         assert {name.partition("_")[0] for name in names} == {"map", "id", "restored"}
+        assert len(names) == 3, "nothing is left of what was being written"
         planned = again.plan_new("a-anna", undelete=True) if strategy == "new" else again.plan("a-anna")
         assert not again.restore(planned).changed
         assert rounds < 10 * KILLS, "too few restores were killed"
