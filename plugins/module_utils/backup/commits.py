@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..model.errors import Damaged, NotABackup, NotFound
+from ..model.errors import Damaged, NotABackup
 
 FORMAT: Final = 1
 FORMAT_FILE: Final = "format.json"
@@ -90,15 +89,15 @@ def number(file_name: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def packs_until(read: Callable[[int], Commit], seq: int) -> Iterator[str]:
-    """Yield the names of the packs of a commit and of those before it that are there, back to one that names all.
+def until(read: Callable[[int], Commit | None], seq: int) -> Iterator[Commit]:
+    """Yield the commits up to one of them that there are, in order, from one on that names all.
 
-    :param read: gives a commit by its number, or raises NotFound.
+    :param read: gives a commit by its number; None where there is none.
     """
-    for number in range(read(seq).checkpoint, seq + 1):
-        with contextlib.suppress(NotFound):
-            for pack in read(number).packs:
-                yield pack.name
+    newest = next(filter(None, map(read, range(seq, 0, -1))), None)
+    if newest is not None:
+        yield from filter(None, map(read, range(newest.checkpoint, newest.seq)))
+        yield newest
 
 
 def encode(commit: Commit) -> bytes:

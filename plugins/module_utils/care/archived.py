@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
 from ..archive.numbered import last_number
 from ..archive.port import Archive
@@ -40,7 +41,7 @@ class Archived:
         self._two_versions = False
         """Of the newest commit, which no other follows that would tell the right one."""
         self._is_foreign = self._has_another_writer(repository)
-        there = () if self._is_foreign else _commits_until(repository, self.newest)
+        there = () if self._is_foreign else commits.until(partial(_readable, repository), self.newest)
         named = {pack.name for commit in there for pack in commit.packs}
         self.packs: list[PackInfo] = [pack for pack in audit.packs() if pack.name in named]
         """Those that must be there."""
@@ -110,16 +111,8 @@ class Archived:
             yield Fault(ARCHIVE, FORMAT, name, str(error))
 
 
-def _commits_until(repository: Repository, seq: int) -> Iterator[Commit]:
-    """Yield the commits until one of them, from the full one on that the newest names, as far as they can be read."""
-    newest = next(filter(None, (_readable(repository, number) for number in range(seq, 0, -1))), None)
-    for number in range(newest.checkpoint if newest else seq + 1, seq + 1):
-        commit = _readable(repository, number)
-        if commit is not None:
-            yield commit
-
-
 def _readable(repository: Repository, seq: int) -> Commit | None:
+    """Return a commit that is here; None where it is lost, which the check tells by itself."""
     try:
         return repository.commit(seq)
     except (NotFound, Damaged):

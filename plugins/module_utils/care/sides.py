@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ..archive.port import Archive
 from ..backup import commits
@@ -102,19 +102,27 @@ class Sides:
         if seq is None:
             return hashlib.sha256(data).hexdigest() == last
         commit, own = self._parsed(seq, data), self._parsed(seq, here)
-        if commit is None or self._fits(seq, own):
+        if commit is None or self._fits(seq, own, self._either) or is_of_another_writer(own, commit):
             return False
         after = self._parsed(seq + 1, self._there(commits.name(seq + 1)))
-        return self._fits(seq, commit) or (own is None and after is not None and after.previous == commit.hash)
+        return self._fits(seq, commit, self._either) or (own is None and after is not None and after.previous == commit.hash)
 
-    def _fits(self, seq: int, commit: Commit | None) -> bool:
-        """Return whether a commit stands rightly between its neighbours here."""
+    def _fits(self, seq: int, commit: Commit | None, neighbour: Callable[[int], Commit | None]) -> bool:
+        """Return whether a commit stands rightly between its neighbours."""
         if commit is None:
             return False
-        before, after = (self._parsed(one, self._here(commits.name(one))) for one in (seq - 1, seq + 1))
+        before, after = map(neighbour, (seq - 1, seq + 1))
         if after is not None:
             return after.previous == commit.hash
         return before is None or commit.previous == before.hash
+
+    def _ours(self, seq: int) -> Commit | None:
+        """Return a commit that is here and can be read."""
+        return self._parsed(seq, self._here(commits.name(seq)))
+
+    def _either(self, seq: int) -> Commit | None:
+        """Return a commit that is here and can be read, or where it is lost, the one there."""
+        return self._ours(seq) or self._parsed(seq, self._there(commits.name(seq)))
 
     def _parsed(self, seq: int, data: bytes | None) -> Commit | None:
         try:
@@ -164,7 +172,7 @@ class Sides:
                 foreign = False
         else:
             seq = commits.number(fault.file.rpartition("/")[2]) or 0
-            if not self._fits(seq, self._parsed(seq, here)):
+            if not self._fits(seq, self._parsed(seq, here), self._ours):
                 return False
             theirs = self._parsed(seq, there)
             foreign = is_of_another_writer(self._parsed(seq, here), theirs)

@@ -152,7 +152,7 @@ class Uploader:
             name = commits.name(both)
             if self._archive.get(name) != self._files.read(name):
                 raise self._collision(both)
-            self._sent = set(commits.packs_until(lambda seq: self._read(seq)[0], both))
+            self._sent = {pack.name for commit in commits.until(self._here, both) for pack in commit.packs}
         self._newest_there = newest
 
     def _collision(self, seq: int) -> Refused:
@@ -177,6 +177,13 @@ class Uploader:
         name = commits.name(seq)
         data = self._files.read(name)
         return commits.parse(data, self._files.path(name)), data
+
+    def _here(self, seq: int) -> Commit | None:
+        """Return a commit of this side; None where it is gone."""
+        try:
+            return self._read(seq)[0]
+        except NotFound:
+            return None
 
     def _begin(self, pool: ThreadPoolExecutor, seq: int, begun: set[str]) -> _UnderWay:
         commit, data = self._read(seq)

@@ -26,7 +26,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup.repositor
     Repository,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import NAMES, NOTHING, Asked, Check
-from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import Findings
+from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import METADATA, Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import ARCHIVE, HERE, Ledger
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Refused, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM
@@ -313,6 +313,24 @@ def test_a_frame_that_is_wrong_in_a_pack_that_is_right_is_no_matter_for_the_arch
     assert (found.lost[0].scope, found.lost[0].item) == (BOB, "50")
     done = fix(backup, archive)
     assert done.fetched_files == 0 and done.removed_packs == 1
+    assert_healthy(backup, archive)
+
+
+def test_what_the_archive_lacks_is_sent_where_its_newest_commit_is_lost_on_both_sides(
+    backup: Path, archive: DirectoryArchive
+) -> None:
+    """R-250: what the earlier commits name is looked for all the same."""
+    [pack] = [pack for pack in opened(backup).commit(2).packs if pack.kind == packs.METADATA]
+    there = backup.parent / "archive"
+    (there / packs.file_name(pack.name)).unlink()
+    for root in (backup, there):
+        files_of(root, "commits")[-1].write_bytes(b"")
+    found = check(backup, archive).faults
+    lacking = [fault.file for fault in found if (fault.side, fault.kind) == (ARCHIVE, METADATA)]
+    assert lacking == [packs.file_name(pack.name)]
+    assert fix(backup, archive).left == []
+    Uploader(opened(backup), archive).sync()
+    assert not fix(backup, archive, folder="again").changed
     assert_healthy(backup, archive)
 
 

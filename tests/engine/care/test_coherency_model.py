@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.backup.conftest import ANNA, fill, message, opened, without_catalogue
@@ -54,13 +54,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 @given(st.lists(HARMFUL, min_size=1, max_size=6), st.booleans())
-@example(
-    [
-        Harm("archive", "metadata", 28, "delete", 22), Harm("backup", "metadata", 24, "flip", 14),
-        Harm("archive", "commits", 11, "empty", 77), Harm("backup", "commits", 23, "cut", 96),
-    ],
-    True,
-)
 def test_what_either_side_has_is_there_afterwards(
     tmp_path_factory: pytest.TempPathFactory, sound: Path, harms: list[Harm], keep_catalogue: bool
 ) -> None:
