@@ -142,7 +142,8 @@ class Bench:
         usage, rclone, theirs = (median(self.scale.runs, once) for once in (ours, copied, restic))
         name = "bucket to mail readable"
         peer_name = "rclone copy of the packs, then a plain write of the files"
-        note = f"the plain write of the files alone: {seconds(statistics.median(writes))}, the start of Python included."
+        alone = seconds(statistics.median(writes))
+        note = f"the plain write of the files alone: {alone}, the start of Python included."
         yield Row(name, usage, "at most 1.25x", at_most(1.25, usage, rclone), peer_name, rclone, note)
         peer_name = "restic restore from the same bucket"
         yield Row(name, usage, "3x faster", at_most(1 / 3, usage, theirs), peer_name, theirs)

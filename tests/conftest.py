@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.encrypted import encrypt_all
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / "build" / "collections"
 
@@ -27,3 +29,4 @@ def make_collection_importable() -> None:
 
 
 make_collection_importable()
+encrypt_all()

@@ -19,7 +19,7 @@ def main(config_file: str, source: str, restore_directory: str) -> None:
     :param source: the Backup Path of the lost node, which has the layout of an archive.
     """
     node = Node.load(config_file)
-    retrieval.copy_backup_path(source, restore_directory)
+    retrieval.copy_backup_path(node, source, restore_directory)
     recovery.restore(node, restore_directory, ExternalOptions(skip_system_accounts=False))
 
 

@@ -21,6 +21,7 @@ from .commits import FormatInfo, PackInfo
 from .files import Files
 from .intake import Intake
 from .inventory import Inventory
+from .keys import Keys
 
 SAME: Final = "same"
 MORE: Final = "more"
@@ -55,13 +56,17 @@ class Reference(NamedTuple):
 class Audit:
     """What the files of a Backup Path say. Used by one thread."""
 
-    def __init__(self, files: Files, repository_id: str, server_id: str) -> None:
-        """Read them. :raises NotABackup: a commit is of a newer format. Errors of files go through."""
+    def __init__(self, files: Files, info: FormatInfo, keys: Keys | None = None) -> None:
+        """Read them. :raises NotABackup: a commit is of a newer format. Errors of files go through.
+
+        :param info: what format.json says. :param keys: those of the backup; None for one that is not encrypted.
+        """
         self._files = files
+        self._keys = keys
         self._scopes: set[str] = set()
-        self.catalogue = Catalogue("")
+        self.catalogue = Catalogue("", keys.name if keys is not None else bytes)
         try:
-            Intake(files, self.catalogue, FormatInfo(repository_id, server_id, 0)).catch_up()
+            Intake(files, self.catalogue, info, keys).catch_up()
             self.catalogue.run("CREATE INDEX blobs_by_pack ON blobs (pack)")
             self.catalogue.run("CREATE TEMP TABLE lost (digest BLOB PRIMARY KEY)")
             self._inventory = Inventory(self.catalogue)
@@ -119,28 +124,33 @@ class Audit:
     def _places(self, believed: Catalogue, known: Collection[str]) -> str:
         """Look into the packs where a catalogue has another place for a blob."""
         rows = believed.rows(_BLOBS)
-        while some := [Location(row[0].hex(), *row[1:]) for row in islice(rows, _AT_ONCE)]:
-            ours = self.catalogue.locate([place.digest for place in some])
-            for place in some:
-                own = ours.get(place.digest)
-                if own is not None and place != own and place.pack in known and not self._lies_there(place):
+        while some := [(row[0], row[1:]) for row in islice(rows, _AT_ONCE)]:
+            ours = dict(self.catalogue.places([name for name, _place in some]))
+            for name, place in some:
+                other = name in ours and place != ours[name] and place[0] in known
+                if other and not self._lies_there(name, *place):
                     return OTHER
         return SAME
 
-    def _lies_there(self, place: Location) -> bool:
+    def _lies_there(self, name: bytes, pack: str, offset: int, length: int, size: int) -> bool:
         try:
-            frame = self._files.read_range(packs.file_name(place.pack), place.offset, place.length)
-            return len(frames.decode(frame, bytes.fromhex(place.digest))) == place.size
+            head = frames.header(self._files.read_range(packs.file_name(pack), offset, frames.HEADER_SIZE))
+            return (head.digest, head.length, head.size) == (name, length, size)
         except RestanteError:
             return False
 
     # -- contents --------------------------------------------------------------------------------------------------
 
     def blobs_in(self, pack: str) -> Iterator[Location]:
-        """Yield the blobs of a pack, in the order in which they lie there."""
+        """Yield the blobs of a pack, in the order in which they lie there.
+
+        In an encrypted backup only those that are referred to: nobody can open the others.
+        """
+        digest = "b.digest" if self._keys is None else "(SELECT plain FROM temp.live WHERE digest = b.digest)"
         return (Location(row[0].hex(), *row[1:]) for row in self.catalogue.rows(
-            "SELECT digest, p.name, offset, length, b.size FROM blobs AS b JOIN packs AS p ON p.id = b.pack "
-            "WHERE b.pack = (SELECT id FROM packs WHERE name = ?) ORDER BY offset", (pack,),
+            f"SELECT {digest} AS plain, p.name, offset, length, b.size FROM blobs AS b JOIN packs AS p "
+            "ON p.id = b.pack WHERE b.pack = (SELECT id FROM packs WHERE name = ?) AND plain IS NOT NULL "
+            "ORDER BY offset", (pack,),
         ))
 
     def refer(self, scopes: Iterable[str]) -> None:
@@ -157,19 +167,21 @@ class Audit:
         """Return how many blobs nothing refers to, and their plain bytes."""
         return self._inventory.lost_blobs()
 
-    def lose(self, digests: Sequence[str]) -> None:
+    def lose(self, digests: Iterable[str]) -> None:
         """Note that blobs cannot be read."""
-        self.catalogue.run_many(
-            "INSERT OR IGNORE INTO temp.lost VALUES (?)", [(bytes.fromhex(digest),) for digest in digests]
-        )
+        self.lose_named([self.catalogue.name(bytes.fromhex(digest)) for digest in digests])
 
-    def lose_unknown(self) -> list[str]:
-        """Note as lost what is referred to and lies in no pack (R-252); return the digests."""
-        found = [row[0].hex() for row in self.catalogue.rows(
+    def lose_named(self, names: Iterable[bytes]) -> None:
+        """Note that blobs cannot be read, by the names that they have in packs."""
+        self.catalogue.run_many("INSERT OR IGNORE INTO temp.lost VALUES (?)", [(name,) for name in names])
+
+    def lose_unknown(self) -> list[bytes]:
+        """Note as lost what is referred to and lies in no pack (R-252); return the names that it has in packs."""
+        found = [row[0] for row in self.catalogue.rows(
             "SELECT digest FROM temp.live AS l WHERE NOT EXISTS "
             "(SELECT 1 FROM blobs AS b WHERE b.digest = l.digest AND b.pack IN (SELECT id FROM packs))"
         )]
-        self.lose(found)
+        self.lose_named(found)
         return found
 
     def lost(self) -> int:
@@ -197,11 +209,11 @@ class Audit:
                     yield Reference(scope, journals.item_id(item), kind, at, digest)
 
     def _among_lost(self, digests: Sequence[str]) -> set[str]:
-        marks = ",".join("?" * len(digests))
-        values = [bytes.fromhex(digest) for digest in digests]
-        return {row[0].hex() for row in self.catalogue.rows(
+        digest_of = {self.catalogue.name(bytes.fromhex(digest)): digest for digest in digests}
+        marks = ",".join("?" * len(digest_of))
+        return {digest_of[row[0]] for row in self.catalogue.rows(
             f"SELECT digest FROM temp.lost WHERE digest IN ({marks}) AND digest IN (SELECT digest FROM temp.live)",
-            values,
+            list(digest_of),
         )}
 
 

@@ -10,7 +10,7 @@ whole account at any moment are one walk along the table. Item ids are kept as j
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from . import journals
@@ -68,9 +68,13 @@ class Location(NamedTuple):
 class Catalogue(Database):
     """The tables: filling them, and what is asked of all but transactions. Used by one thread."""
 
-    def __init__(self, path: str) -> None:
-        """Open or make the catalogue in a file ("" for a temporary one)."""
+    def __init__(self, path: str, name: Callable[[bytes], bytes] = bytes) -> None:
+        """Open or make the catalogue in a file ("" for a temporary one).
+
+        :param name: gives the name that a content has in packs, and so in the table of blobs, by its SHA-256.
+        """
         super().__init__(path, _SCHEMA, VERSION)
+        self.name = name
 
     # -- filling; inside changing() --------------------------------------------------------------------------------
 
@@ -248,22 +252,30 @@ class Catalogue(Database):
 
     def locate(self, digests: Iterable[str]) -> dict[str, Location]:
         """Return where blobs lie; unknown ones are absent."""
-        found = {}
-        wanted = [bytes.fromhex(digest) for digest in digests]
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start: start + _AT_ONCE]
-            for raw, *place in self.rows(
+        digest_of = {self.name(bytes.fromhex(digest)): digest for digest in digests}
+        return {
+            digest_of[name]: Location(digest_of[name], *place) for name, place in self.places(list(digest_of))
+        }
+
+    def places(self, names: Sequence[bytes]) -> Iterator[tuple[bytes, tuple[str, int, int, int]]]:
+        """Yield where blobs lie by the names that they have in packs: pack, offset, length, size. See Location."""
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start: start + _AT_ONCE]
+            for name, pack, offset, length, size in self.rows(
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
-                digest = raw.hex()
-                found[digest] = Location(digest, *place)
-        return found
+                yield name, (pack, offset, length, size)
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is known."""
         query = "SELECT 1 FROM blobs WHERE digest = ? AND pack IN (SELECT id FROM packs)"
-        return self.row(query, (bytes.fromhex(digest),)) is not None
+        return self.row(query, (self.name(bytes.fromhex(digest)),)) is not None
+
+    def knows(self, scope: str) -> bool:
+        """Return whether there are transactions of a journal."""
+        query = "SELECT 1 FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?)"
+        return self.row(query, (scope,)) is not None
 
 
 def _by_item(row: journals.Row) -> str:

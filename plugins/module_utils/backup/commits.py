@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Damaged, NotABackup
+from . import frames
+from .keys import Keys
 
 FORMAT: Final = 1
 FORMAT_FILE: Final = "format.json"
+ENCRYPTION: Final = "encryption"
+"""The feature of a backup whose packs and commits are encrypted."""
 DIRECTORY: Final = "commits"
 _NAME = re.compile(r"(\d{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
@@ -76,6 +80,7 @@ class FormatInfo(NamedTuple):
     repository: str
     server: str
     created: int
+    encrypted: bool = False
 
 
 def name(seq: int) -> str:
@@ -100,25 +105,33 @@ def until(read: Callable[[int], Commit | None], seq: int) -> Iterator[Commit]:
         yield newest
 
 
-def encode(commit: Commit) -> bytes:
-    """Return the bytes of a commit's file; its hash field is ignored."""
+def encode(commit: Commit, keys: Keys | None = None) -> bytes:
+    """Return the bytes of a commit's file; its hash field is ignored.
+
+    :param keys: those of the backup, which seal the commit; None for one that is not encrypted.
+    """
     record: dict[str, Any] = commit._asdict()
     del record["hash"]
     record["format"] = FORMAT
     record["packs"] = [pack._asdict() for pack in commit.packs]
     record["heads"] = {scope: head._asdict() for scope, head in sorted(commit.heads.items())}
     record["tokens"] = dict(sorted(commit.tokens.items()))
-    return json.dumps(record, indent=None, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+    data = json.dumps(record, indent=None, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+    if keys is None:
+        return data
+    digest = hashlib.sha256(data).digest()
+    return frames.encode(frames.COMMIT, data, digest, keys.of_repository(digest))
 
 
-def parse(data: bytes, file_name: str) -> Commit:
+def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
     """Read a commit.
 
-    :param file_name: for messages.
-    :raises Damaged: it is cut short or altered. :raises NotABackup: it is of a newer format.
+    :param file_name: for messages. :param keys: those of the backup; None for one that is not encrypted.
+    :raises Damaged: it is cut short or altered, or not sealed by who has the keys.
+    :raises NotABackup: it is of a newer format.
     """
     try:
-        record = json.loads(data)
+        record = json.loads(data if keys is None else _unsealed(data, file_name, keys))
         if record["format"] > FORMAT:
             raise NotABackup(
                 f"{file_name} was written by a newer version (format {record['format']}); upgrade restante.carbonio "
@@ -137,6 +150,15 @@ def parse(data: bytes, file_name: str) -> Commit:
         raise Damaged(f"{file_name} is cut short or altered; it is no commit that can be read.") from error
 
 
+def _unsealed(data: bytes, file_name: str, keys: Keys) -> bytes:
+    try:
+        if frames.header(data).kind != frames.COMMIT:
+            raise Damaged("It is another kind of frame.")
+        return frames.decode(data, keys=keys)
+    except Damaged as error:
+        raise Damaged(f"{file_name} is no commit that was sealed with the keys of this backup. {error}") from error
+
+
 def _pack(name: Any) -> str:
     """Return the name of a pack: a digest and nothing else, as files are read and removed by it."""
     if not _PACK.fullmatch(name):
@@ -146,7 +168,8 @@ def _pack(name: Any) -> str:
 
 def encode_format(info: FormatInfo) -> bytes:
     """Return the bytes of format.json."""
-    record = {"format": FORMAT, "features": [], **info._asdict()}
+    record: dict[str, Any] = {"format": FORMAT, **info._asdict()}
+    record["features"] = [ENCRYPTION] if record.pop("encrypted") else []
     return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
 
 
@@ -159,10 +182,12 @@ def parse_format(data: bytes, where: str) -> FormatInfo:
     try:
         record = json.loads(data)
         version, features = record["format"], record["features"]
-        info = FormatInfo(str(record["repository"]), str(record["server"]), int(record["created"]))
+        info = FormatInfo(
+            str(record["repository"]), str(record["server"]), int(record["created"]), features == [ENCRYPTION]
+        )
     except _UNREADABLE as error:
         raise NotABackup(f"The format.json of {where} cannot be read; this is no backup, or a damaged one.") from error
-    if version != FORMAT or features:
+    if version != FORMAT or features not in ([], [ENCRYPTION]):
         raise NotABackup(
             f"The backup in {where} was written by a newer version (format {version}, features {features}); "
             "upgrade restante.carbonio to read it."

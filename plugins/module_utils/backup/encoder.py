@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from . import frames
+from . import frames, sealing
+from .keys import Lock
 
 AT_ONCE: Final = 512 * 1024
 """Plain bytes that are handed to the thread together: single messages would spend their time on being handed over."""
@@ -22,12 +23,20 @@ class Plain(NamedTuple):
 
     kind: int
     digest: bytes
+    """SHA-256 of data."""
     data: bytes
+    lock: Lock | None = None
+    """What it is encrypted with; None for nothing."""
+
+    @property
+    def name(self) -> bytes:
+        """The digest in the frame's header."""
+        return self.digest if self.lock is None else self.lock.name
 
     @property
     def weight(self) -> int:
         """Bytes that it takes at most as a frame."""
-        return frames.HEADER_SIZE + len(self.data)
+        return frames.HEADER_SIZE + len(self.data) + (sealing.TAG_SIZE if self.lock else 0)
 
 
 class Encoder:
@@ -79,4 +88,4 @@ class Encoder:
 
 
 def _encode(batch: Sequence[Plain]) -> list[bytes]:
-    return [frames.encode(plain.kind, plain.data, plain.digest) for plain in batch]
+    return [frames.encode(plain.kind, plain.data, plain.digest, plain.lock) for plain in batch]

@@ -12,23 +12,29 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from ..model.errors import Damaged
-from . import compression
+from ..model.errors import Damaged, Refused
+from . import compression, sealing
+from .keys import KEY_ID_SIZE, Keys, Lock
 
 BLOB: Final = 1
 SEGMENT: Final = 2
 INDEX: Final = 3
+COMMIT: Final = 4
 
 MAGIC: Final = b"RSTF"
 VERSION: Final = 1
 NO_COMPRESSION: Final = 0
 ZSTD: Final = 1
+NO_CIPHER: Final = 0
+AES_256_GCM: Final = 1
 
 _FIELDS = struct.Struct(">4sBBBB16s24s32sQQ")
 _CRC = struct.Struct(">I")
 HEADER_SIZE: Final = _FIELDS.size + _CRC.size
-_NO_KEY = bytes(16)
+_NO_KEY = bytes(KEY_ID_SIZE)
 _NO_NONCE = bytes(24)
+_LARGEST_SEALED: Final = 2**31 - 1 - sealing.TAG_SIZE
+"""Bytes that can be encrypted in one piece."""
 
 
 class Header(NamedTuple):
@@ -37,11 +43,14 @@ class Header(NamedTuple):
     kind: int
     compression: int
     digest: bytes
-    """SHA-256 of the plain bytes."""
+    """SHA-256 of the plain bytes; where they are encrypted, what Keys.name makes of it."""
     size: int
     """Plain bytes."""
     stored: int
     """Bytes behind the header."""
+    key: bytes = _NO_KEY
+    """The id of the key that they are encrypted with; zeros for none."""
+    nonce: bytes = _NO_NONCE
 
     @property
     def length(self) -> int:
@@ -49,19 +58,35 @@ class Header(NamedTuple):
         return HEADER_SIZE + self.stored
 
 
-def encode(kind: int, data: bytes, digest: bytes | None = None) -> bytes:
-    """Return a frame of some bytes, compressed where that makes them smaller.
+def encode(kind: int, data: bytes, digest: bytes | None = None, lock: Lock | None = None) -> bytes:
+    """Return a frame of some bytes, compressed where that makes them smaller, and encrypted where there is a lock.
 
     :param digest: the SHA-256 of data, where the caller knows it already.
+    :raises Refused: it is too large to be encrypted.
     """
     packed = compression.compress(data)
     method = ZSTD if len(packed) < len(data) else NO_COMPRESSION
     body = packed if method == ZSTD else data
+    if lock is not None:
+        return _sealed(kind, method, len(data), body, lock)
     fields = _FIELDS.pack(
-        MAGIC, VERSION, kind, method, 0, _NO_KEY, _NO_NONCE, digest or hashlib.sha256(data).digest(),
+        MAGIC, VERSION, kind, method, NO_CIPHER, _NO_KEY, _NO_NONCE, digest or hashlib.sha256(data).digest(),
         len(data), len(body),
     )
     return b"".join((fields, _CRC.pack(zlib.crc32(fields)), body))
+
+
+def _sealed(kind: int, method: int, size: int, body: bytes, lock: Lock) -> bytes:
+    if len(body) > _LARGEST_SEALED:
+        raise Refused(
+            f"A content of {size} bytes is too large to be encrypted: at most {_LARGEST_SEALED} bytes, compressed."
+        )
+    nonce = sealing.new_nonce()
+    fields = _FIELDS.pack(
+        MAGIC, VERSION, kind, method, AES_256_GCM, lock.key.id, nonce + bytes(len(_NO_NONCE) - len(nonce)), lock.name,
+        size, len(body) + sealing.TAG_SIZE,
+    )
+    return b"".join((fields, _CRC.pack(zlib.crc32(fields)), sealing.seal(lock.key.secret, nonce, body, fields)))
 
 
 def header(frame: Any) -> Header:
@@ -72,31 +97,66 @@ def header(frame: Any) -> Header:
     if len(frame) < HEADER_SIZE:
         raise Damaged("The frame is cut short in its header.")
     fields = bytes(frame[: _FIELDS.size])
-    magic, version, kind, method, cipher, _key, _nonce, digest, size, stored = _FIELDS.unpack(fields)
+    magic, version, kind, method, cipher, key, nonce, digest, size, stored = _FIELDS.unpack(fields)
     if magic != MAGIC or zlib.crc32(fields) != _CRC.unpack(frame[_FIELDS.size: HEADER_SIZE])[0]:
         raise Damaged("The frame's header is altered.")
-    if version != VERSION or cipher != 0 or method not in (NO_COMPRESSION, ZSTD):
+    if version != VERSION or cipher not in (NO_CIPHER, AES_256_GCM) or method not in (NO_COMPRESSION, ZSTD):
         raise Damaged("The frame was written by a newer version of restante.carbonio; upgrade it to read this backup.")
-    return Header(kind, method, digest, size, stored)
+    return Header(kind, method, digest, size, stored, key, nonce) if cipher else Header(
+        kind, method, digest, size, stored
+    )
 
 
-def decode(frame: Any, expected: bytes | None = None) -> bytes:
+class Content(NamedTuple):
+    """What a frame holds."""
+
+    digest: bytes
+    """SHA-256 of data."""
+    data: bytes
+
+
+def decode(frame: Any, expected: bytes | None = None, keys: Keys | None = None) -> bytes:
+    """Return the plain bytes of a frame; parameters and errors are those of content()."""
+    return content(frame, expected, keys).data
+
+
+def content(frame: Any, expected: bytes | None = None, keys: Keys | None = None) -> Content:
     """Return the plain bytes of a frame, verified against its digest.
 
     :param frame: the bytes of the whole frame; more may follow.
-    :param expected: the digest that it must have.
+    :param expected: the SHA-256 that they must have; without it, an encrypted blob cannot be read.
+    :param keys: those of the backup; None for one that is not encrypted.
     :raises Damaged: it is cut short, altered, or another frame than expected.
+    :raises Forgotten: the key that it is encrypted with was destroyed.
     """
     head = header(frame)
-    if expected is not None and head.digest != expected:
-        raise Damaged(f"A frame with the digest {head.digest.hex()} lies where {expected.hex()} should be.")
+    named = keys.name if keys is not None else bytes
+    if expected is not None and head.digest != named(expected):
+        raise Damaged(f"A frame with the digest {head.digest.hex()} lies where {named(expected).hex()} should be.")
     body = memoryview(frame)[HEADER_SIZE: head.length]
     if len(body) != head.stored:
         raise Damaged(f"The frame {head.digest.hex()} is cut short.")
+    if keys is not None:
+        body = memoryview(_unsealed(frame, head, body, expected, keys))
+    elif head.key != _NO_KEY:
+        raise Damaged(f"The frame {head.digest.hex()} is encrypted, in a backup that is not.")
     data = compression.decompress(body, head.size) if head.compression == ZSTD else bytes(body)
-    if hashlib.sha256(data).digest() != head.digest:
+    digest = hashlib.sha256(data).digest()
+    if named(digest) != head.digest:
         raise Damaged(f"The content of the frame {head.digest.hex()} is altered.")
-    return data
+    return Content(digest, data)
+
+
+def _unsealed(frame: Any, head: Header, body: memoryview, expected: bytes | None, keys: Keys) -> bytes:
+    if head.key == _NO_KEY:
+        raise Damaged(f"The frame {head.digest.hex()} is not encrypted, in a backup that is; it was put there.")
+    if head.kind != BLOB:
+        secret = keys.secret(head.key)
+    elif expected is not None:
+        secret = keys.secret_of_content(expected)
+    else:
+        raise Damaged(f"The blob {head.digest.hex()} is encrypted, and cannot be read without its digest.")
+    return sealing.unseal(secret, head.nonce[: sealing.NONCE_SIZE], body, bytes(frame[: _FIELDS.size]))
 
 
 def scan(data: Any) -> Iterator[tuple[int, Header]]:

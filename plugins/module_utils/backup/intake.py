@@ -19,6 +19,7 @@ from . import commits, frames, journals, packs
 from .catalogue import Catalogue, Damage
 from .commits import Commit, FormatInfo, PackInfo
 from .files import Files
+from .keys import Forgotten, Keys
 
 _UNKNOWN = "What only it records or names is unknown."
 
@@ -30,10 +31,12 @@ class _Moved(Exception):
 class Intake:
     """Brings a catalogue up to what lies in a directory."""
 
-    def __init__(self, files: Files, catalogue: Catalogue, info: FormatInfo) -> None:
+    def __init__(self, files: Files, catalogue: Catalogue, info: FormatInfo, keys: Keys | None = None) -> None:
+        """:param keys: those of the backup; None for one that is not encrypted."""
         self._files = files
         self._catalogue = catalogue
         self._info = info
+        self._keys = keys
 
     def begin(self) -> None:
         """Clear a catalogue that is of another backup or another time, or named damages of files that changed since."""
@@ -49,9 +52,14 @@ class Intake:
                 return False
         except RestanteError:
             return False
+        if any(map(self._catalogue.knows, self._forgotten())):
+            return False
         return meta.get("repository", self._info.repository) == self._info.repository and all(
             self._files.version(damage.file) == version for damage, version in self._catalogue.damages()
         )
+
+    def _forgotten(self) -> set[str]:
+        return self._keys.forgotten() if self._keys is not None else set()
 
     def rebuild(self) -> None:
         """Make the catalogue anew; others see the old one until the new one is complete.
@@ -102,7 +110,7 @@ class Intake:
     def read(self, seq: int) -> Commit:
         """Return a commit. :raises NotFound, Refused, Damaged: there is none that can be read."""
         name = commits.name(seq)
-        commit = commits.parse(self._files.read(name), self._files.path(name))
+        commit = commits.parse(self._files.read(name), self._files.path(name), self._keys)
         if commit.seq != seq or commit.repository != self._info.repository:
             raise Damaged(f"{self._files.path(name)} is commit {commit.seq} of backup {commit.repository}.")
         return commit
@@ -186,7 +194,7 @@ class Intake:
             if pack.kind == packs.METADATA:
                 self._chains(pack)
         for scope, newest in commit.heads.items():
-            if not self._catalogue.has_segment(newest.segment):
+            if not self._catalogue.has_segment(newest.segment) and scope not in self._forgotten():
                 self._note(
                     f"journal {scope}",
                     f"The newest segment ({newest.number}) of the journal {scope} in commit {commit.seq} is lost.",
@@ -215,15 +223,17 @@ class Intake:
             for offset, header in packs.frames_of(data):
                 try:
                     self._frame(pack, header, memoryview(data)[offset: offset + header.length])
+                except Forgotten:
+                    continue
                 except Damaged as error:
                     self._note(name, f"At {offset}: {error}", "The changes recorded there are unknown.")
 
     def _frame(self, pack: PackInfo, header: frames.Header, frame: memoryview) -> None:
-        content = frames.decode(frame)
+        digest, data = frames.content(frame, keys=self._keys)
         if header.kind == frames.SEGMENT:
-            self._catalogue.add_segment(header.digest.hex(), *journals.read(content), pack.name)
+            self._catalogue.add_segment(digest.hex(), *journals.read(data), pack.name)
         elif header.kind == frames.INDEX:
-            self._catalogue.add_index(*packs.decode_index(content), pack.name)
+            self._catalogue.add_index(*packs.decode_index(data), pack.name)
 
     def _chains(self, pack: PackInfo) -> None:
         """Note what is missing before the segments of a pack: known only when all packs of a commit are in."""
@@ -238,7 +248,7 @@ class Intake:
         name = packs.file_name(pack.name)
         try:
             footer = self._files.read_range(name, pack.size - packs.FOOTER_SIZE, packs.FOOTER_SIZE)
-            index = frames.decode(self._files.read_range(name, *packs.footer(footer)))
+            index = frames.decode(self._files.read_range(name, *packs.footer(footer)), keys=self._keys)
             self._catalogue.add_index(pack.name, packs.decode_index(index)[1], pack.name)
         except (Damaged, NotFound, Refused) as error:
             self._note(name, str(error), "What lies in it is unknown and cannot be restored.")

@@ -91,7 +91,11 @@ class Inventory:
         """By journal, the first transaction that goes."""
         self.emptied: set[str] = set()
         """Journals of which nothing stays."""
-        for table in ("gone (seq INTEGER PRIMARY KEY)", "live (digest BLOB PRIMARY KEY, place INTEGER NOT NULL)"):
+        # plain is the SHA-256 of a content; digest what it is called in packs.
+        for table in (
+            "gone (seq INTEGER PRIMARY KEY)",
+            "live (digest BLOB PRIMARY KEY, place INTEGER NOT NULL, plain BLOB NOT NULL)",
+        ):
             self._catalogue.run(f"DROP TABLE IF EXISTS temp.{table.split()[0]}")
             self._catalogue.run(f"CREATE TEMP TABLE {table}")
         self._place = 0
@@ -115,7 +119,7 @@ class Inventory:
         :param keep: says what stays of an item; None for all of it.
         """
         gone: list[tuple[int]] = []
-        live: list[tuple[bytes, int]] = []
+        live: list[tuple[bytes, int, bytes]] = []
         transactions = items = stay = 0
         rows = self._catalogue.rows(
             "SELECT item, seq, at, state FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) "
@@ -138,7 +142,8 @@ class Inventory:
                 digest = journals.digest_in(state) if state and (staying is None or seq in staying) else ""
                 if digest:
                     self._place += 1
-                    live.append((bytes.fromhex(digest), self._place))
+                    plain = bytes.fromhex(digest)
+                    live.append((self._catalogue.name(plain), self._place, plain))
             if len(gone) + len(live) > _AT_ONCE:
                 self._note(gone, live)
         self._note(gone, live)
@@ -146,9 +151,9 @@ class Inventory:
             self.emptied.add(scope)
         return Taken(transactions, items)
 
-    def _note(self, gone: list[tuple[int]], live: list[tuple[bytes, int]]) -> None:
+    def _note(self, gone: list[tuple[int]], live: list[tuple[bytes, int, bytes]]) -> None:
         self._catalogue.run_many("INSERT INTO temp.gone VALUES (?)", gone)
-        self._catalogue.run_many("INSERT OR IGNORE INTO temp.live VALUES (?, ?)", live)
+        self._catalogue.run_many("INSERT OR IGNORE INTO temp.live VALUES (?, ?, ?)", live)
         gone.clear()
         live.clear()
 
@@ -176,6 +181,11 @@ class Inventory:
         found = self._catalogue.rows("SELECT id, name, size FROM packs WHERE kind = ? ORDER BY id", (packs.METADATA,))
         return [MetadataPack(*row) for row in found]
 
+    def digest_of(self, name: bytes) -> bytes | None:
+        """Return the SHA-256 of a content that is referred to, by what it is called in packs; None for others."""
+        row = self._catalogue.row("SELECT plain FROM temp.live WHERE digest = ?", (name,))
+        return row[0] if row else None
+
     def lost_blobs(self) -> tuple[int, int]:
         """Return how many blobs nothing refers to any more, and their plain bytes."""
         row = self._catalogue.row(
@@ -188,7 +198,7 @@ class Inventory:
         """Yield the blobs in packs that are referred to, those of an account together."""
         self._choose(chosen)
         for digest, *place in self._catalogue.rows(
-            "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs AS b "
+            "SELECT l.plain, p.name, b.offset, b.length, b.size FROM blobs AS b "
             "JOIN temp.live AS l ON l.digest = b.digest JOIN packs AS p ON p.id = b.pack "
             "WHERE b.pack IN (SELECT pack FROM temp.chosen) ORDER BY l.place"
         ):

@@ -81,6 +81,14 @@ def seal(segment: Segment, lines: Sequence[bytes]) -> bytes:
     return b"\n".join((_encode(segment._asdict()).encode("ascii"), *lines)) + b"\n"
 
 
+def scope_of(content: bytes) -> str:
+    """Return the journal that a sealed segment is of. :raises Damaged: it is no segment."""
+    try:
+        return str(json.loads(content.partition(b"\n")[0])["scope"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Damaged("A journal segment has no head that can be read.") from error
+
+
 def read(content: bytes) -> tuple[Segment, list[Row]]:
     """Return a segment's head and its transactions. :raises Damaged: it is no segment, or not all of it can be read."""
     try:

@@ -15,6 +15,7 @@ from . import packs
 from .commits import PackInfo
 from .encoder import Encoder, Plain
 from .files import Files, writing
+from .keys import Keys, Lock
 
 BUFFER: Final = 256 * 1024
 """Bytes that are gathered for one write."""
@@ -33,11 +34,12 @@ class SealedPack(NamedTuple):
 class OpenPack:
     """Takes frames and becomes a pack. After an error it must not be gone on with: half a frame may be in it."""
 
-    def __init__(self, files: Files, kind: str) -> None:
+    def __init__(self, files: Files, kind: str, keys: Keys | None = None) -> None:
         """
-        :param kind: packs.BLOBS or packs.METADATA.
+        :param kind: packs.BLOBS or packs.METADATA. :param keys: those of the backup; None for one without encryption.
         """
         self._files = files
+        self._keys = keys
         self._kind = kind
         self._name = f"open/{kind}.pack"
         self._descriptor = -1
@@ -52,13 +54,16 @@ class OpenPack:
         """Return whether there are frames."""
         return self._descriptor >= 0
 
-    def add(self, kind: int, data: bytes, digest: bytes) -> None:
-        """Put in a frame of some bytes. :raises Refused: the disk does not take it, or those before it."""
+    def add(self, kind: int, data: bytes, digest: bytes, lock: Lock | None = None) -> None:
+        """Put in a frame of some bytes. :raises Refused: the disk does not take it, or those before it.
+
+        :param digest: the SHA-256 of data. :param lock: what it is encrypted with; None for nothing.
+        """
         if self._descriptor < 0:
             with writing(self._files.path(self._name)):
                 self._descriptor = self._files.create(self._name)
             self._append(packs.MAGIC)
-        self._encoder.put(Plain(kind, digest, data))
+        self._encoder.put(Plain(kind, digest, data, lock))
         self._take(_ENCODING)
 
     def has_room(self, size: int, limit: int) -> bool:
@@ -73,7 +78,7 @@ class OpenPack:
         :raises Refused: the disk does not take it.
         """
         self._take(0)
-        self._append(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self._size))
+        self._append(packs.tail(packs.encode_index(packs.ITSELF, self._entries), self._size, self._keys))
         self._write()
         with writing(self._files.path(self._name)):
             self._files.sync(self._descriptor)
@@ -110,7 +115,7 @@ class OpenPack:
     def _take(self, leave: int) -> None:
         """Append the frames that are made by now, and wait for more until so many plain bytes are left."""
         for plain, frame in self._encoder.take(leave):
-            self._entries.append(packs.IndexEntry(plain.kind, plain.digest, self._size, len(frame), len(plain.data)))
+            self._entries.append(packs.IndexEntry(plain.kind, plain.name, self._size, len(frame), len(plain.data)))
             self._append(frame)
 
     def _append(self, data: bytes) -> None:

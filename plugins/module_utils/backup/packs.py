@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 
 from ..model.errors import Damaged
 from . import frames
+from .keys import Keys
 
 BLOBS: Final = "blobs"
 METADATA: Final = "metadata"
@@ -32,6 +34,7 @@ class IndexEntry(NamedTuple):
 
     kind: int
     digest: bytes
+    """As in the frame's header."""
     offset: int
     length: int
     """Bytes of the whole frame."""
@@ -62,12 +65,14 @@ def decode_index(content: bytes) -> tuple[str, Iterator[IndexEntry]]:
     return content[:32].hex(), map(IndexEntry._make, _ENTRY.iter_unpack(memoryview(content)[32:]))
 
 
-def tail(index: bytes, offset: int) -> bytes:
+def tail(index: bytes, offset: int, keys: Keys | None = None) -> bytes:
     """Return what ends a pack: the index frame and the footer that points to it.
 
     :param index: what encode_index gave. :param offset: where the index frame will begin.
+    :param keys: those of the backup; None for one that is not encrypted.
     """
-    frame = frames.encode(frames.INDEX, index)
+    lock = keys.of_repository(hashlib.sha256(index).digest()) if keys is not None else None
+    frame = frames.encode(frames.INDEX, index, lock=lock)
     place = struct.pack(">QQ", offset, len(frame))
     return frame + _FOOTER.pack(offset, len(frame), zlib.crc32(place), END_MAGIC)
 

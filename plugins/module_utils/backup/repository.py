@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ..model import kinds, moment
 from ..model.durable import make_directories
-from ..model.errors import AlreadyExists, Busy, Damaged, NotABackup, NotFound
+from ..model.errors import AlreadyExists, Busy, Damaged, InvalidInput, NotABackup, NotFound
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry, Transaction
-from . import commits, frames, packs
+from . import commits, frames, keyring, packs
 from .catalogue import Catalogue, Damage, Location
 from .commits import Commit, FormatInfo, PackInfo
 from .files import Files, writing
 from .intake import Intake
+from .keys import Ring
 from .states import States
 from .writer import Writer
 
@@ -35,15 +36,25 @@ class Repository:
     Used by one thread; another thread or process opens its own, also while a writer is at work.
     """
 
-    def __init__(self, files: Files, info: FormatInfo, pack_size: int = PACK_SIZE) -> None:
+    def __init__(
+        self, files: Files, info: FormatInfo, pack_size: int = PACK_SIZE, masters: Sequence[bytes] = ()
+    ) -> None:
+        """Errors as for open()."""
         self.files = files
+        self.info = info
         self.path = files.root
         self.repository_id = info.repository
         self.server_id = info.server
         self.pack_size = pack_size
+        self._keyring = keyring.opened(files, info, masters)
+        self.keys = self._keyring.opened() if self._keyring is not None else None
+        """What its frames are closed and opened with; None where it is not encrypted."""
         # What may be read but not written to gets a catalogue that lives as long as this object.
-        self.catalogue = Catalogue(files.path(CATALOGUE_FILE) if files.writable(CATALOGUE_FILE) else "")
-        self._intake = Intake(files, self.catalogue, info)
+        self.catalogue = Catalogue(
+            files.path(CATALOGUE_FILE) if files.writable(CATALOGUE_FILE) else "",
+            self.keys.name if self.keys is not None else bytes,
+        )
+        self._intake = Intake(files, self.catalogue, info, self.keys)
         self._states = States(self.catalogue)
         self._head: Commit | None = None
         try:
@@ -54,27 +65,31 @@ class Repository:
             raise
 
     @staticmethod
-    def create(path: str, server_id: str, pack_size: int = PACK_SIZE) -> Repository:
+    def create(path: str, server_id: str, pack_size: int = PACK_SIZE, masters: Sequence[bytes] = ()) -> Repository:
         """Make an empty backup in a directory, which is made where there is none.
 
         :param server_id: UUID of the mail server it is of. :param pack_size: bytes at which a pack is closed.
+        :param masters: of one that is encrypted, the master key, and others that may be; empty for one that is not.
         :raises AlreadyExists: the directory holds a backup. :raises Refused: it cannot be written to.
         """
         with writing(path):
             make_directories(path)
         files = Files(path)
-        info = FormatInfo(str(uuid.uuid4()), server_id, moment.now())
+        info = FormatInfo(str(uuid.uuid4()), server_id, moment.now(), encrypted=bool(masters))
         try:
             files.write_new(commits.FORMAT_FILE, commits.encode_format(info))
         except AlreadyExists as error:
             raise AlreadyExists(f"{path} holds a backup already; open it, or choose another directory.") from error
-        return Repository(files, info, pack_size)
+        return Repository(files, info, pack_size, masters)
 
     @staticmethod
-    def open(path: str, pack_size: int = PACK_SIZE) -> Repository:
+    def open(path: str, pack_size: int = PACK_SIZE, masters: Sequence[bytes] = ()) -> Repository:
         """Open a backup for reading; its catalogue is brought up to date.
 
-        :raises NotABackup: there is none, or one of a newer format. :raises Refused: it cannot be read.
+        :param masters: master keys of which one opens it, if it is encrypted; empty where there are none.
+        :raises NotABackup: there is none, or one of a newer format.
+        :raises Refused: it cannot be read; or the key is missing, another one, or named for one without encryption.
+        :raises Damaged: its keyring is lost.
         """
         files = Files(path)
         try:
@@ -84,7 +99,7 @@ class Repository:
                 f"{path} holds no backup: there is no {commits.FORMAT_FILE} in it. Name a Backup Path, a copy of one, "
                 "or a directory that the metadata was retrieved into."
             ) from error
-        return Repository(files, commits.parse_format(data, path), pack_size)
+        return Repository(files, commits.parse_format(data, path), pack_size, masters)
 
     def close(self) -> None:
         """Close the catalogue."""
@@ -104,6 +119,41 @@ class Repository:
                 if time.monotonic() >= until:
                     raise
             time.sleep(_POLL_SECONDS)
+
+    # -- keys ------------------------------------------------------------------------------------------------------
+
+    def keep_keys(self, ring: Ring | None) -> None:
+        """Write a keyring that takes the place of the one before it; for a writer. None: there is nothing to write.
+
+        :raises Busy: another host has written one. :raises Refused: the disk does not take it.
+        """
+        if ring is not None and self._keyring is not None and self.keys is not None:
+            self._keyring.keep(ring)
+            self.keys.keep(ring)
+
+    def wrap_keys(self, master: bytes) -> None:
+        """Put the keyring under another master key; for a writer. Errors as for keep_keys().
+
+        :raises InvalidInput: the backup is not encrypted.
+        """
+        if self._keyring is None or self.keys is None:
+            raise InvalidInput(f"The backup in {self.path} is not encrypted; it has no master key.")
+        self._keyring.wrap(master)
+        self.keep_keys(self.keys.ring.again())
+
+    def remake_catalogue(self) -> None:
+        """Make the catalogue anew in another file: nothing that is no part of the backup any more is left in it."""
+        self.catalogue.discard()
+        self.rebuild()
+
+    def reload_keys(self) -> None:
+        """Take the newest keyring. Errors as for open()."""
+        if self._keyring is not None and self.keys is not None:
+            self.keys.keep(self._keyring.load())
+
+    def name_of(self, digest: bytes) -> bytes:
+        """Return what a content is called in packs. :param digest: its SHA-256."""
+        return self.catalogue.name(digest)
 
     # -- commits ---------------------------------------------------------------------------------------------------
 
@@ -231,6 +281,6 @@ class Repository:
         name = packs.file_name(location.pack)
         frame = self.files.read_range(name, location.offset, location.length)
         try:
-            return frames.decode(frame, bytes.fromhex(digest))
+            return frames.decode(frame, bytes.fromhex(digest), self.keys)
         except Damaged as error:
             raise Damaged(f"{self.files.path(name)} at {location.offset}: {error}") from error

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from . import frames, journals
-from .catalogue import Catalogue, Location
+from .catalogue import Catalogue
 from .journals import Segment
 from .packs import IndexEntry
 
@@ -79,10 +79,10 @@ class Salvage:
         ))
         return found
 
-    def blobs(self) -> Iterator[Location]:
-        """Yield the blobs that lay in the packs, those of a pack in order."""
-        return (Location(row[0].hex(), *row[1:]) for row in self._catalogue.rows(
-            "SELECT digest, name, offset, length, b.size FROM blobs AS b JOIN packs AS p ON p.id = b.pack "
+    def blobs(self) -> Iterator[tuple[bytes, str, int, int]]:
+        """Yield the blobs that lay in the packs, those of a pack in order: name there, pack, offset, length."""
+        yield from (tuple(row) for row in self._catalogue.rows(
+            "SELECT digest, name, offset, length FROM blobs AS b JOIN packs AS p ON p.id = b.pack "
             "WHERE b.pack IN (SELECT pack FROM temp.wrecks) ORDER BY b.pack, offset"
         ))
 

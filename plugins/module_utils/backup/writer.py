@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ..model import moment
-from ..model.errors import AlreadyExists, Busy, Refused
-from ..model.state import State
+from ..model.errors import AlreadyExists, Busy, InvalidInput, Refused
+from ..model.state import SERVER, State
 from . import commits, frames, journals, packs
 from .commits import Commit, Head, PackInfo
 from .files import writing
@@ -53,8 +53,9 @@ class Writer:
         self.repository = repository
         self._files = repository.files
         self._failed = False
-        self._blobs = OpenPack(self._files, packs.BLOBS)
-        self._metadata = OpenPack(self._files, packs.METADATA)
+        self._keys = repository.keys
+        self._blobs = OpenPack(self._files, packs.BLOBS, self._keys)
+        self._metadata = OpenPack(self._files, packs.METADATA, self._keys)
         self._sealed: list[PackInfo] = []
         self._new_blobs: set[bytes] = set()
         self._absent: set[bytes] = set()
@@ -67,6 +68,8 @@ class Writer:
             for name in self._files.names("open"):
                 if f"open/{name}" != _LOCK:
                     self._files.remove(f"open/{name}")
+            if self._keys is not None and not self._keys.ring.number:
+                repository.reload_keys()  # another writer may have been the first
             repository.refresh()
             head = repository.head()
             self._seq = head.last if head else 0
@@ -118,7 +121,7 @@ class Writer:
         with self._whole():
             if self._blobs and not self._blobs.has_room(len(data), self.repository.pack_size):
                 self._seal_blobs()
-            self._blobs.add(frames.BLOB, data, raw)
+            self._blobs.add(frames.BLOB, data, raw, self._keys.of_content(raw) if self._keys is not None else None)
         self._pending += frames.HEADER_SIZE + len(data)
         self._new_blobs.add(raw)
         return digest
@@ -167,7 +170,7 @@ class Writer:
         :raises Refused: the disk does not take it.
         """
         with self._whole():
-            self._add_metadata(kind, content)
+            self._add_metadata(kind, content, journals.scope_of(content) if kind == frames.SEGMENT else SERVER)
         self._pending += len(content)
 
     def adopt(self, found: Collection[PackInfo], heads: Mapping[str, Head], last: int = 0) -> None:
@@ -178,6 +181,29 @@ class Writer:
         self._sealed.extend(found)
         self._heads.update(heads)
         self._seq = max([self._seq, last, *(head.last for head in heads.values())])
+
+    # -- keys ------------------------------------------------------------------------------------------------------
+
+    def forget(self, scope: str, address: str, at: int) -> None:
+        """Destroy the key of an account, and take its journal out of the backup. Whatever was recorded of it, here and
+        in the archive, nobody can read any more; what it has in common with others, they keep.
+
+        The key goes first: a crash leaves a journal that nobody can read, which the same call then takes out.
+
+        :param address: by which it can be recognised later on. :param at: UTC milliseconds.
+        :raises InvalidInput: the backup is not encrypted. :raises Refused: the disk does not take it.
+        """
+        if self._keys is None:
+            raise InvalidInput(f"{self.repository.path} is not encrypted, so no account in it has a key of its own.")
+        if scope in self._keys.ring.accounts:
+            self.repository.keep_keys(self._keys.ring.without_account(scope, at, self._keys.alias(address)))
+        self._heads.pop(scope, None)
+        self.commit({scope: ""}, full=True)
+        self.repository.remake_catalogue()
+
+    def wrap_keys(self, master: bytes) -> None:
+        """Put the keyring under another master key. Errors as Repository.wrap_keys()."""
+        self.repository.wrap_keys(master)
 
     # -- committing ------------------------------------------------------------------------------------------------
 
@@ -202,6 +228,8 @@ class Writer:
             self._seal_journals()
             if self._metadata:
                 self._sealed.append(self._metadata.seal().info)
+            if self._keys is not None:
+                self.repository.keep_keys(self._keys.pending())
             commit = self._publish(changed, removed, full)
         self._heads.update(self._new_heads)
         self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
@@ -231,7 +259,7 @@ class Writer:
             last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=tuple(gone),
             full=full,
         )
-        data = commits.encode(commit)
+        data = commits.encode(commit, self._keys)
         with writing(self._files.path(_COMMIT)):
             descriptor = self._files.create(_COMMIT)
             try:
@@ -254,22 +282,29 @@ class Writer:
         """Close the pack of blobs and put a copy of its index among the metadata."""
         sealed = self._blobs.seal()
         self._sealed.append(sealed.info)
-        self._add_metadata(frames.INDEX, packs.encode_index(sealed.info.name, sealed.entries))
+        self._add_metadata(frames.INDEX, packs.encode_index(sealed.info.name, sealed.entries), SERVER)
 
     def _seal_journals(self) -> None:
         """Make a segment of what each journal has gathered."""
         for scope, lines in self._lines.items():
             before = self._new_heads.get(scope) or self._heads.get(scope, _NO_HEAD)
             segment = journals.Segment(scope, before.number + 1, before.segment, lines[0][0], lines[-1][0])
-            digest = self._add_metadata(frames.SEGMENT, journals.seal(segment, [line for _seq, line in lines]))
+            digest = self._add_metadata(frames.SEGMENT, journals.seal(segment, [line for _seq, line in lines]), scope)
             self._new_heads[scope] = Head(digest, segment.number, segment.last)
         self._lines = {}
         self._line_bytes = 0
 
-    def _add_metadata(self, kind: int, content: bytes) -> str:
-        """Put a frame into the pack of metadata and return the digest of its content."""
+    def _add_metadata(self, kind: int, content: bytes, scope: str) -> str:
+        """Put a frame into the pack of metadata and return the digest of its content.
+
+        :param scope: the journal that it is of; SERVER for what is of none.
+        """
         digest = hashlib.sha256(content).digest()
-        self._metadata.add(kind, content, digest)
+        lock = None
+        if self._keys is not None:
+            own = scope == SERVER
+            lock = self._keys.of_repository(digest) if own else self._keys.of_account(scope, digest)
+        self._metadata.add(kind, content, digest, lock)
         if not self._metadata.has_room(1, self.repository.pack_size):
             self._sealed.append(self._metadata.seal().info)
         return digest.hex()

@@ -50,8 +50,8 @@ class Unnamed:
         """By pack of metadata, the packs of blobs whose index it has."""
         self._here: dict[str, int] = {}
         """Their sizes."""
-        self._blobs: dict[str, set[str]] = {}
-        """By pack of blobs, the digests of what is in it."""
+        self._blobs: dict[str, set[bytes]] = {}
+        """By pack of blobs, what is in it, by the names that it has there."""
         named = {pack.name for pack in repository.packs()}
         for folder in repository.files.names("packs"):
             for name in set(repository.files.names(f"packs/{folder}")) - named:
@@ -71,15 +71,16 @@ class Unnamed:
         self._here[name] = len(data)
         for offset, header in packs.frames_of(data):
             if header.kind == frames.BLOB:
-                self._blobs.setdefault(name, set()).add(header.digest.hex())
+                self._blobs.setdefault(name, set()).add(header.digest)
                 continue
             if header.kind == frames.INDEX and name in self._blobs:
                 continue  # its own
             try:
-                content = frames.decode(memoryview(data)[offset: offset + header.length])
+                frame = memoryview(data)[offset: offset + header.length]
+                digest, content = frames.content(frame, keys=self._repository.keys)
                 if header.kind == frames.SEGMENT:
                     info = PackInfo(name, packs.METADATA, len(data))
-                    self._segments[header.digest.hex()] = journals.read(content)[0], info
+                    self._segments[digest.hex()] = journals.read(content)[0], info
                 elif header.kind == frames.INDEX:
                     self._described.setdefault(name, []).append(packs.decode_index(content)[0])
             except Damaged:
@@ -100,9 +101,9 @@ class Unnamed:
                     found[described] = PackInfo(described, packs.BLOBS, self._here[described])
         return Adopted(list(found.values()), {scope: head for scope, head in later.items() if head != heads.get(scope)})
 
-    def holding(self, digests: Collection[str]) -> list[PackInfo]:
-        """Return the packs of blobs that hold any of some contents."""
-        wanted = set(digests)
+    def holding(self, names: Collection[bytes]) -> list[PackInfo]:
+        """Return the packs of blobs that hold any of some contents, given by the names that they have in packs."""
+        wanted = set(names)
         return [
             PackInfo(name, packs.BLOBS, self._here[name]) for name, held in self._blobs.items()
             if not held.isdisjoint(wanted)

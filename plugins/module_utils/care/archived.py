@@ -59,7 +59,7 @@ class Archived:
         with contextlib.suppress(NotFound, Damaged, NotABackup):
             name = commits.name(self.newest)
             data = self._archive.get(name)
-            ours, theirs = repository.commit(self.newest), commits.parse(data, name)
+            ours, theirs = repository.commit(self.newest), commits.parse(data, name, repository.keys)
             head = repository.head()
             self._two_versions = theirs.seq == self.newest and ours.hash != theirs.hash and ours == head
             return is_of_another_writer(ours, theirs)

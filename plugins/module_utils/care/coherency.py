@@ -81,7 +81,7 @@ def audit(repository: Repository, progress: Progress = SILENT) -> Audit:
     metadata = [pack for pack in repository.packs() if pack.kind == packs.METADATA]
     progress.phase("metadata", len(metadata), sum(pack.size for pack in metadata))
     files = _Watched(repository.path, progress)
-    return Audit(files, repository.repository_id, repository.server_id)
+    return Audit(files, repository.info, repository.keys)
 
 
 def damage_of(damage: Damage, metadata: Collection[str]) -> Fault:
@@ -197,7 +197,7 @@ class Check:
             part = parts[piece.name]
             if not part.name.startswith("packs/"):
                 return self._commits(part)
-            return look(data, part, places.pop(piece.name, []), self._asked.double)
+            return look(data, part, places.pop(piece.name, []), self._asked.double, self._repository.keys)
 
         for piece, looked in fetch(bytes_of, begun(), use, THREADS, BYTES_IN_FLIGHT):
             part = parts[piece.name]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..backup import frames
 from ..backup.catalogue import Location
+from ..backup.keys import Keys
 from ..model.errors import Damaged
 from .double import MAGIC
 from .findings import CONTENTS, Fault
@@ -28,15 +29,21 @@ class Looked(NamedTuple):
     """Digests of blobs that are gzip streams."""
 
 
-def look(data: bytes, part: Part, places: Sequence[Location], double: bool = False) -> Looked:
-    """Verify a pack: its name, and every frame. :param places: of the blobs in it."""
+def look(
+    data: bytes, part: Part, places: Sequence[Location], double: bool = False, keys: Keys | None = None
+) -> Looked:
+    """Verify a pack: its name, and every frame.
+
+    :param places: of the blobs in it. :param double: look for gzip streams.
+    :param keys: those of the backup; None for one that is not encrypted.
+    """
     name = part.name.rpartition("/")[2]
     rightly = hashlib.sha256(data).hexdigest() == name
     lost, compressed = [], []
     for place in places:
         try:
             frame = memoryview(data)[place.offset: place.offset + place.length]
-            blob = frames.decode(frame, bytes.fromhex(place.digest))
+            blob = frames.decode(frame, bytes.fromhex(place.digest), keys)
         except Damaged:
             lost.append(place.digest)
             continue

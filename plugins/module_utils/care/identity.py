@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file format.json of a backup, without which nothing is opened, had again from the archive or from commits."""
+"""The files without which nothing is opened, format.json and the keyring, had again from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import contextlib
 from collections.abc import Callable
 
 from ..archive.port import Archive
-from ..backup import commits
+from ..backup import commits, keyring, keys
 from ..backup.commits import Commit, FormatInfo
 from ..backup.files import Files
 from ..model.errors import Damaged, NotABackup, NotFound
+from .keyrings import fetch_keyring
 
 
 def is_lost(files: Files) -> bool:
@@ -22,29 +23,40 @@ def is_lost(files: Files) -> bool:
         commits.parse_format(files.read(commits.FORMAT_FILE), files.root)
         return False
     except (NotFound, NotABackup):
-        return _newest(files) is not None
+        return _said(files) is not None
 
 
 def found_again(files: Files, archive_of: Callable[[str], Archive | None]) -> bytes:
-    """Return what format.json must be: that of the archive, or one made of what the commits say.
+    """Return what format.json must be: that of the archive, or one made of what the keyring or the commits say.
 
     :param archive_of: gives the archive of a server by its id. :raises Damaged: no commit can be read either.
     :raises Refused, Unavailable: the archive cannot be read.
     """
-    newest = _newest(files)
-    if newest is None:
+    said = _said(files)
+    if said is None:
         raise Damaged(f"{files.root} holds no commit that can be read; retrieve the metadata from the archive.")
-    archive = archive_of(newest.server)
+    archive = archive_of(said.server)
     if archive is not None:
         with contextlib.suppress(NotFound, NotABackup, Damaged):
             data = archive.get(commits.FORMAT_FILE)
-            if commits.parse_format(data, archive.describe()).repository == newest.repository:
+            there = commits.parse_format(data, archive.describe())
+            if (there.repository, there.encrypted) == (said.repository, said.encrypted):
                 return data
-    return commits.encode_format(FormatInfo(newest.repository, newest.server, newest.at))
+    return commits.encode_format(said)
+
+
+def _said(files: Files) -> FormatInfo | None:
+    """Return what format.json should say; None where there is nothing to tell."""
+    number = keyring.newest(files)
+    with contextlib.suppress(NotFound, Damaged):
+        if number:
+            return FormatInfo(*keys.identity_of(files.read(keys.name(number)), files.root), encrypted=True)
+    newest = _newest(files)
+    return None if newest is None else FormatInfo(newest.repository, newest.server, newest.at)
 
 
 def _newest(files: Files) -> Commit | None:
-    """Return the newest commit that can be read."""
+    """Return the newest commit that can be read; those of an encrypted backup cannot."""
     numbers = sorted(filter(None, map(commits.number, files.scan(commits.DIRECTORY))), reverse=True)
     for seq in numbers:
         with contextlib.suppress(NotFound, NotABackup, Damaged):
@@ -52,3 +64,38 @@ def _newest(files: Files) -> Commit | None:
             if commit.seq == seq:
                 return commit
     return None
+
+
+def put_keyring_back(files: Files, archive_of: Callable[[str], Archive | None]) -> bool:
+    """Fetch the keyring of an encrypted backup from the archive where the directory has lost it; return whether it had.
+
+    :param archive_of: gives the archive of a server by its id.
+    :raises Damaged: the archive has none either. :raises Refused, Unavailable: the archive cannot be read.
+    """
+    try:
+        info = commits.parse_format(files.read(commits.FORMAT_FILE), files.root)
+    except (NotFound, NotABackup):
+        return False
+    if not info.encrypted or not has_lost_keyring(files):
+        return False
+    archive = archive_of(info.server)
+    if archive is None:
+        raise Damaged(f"The keyring of {files.root} is lost, and there is no archive; put it back from a copy.")
+    fetch_keyring(archive, files)
+    return True
+
+
+def has_lost_keyring(files: Files) -> bool:
+    """Return whether a directory holds commits that cannot be read for want of a keyring that says anything."""
+    try:
+        if not commits.parse_format(files.read(commits.FORMAT_FILE), files.root).encrypted:
+            return False
+        number = keyring.newest(files)
+        if number:
+            keys.identity_of(files.read(keys.name(number)), files.root)
+            return False
+    except (NotFound, NotABackup):
+        return False
+    except Damaged:
+        pass
+    return next(files.scan(commits.DIRECTORY), None) is not None

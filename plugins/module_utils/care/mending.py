@@ -195,7 +195,10 @@ class Mend:
         self._adopt(writer)
         named = {pack.name: pack for pack in self._repository.packs()}
         salvage, inventory = Salvage(live, wrecks), Inventory(live)
-        lost = self._save_contents(writer, salvage, wrecks)
+        if self._repository.keys is not None:
+            for scope in (SERVER, *self._repository.scopes()):
+                inventory.put(scope, None)
+        lost = self._save_contents(writer, salvage, inventory, wrecks)
         starts = salvage.gaps()
         for segment, _digest, made in salvage.segments():
             if made is None:
@@ -243,47 +246,52 @@ class Mend:
             writer.commit(dict.fromkeys(self._repository.tokens(), ""), full=True)
             self.done.commits += 1
 
-    def _save_contents(self, writer: Writer, salvage: Salvage, wrecks: Collection[str]) -> set[str]:
-        """Write the contents of wrecked packs anew; return the digests of those that neither side has."""
+    def _save_contents(
+        self, writer: Writer, salvage: Salvage, inventory: Inventory, wrecks: Collection[str]
+    ) -> set[bytes]:
+        """Write the contents of wrecked packs anew; return those that neither side has, by their names in packs."""
         saved: set[bytes] = set()
         self._progress.phase("salvage", len(wrecks))
         for name in sorted(wrecks):
             data = content(self._files, packs.file_name(name)) or b""
             for offset, header in packs.frames_of(data):
                 if header.kind == frames.BLOB:
-                    self._save(writer, memoryview(data)[offset: offset + header.length], header.digest, saved)
+                    whole = memoryview(data)[offset: offset + header.length]
+                    if self._save(writer, inventory, whole, header.digest):
+                        saved.add(header.digest)
             self._progress.advance(1)
-        lost = set()
-        for place in salvage.blobs():
-            digest = bytes.fromhex(place.digest)
-            if digest in saved:
+        lost: set[bytes] = set()
+        for blob, pack, offset, length in salvage.blobs():
+            if blob in saved:
                 continue
             frame = b""
             if self._archive is not None:
                 try:
-                    frame = self._archive.get_range(packs.file_name(place.pack), place.offset, place.length)
+                    frame = self._archive.get_range(packs.file_name(pack), offset, length)
                 except (NotFound, Damaged):
                     pass
-            if not self._save(writer, frame, digest, saved):
-                lost.add(place.digest)
+            (saved if self._save(writer, inventory, frame, blob) else lost).add(blob)
         return lost
 
-    def _save(self, writer: Writer, frame: bytes | memoryview, digest: bytes, saved: set[bytes]) -> bool:
+    def _save(self, writer: Writer, inventory: Inventory, frame: bytes | memoryview, name: bytes) -> bool:
+        """Write a content anew; in an encrypted backup that is possible where something refers to it."""
+        digest = name if self._repository.keys is None else inventory.digest_of(name)
+        if digest is None:
+            return False
         try:
-            data = frames.decode(frame, digest)
+            data = frames.decode(frame, digest, self._repository.keys)
         except Damaged:
             return False
         writer.put_blob(data, again=True)
-        saved.add(digest)
         self.done.saved_contents += 1
         return True
 
-    def _to_scan(self, read: Audit, lost: Collection[str], everything: bool) -> set[str]:
+    def _to_scan(self, read: Audit, lost: Collection[bytes], everything: bool) -> set[str]:
         """Return the journals whose mailboxes the next scan must compare anew."""
         if everything:
             return set(self._repository.tokens())
         read.refer([SERVER, *self._repository.scopes()])
-        read.lose(list(lost))
+        read.lose_named(lost)
         read.lose_unknown()
         return {reference.scope for reference in read.losing()}
 

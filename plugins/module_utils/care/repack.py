@@ -26,7 +26,7 @@ MERGE_FROM: Final = 16
 DEAD_SHARE: Final = 1 / 3
 """The part of a pack that nothing refers to from which on the rest is moved elsewhere."""
 
-_PACK_OVERHEAD: Final = 168
+_PACK_OVERHEAD: Final = 184
 _BLOB_OVERHEAD: Final = 57
 """What a pack has at most besides its frames: magic, its own index and footer (docs/format.md)."""
 
@@ -59,7 +59,7 @@ class Repack:
         self._progress = progress
         self._merge_from = merge_from
         self._failed: dict[str, set[bytes]] = {}
-        """Blobs that could not be read, by pack."""
+        """Blobs that could not be read, by pack; by their names in packs."""
         self._reasons: dict[str, str] = {}
 
     def run(self) -> Repacked:
@@ -118,15 +118,16 @@ class Repack:
         self._progress.phase(
             "contents", sum(pack.live for pack in chosen), sum(pack.live_bytes for pack in chosen)
         )
+        repository = self._writer.repository
         for place in self._inventory.blobs_of([pack.number for pack in chosen]):
             if self._progress.stopping():
                 return False
             name = packs.file_name(place.pack)
             raw = bytes.fromhex(place.digest)
             try:
-                data = frames.decode(self._files.read_range(name, place.offset, place.length), raw)
+                data = frames.decode(self._files.read_range(name, place.offset, place.length), raw, repository.keys)
             except (Damaged, NotFound, Refused) as error:
-                self._failed.setdefault(place.pack, set()).add(raw)
+                self._failed.setdefault(place.pack, set()).add(repository.name_of(raw))
                 self._reasons.setdefault(place.pack, f"{self._files.path(name)}: {error}")
                 continue
             self._writer.put_blob(data, again=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..backup import frames, packs
 from ..backup.commits import Head
 from ..backup.inventory import Inventory
+from ..backup.keys import Forgotten
 from ..backup.writer import Writer
 from ..model.errors import Damaged, RestanteError
 from ..operations.progress import Progress
@@ -71,15 +72,18 @@ def write(
 
 def _keep_segments(writer: Writer, pack: str, replaced: Collection[str]) -> None:
     """Copy the segments of a pack that are not replaced."""
-    files = writer.repository.files
+    files, keys = writer.repository.files, writer.repository.keys
     data = files.read(packs.file_name(pack))
     for offset, header in packs.frames_of(data):
-        if header.kind == frames.SEGMENT and header.digest.hex() not in replaced:
+        if header.kind == frames.SEGMENT:
             try:
-                content = frames.decode(memoryview(data)[offset: offset + header.length])
+                digest, content = frames.content(memoryview(data)[offset: offset + header.length], keys=keys)
+            except Forgotten:
+                continue
             except RestanteError as error:
                 raise Damaged(
                     f"{files.path(packs.file_name(pack))} at {offset}: {error} Nothing was changed; let a coherency "
                     "check with fix put it right, then run this again."
                 ) from error
-            writer.keep_frame(frames.SEGMENT, content)
+            if digest.hex() not in replaced:
+                writer.keep_frame(frames.SEGMENT, content)

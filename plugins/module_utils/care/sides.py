@@ -105,7 +105,8 @@ class Sides:
         if commit is None or self._fits(seq, own, self._either) or is_of_another_writer(own, commit):
             return False
         after = self._parsed(seq + 1, self._there(commits.name(seq + 1)))
-        return self._fits(seq, commit, self._either) or (own is None and after is not None and after.previous == commit.hash)
+        named = own is None and after is not None and after.previous == commit.hash
+        return named or self._fits(seq, commit, self._either)
 
     def _fits(self, seq: int, commit: Commit | None, neighbour: Callable[[int], Commit | None]) -> bool:
         """Return whether a commit stands rightly between its neighbours."""
@@ -126,7 +127,7 @@ class Sides:
 
     def _parsed(self, seq: int, data: bytes | None) -> Commit | None:
         try:
-            commit = commits.parse(data or b"", commits.name(seq))
+            commit = commits.parse(data or b"", commits.name(seq), self._repository.keys)
         except (Damaged, NotABackup):
             return None
         return commit if (commit.seq, commit.repository) == (seq, self._repository.repository_id) else None

@@ -100,19 +100,19 @@ class ArchiveBlobs:
         """Return a blob from the cache."""
         frame = self._cache.find(place.pack, place.offset, place.length) if self._cache is not None else None
         try:
-            return None if frame is None else frames.decode(frame, bytes.fromhex(place.digest))
+            return None if frame is None else frames.decode(frame, bytes.fromhex(place.digest), self._repository.keys)
         except Damaged:  # in the cache; not yet in the archive
             return None
 
     def _decoded(self, place: Location, piece: Piece, data: bytes) -> bytes | RestanteError:
-        digest = bytes.fromhex(place.digest)
+        digest, keys = bytes.fromhex(place.digest), self._repository.keys
         start = place.offset - piece.offset
         try:
-            return frames.decode(memoryview(data)[start:start + place.length], digest)
+            return frames.decode(memoryview(data)[start:start + place.length], digest, keys)
         except Damaged:
             pass
         try:  # it may have happened on the way
-            return frames.decode(self._archive.get_range(piece.name, place.offset, place.length), digest)
+            return frames.decode(self._archive.get_range(piece.name, place.offset, place.length), digest, keys)
         except Damaged as error:
             return Damaged(f"{piece.name} in {self._archive.describe()} is damaged at {place.offset}: {error}")
         except RestanteError as error:

@@ -19,10 +19,13 @@ from typing import Final, NamedTuple
 from ..archive.fetch import Piece, fetch
 from ..archive.numbered import last_number
 from ..archive.port import Archive
-from ..backup import commits, packs
+from ..backup import commits, keyring, packs
 from ..backup.catalogue import Damage
 from ..backup.commits import Commit, PackInfo
 from ..backup.files import Files, full_or_refused, writing
+from ..backup.keyring import Keyring
+from ..backup.keys import Keys, Ring
+from ..care.keyrings import fetch_keyring
 from ..model.durable import make_directories
 from ..model.errors import (
     AlreadyExists,
@@ -35,6 +38,8 @@ from ..model.errors import (
     Unavailable,
 )
 from ..operations.progress import SILENT, Progress
+from ..scan import witness
+from ..scan.witness import Seen
 from .assembly import Assembly
 
 THREADS: Final = 10
@@ -80,28 +85,37 @@ def find_servers(archive: Archive) -> Mapping[str, str]:
 
 
 def retrieve(
-    archive: Archive, destination: str, threads: int = THREADS, progress: Progress = SILENT
+    archive: Archive, destination: str, threads: int = THREADS, progress: Progress = SILENT,
+    masters: Sequence[bytes] = (), seen: Seen | None = None,
 ) -> RetrieveReport:
     """Fetch the metadata of a backup into a directory, or what is new of it. May be killed and run again.
 
     :param archive: where the backup is; its prefix includes the server id.
     :param destination: a directory, made where it is missing: an empty one, or one retrieved into before.
-    :param threads: requests in flight.
+    :param threads: requests in flight. :param masters: master keys of which one opens it, if it is encrypted.
+    :param seen: what the archive was seen to hold; None where nobody has written that down.
     :raises NotABackup: there is none under the prefix. :raises InvalidInput: the destination holds another backup.
+    :raises Damaged: it is encrypted, and its keyring is lost. :raises Refused: it does not hold what was seen.
     :raises NotFound, Refused, Unavailable: the archive cannot be read, or the destination cannot be written.
     """
     try:
-        return _Retrieval(archive, destination, threads, progress).run()
+        return _Retrieval(archive, destination, threads, progress, masters, seen).run()
     except OSError as error:
         raise full_or_refused(destination, error) from error
 
 
 class _Retrieval:
-    def __init__(self, archive: Archive, destination: str, threads: int, progress: Progress) -> None:
+    def __init__(
+        self, archive: Archive, destination: str, threads: int, progress: Progress, masters: Sequence[bytes],
+        seen: Seen | None,
+    ) -> None:
         self._archive = archive
         self._files = Files(os.path.abspath(destination))
         self._threads = threads
         self._progress = progress
+        self._masters = masters
+        self._seen = seen
+        self._keys: Keys | None = None
         self._damages: list[Damage] = []
 
     def run(self) -> RetrieveReport:
@@ -109,6 +123,8 @@ class _Retrieval:
         self._progress.phase("commits")
         here = self._newest_here()
         newest = self._newest_there(here)
+        if self._seen is not None:
+            self._compare(info, self._seen, newest)
         chain = self._chain(here, newest)
         if not chain:
             raise NotABackup(
@@ -133,6 +149,7 @@ class _Retrieval:
                 f"There is no backup in {where}. Check the prefix and the server id, or whether it was ever uploaded."
             ) from error
         info = commits.parse_format(data, where)
+        keyring.check(info, self._masters, where)
         with writing(self._files.root):
             make_directories(self._files.root)
         try:
@@ -142,7 +159,23 @@ class _Retrieval:
                 raise InvalidInput(
                     f"{self._files.root} holds another backup than {where}. Choose an empty directory."
                 ) from None
+        if self._masters:
+            own = Keyring(self._files, info, self._masters)
+            self._keys = Keys(self._fetch_keys(own), functools.partial(self._fetch_keys, own))
         return info
+
+    def _fetch_keys(self, own: Keyring) -> Ring:
+        """Fetch the newest keyring and return it."""
+        fetch_keyring(self._archive, self._files)
+        return own.load()
+
+    def _compare(self, info: commits.FormatInfo, seen: Seen, newest: int) -> None:
+        if seen.repository != info.repository:
+            raise InvalidInput(
+                f"The witness is of backup {seen.repository}, {self._archive.describe()} holds {info.repository}. Name "
+                "the one of this server."
+            )
+        witness.check(seen, self._archive, newest)
 
     # -- which commits ---------------------------------------------------------------------------------------------
 
@@ -199,7 +232,7 @@ class _Retrieval:
             return self._archive.get(name)
 
         def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
-            return commits.parse(data, piece.name), data
+            return commits.parse(data, piece.name, self._keys), data
 
         for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
             if isinstance(result, RestanteError):
@@ -212,7 +245,7 @@ class _Retrieval:
         name = commits.name(seq)
         try:
             data = self._files.read(name)
-            return commits.parse(data, name), data
+            return commits.parse(data, name, self._keys), data
         except NotFound:
             return None
         except Damaged:

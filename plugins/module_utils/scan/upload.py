@@ -14,15 +14,20 @@ from typing import Final, NamedTuple
 
 from ..archive.numbered import last_number
 from ..archive.port import Archive
-from ..backup import commits, packs
+from ..backup import commits, keyring, keys, packs
 from ..backup.commits import Commit, PackInfo
 from ..backup.files import Files
 from ..backup.repository import Repository
+from ..care.keyrings import remove_keyrings
 from ..model.errors import Damaged, NotFound, Refused, Unavailable
 from ..operations.progress import SILENT, Progress
+from .witness import Witness
 
 EVERY: Final = 5.0
 """Seconds between two looks for new commits: what a burning node may lose."""
+
+THREADS: Final = 8
+"""Packs on their way at once."""
 
 _WORTH_ASKING: Final = 1024 * 1024
 """From this size on, asking whether a pack is there already costs less than sending it."""
@@ -40,6 +45,8 @@ class UploadReport(NamedTuple):
     """Of packs that were sent."""
     newest: int
     """Number of the newest commit in the archive, 0 for none."""
+    lost: int = 0
+    """Commits that had been there and were not there any more: they were sent again."""
 
     @property
     def changed(self) -> bool:
@@ -53,16 +60,24 @@ class Uploader:
     :param repository: the backup; its catalogue is not used, so its own thread may go on using it.
     :param archive: where to; its prefix belongs to this backup alone.
     :param threads: packs on their way at once.
+    :param witness: where it is written down what has arrived; None for nowhere.
     """
 
-    def __init__(self, repository: Repository, archive: Archive, threads: int = 8) -> None:
+    def __init__(
+        self, repository: Repository, archive: Archive, threads: int = THREADS, witness: Witness | None = None
+    ) -> None:
+        self._info = repository.info
+        self.witness = witness
+        self._lost = 0
         self._files: Files = repository.files
-        self._repository_id = repository.repository_id
+        self._keys = repository.keys
         head = repository.head()
         self._newest_here = head.seq if head else 0
         self._archive = archive
         self._threads = threads
         self._newest_there = -1
+        self._keys_there = 0
+        """Number of the keyring that was sent."""
         self._sent: set[str] = set()
         """Names of the packs of the commits that are in the archive."""
 
@@ -77,9 +92,11 @@ class Uploader:
         """
         if self._newest_there < 0:
             self._meet()
+        self._send_keys()
         self._newest_here = last_number(self._is_here, max(self._newest_here, 1))
         first = self._newest_there + 1
-        report = UploadReport(0, 0, 0, self._newest_there)
+        report = UploadReport(0, 0, 0, self._newest_there, self._lost)
+        self._lost = 0
         if self._newest_here < first:
             return report
         progress.phase("upload", items=self._newest_here - self._newest_there)
@@ -100,6 +117,8 @@ class Uploader:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        if self.witness is not None and report.newest:
+            self.witness.note(self._info.repository, self._info.server, report.newest)
         return report
 
     def follow(
@@ -126,6 +145,19 @@ class Uploader:
                 if done.changed:
                     report(done)
 
+    def warnings(self, done: UploadReport) -> list[str]:
+        """Return what the administrator must know of a synchronisation although it has ended well."""
+        found = []
+        if done.lost:
+            found.append(
+                f"{self._archive.describe()} had {done.lost} commits that were not there any more: somebody has "
+                "removed them, or put the archive back to an older state. They were sent again; find out who has its "
+                "keys."
+            )
+        if self.witness is not None and self.witness.complaint:
+            found.append(self.witness.complaint)
+        return found
+
     # -- meeting the archive ---------------------------------------------------------------------------------------
 
     def _meet(self) -> None:
@@ -135,7 +167,7 @@ class Uploader:
             other = commits.parse_format(self._archive.get(commits.FORMAT_FILE), self._archive.describe())
             raise Refused(
                 f"{self._archive.describe()} belongs to backup {other.repository} of server {other.server}, and not to "
-                f"this one ({self._repository_id}). Give each server a prefix of its own."
+                f"this one ({self._info.repository}). Give each server a prefix of its own."
             )
         newest = last_number(self._is_there, max(self._newest_here, 1))
         self._newest_here = last_number(self._is_here, max(self._newest_here, 1))
@@ -145,6 +177,8 @@ class Uploader:
                 "it is an older copy of this backup, or another server writes to the prefix. Retrieve the newer one, "
                 "or use another prefix."
             )
+        if self.witness is not None:
+            self._lost = max(0, min(self.witness.last(), self._newest_here) - newest)
         if newest:
             both = newest
             while both > 1 and self._is_lost(both):
@@ -176,7 +210,7 @@ class Uploader:
     def _read(self, seq: int) -> tuple[Commit, bytes]:
         name = commits.name(seq)
         data = self._files.read(name)
-        return commits.parse(data, self._files.path(name)), data
+        return commits.parse(data, self._files.path(name), self._keys), data
 
     def _here(self, seq: int) -> Commit | None:
         """Return a commit of this side; None where it is gone."""
@@ -187,9 +221,25 @@ class Uploader:
 
     def _begin(self, pool: ThreadPoolExecutor, seq: int, begun: set[str]) -> _UnderWay:
         commit, data = self._read(seq)
+        self._send_keys()
         new = [pack for pack in commit.packs if pack.name not in self._sent and pack.name not in begun]
         begun.update(pack.name for pack in new)
         return _UnderWay(seq, data, commit.removed, {pack.name: pool.submit(self._send, pack) for pack in new})
+
+    def _send_keys(self) -> None:
+        """Send the newest keyring, which whatever is sent from now on may need, and remove those before it."""
+        while (number := keyring.newest(self._files)) > self._keys_there:
+            try:
+                data = self._files.read(keys.name(number))
+            except NotFound:  # a newer one has taken its place
+                continue
+            if not self._archive.put_new(keys.name(number), data):
+                raise Refused(
+                    f"The keyring {number} in {self._archive.describe()} is not the one in {self._files.root}: another "
+                    "writer uses this prefix. Stop one of the two, and give each a prefix of its own."
+                )
+            self._keys_there = number
+            remove_keyrings(self._archive, number)
 
     def _send(self, pack: PackInfo) -> int:
         """Send a pack unless it is there; return the bytes sent."""
@@ -234,7 +284,8 @@ class Uploader:
         self._newest_there = under_way.seq
         progress.advance(1, sum(sent))
         return UploadReport(
-            report.commits + 1, report.packs + sum(1 for size in sent if size), report.bytes + sum(sent), under_way.seq
+            report.commits + 1, report.packs + sum(1 for size in sent if size), report.bytes + sum(sent),
+            under_way.seq, report.lost,
         )
 
 

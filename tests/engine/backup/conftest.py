@@ -23,6 +23,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
     ItemState,
 )
 
+from tests import encrypted
 from tests.engine.backup.fragile import UnsyncedFiles
 
 PACK = 4096
@@ -57,7 +58,8 @@ def fill(path: Path) -> None:
     """Make a backup of three commits: Anna has messages 10 to 29, Bob 30 to 39; Anna's 10 is flagged, her 11 gone."""
     files = UnsyncedFiles(str(path))
     path.mkdir(parents=True)
-    files.write_new(commits.FORMAT_FILE, commits.encode_format(commits.FormatInfo("repository-id", "server-id", 0)))
+    info = commits.FormatInfo("repository-id", "server-id", 0, encrypted.IS_ON)
+    files.write_new(commits.FORMAT_FILE, commits.encode_format(info))
     repository = opened(path)
     with repository.writer() as writer:
         writer.append(SERVER, "d-1", kinds.DOMAIN, Entry("d-1", kinds.DOMAIN, "example.com"), 0)

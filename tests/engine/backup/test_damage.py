@@ -176,7 +176,7 @@ def test_all_commits_gone_is_an_empty_backup_and_not_a_crash(backup: Path, reope
     "record",
     [
         {"format": 2, "features": [], "repository": "r", "server": "s", "created": 0},
-        {"format": 1, "features": ["encryption"], "repository": "r", "server": "s", "created": 0},
+        {"format": 1, "features": ["telepathy"], "repository": "r", "server": "s", "created": 0},
     ],
 )
 def test_a_newer_format_is_refused_with_what_to_do(backup: Path, record: dict[str, object]) -> None:

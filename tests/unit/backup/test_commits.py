@@ -66,6 +66,6 @@ def test_format_json_is_read_and_anything_else_is_no_backup() -> None:
     data = commits.encode_format(info)
     assert commits.parse_format(data, "here") == info
     record = json.loads(data)
-    for change in ({"format": 2}, {"features": ["encryption"]}, {"created": None}, {"features": None, "format": 3}):
+    for change in ({"format": 2}, {"features": ["telepathy"]}, {"created": None}, {"features": None, "format": 3}):
         with pytest.raises(NotABackup):
             commits.parse_format(json.dumps({**record, **change}).encode(), "here")

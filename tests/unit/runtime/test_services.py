@@ -79,25 +79,25 @@ def test_an_archive_with_none_but_ones_own_backup_is_refused(node: Node, tmp_pat
         retrieval.find_archive(node, retrieval.in_directory(str(tmp_path / "archive")))
 
 
-def test_a_backup_path_is_copied_whole_and_only_once(tmp_path: Path) -> None:
+def test_a_backup_path_is_copied_whole_and_only_once(node: Node, tmp_path: Path) -> None:
     """R-180."""
     put_backup(tmp_path / "archive", "a")
     source, copy = tmp_path / "of-a", tmp_path / "new" / "copy"
-    assert retrieval.copy_backup_path(str(source), str(copy)).commits == 1
-    assert not retrieval.copy_backup_path(str(source), str(copy)).changed
+    assert retrieval.copy_backup_path(node, str(source), str(copy)).commits == 1
+    assert not retrieval.copy_backup_path(node, str(source), str(copy)).changed
     with contextlib.closing(Repository.open(str(copy))) as repository:
         assert repository.server_id == "a" and repository.damages() == []
         assert list(repository.history("server", "d"))
 
 
-def test_a_copy_never_joins_two_backups(tmp_path: Path) -> None:
+def test_a_copy_never_joins_two_backups(node: Node, tmp_path: Path) -> None:
     for server in ("a", "b"):
         put_backup(tmp_path / "archive", server)
-    retrieval.copy_backup_path(str(tmp_path / "of-a"), str(tmp_path / "copy"))
+    retrieval.copy_backup_path(node, str(tmp_path / "of-a"), str(tmp_path / "copy"))
     with pytest.raises(InvalidInput, match="another backup"):
-        retrieval.copy_backup_path(str(tmp_path / "of-b"), str(tmp_path / "copy"))
+        retrieval.copy_backup_path(node, str(tmp_path / "of-b"), str(tmp_path / "copy"))
     with pytest.raises(InvalidInput, match="the Backup Path itself"):
-        retrieval.copy_backup_path(str(tmp_path / "of-a"), str(tmp_path / "of-a"))
+        retrieval.copy_backup_path(node, str(tmp_path / "of-a"), str(tmp_path / "of-a"))
 
 
 # -- the backup path ---------------------------------------------------------------------------------------------------

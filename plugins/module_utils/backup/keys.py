@@ -1,0 +1,282 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The keys of an encrypted backup (docs/format.md, "Encryption"). No I/O.
+
+A keyring holds the secret of the repository, wrapped by the master key, and a secret for each account. Journals of an
+account are closed with its own. A content is closed with a secret made of its digest, which only journals tell: so it
+is stored once for all accounts that have it, and is out of reach when the journals of all of them are.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ..model.errors import Damaged, NotABackup, Refused
+from . import sealing
+
+DIRECTORY: Final = "keys"
+KEY_ID_SIZE: Final = 16
+_FORMAT: Final = 1
+_CIPHER: Final = "AES-256-GCM"
+_NAME = re.compile(r"(\d{20})\.json")
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class Forgotten(Damaged):
+    """What is encrypted with a key that was destroyed on purpose, with its account."""
+
+
+class Key(NamedTuple):
+    """A secret and the name that frames know it by."""
+
+    id: bytes
+    secret: bytes
+
+
+class Lock(NamedTuple):
+    """What one frame is closed with."""
+
+    key: Key
+    name: bytes
+    """What its header has in the place of the digest of its content."""
+
+
+class Identity(NamedTuple):
+    """Whose keys they are; as in format.json."""
+
+    repository: str
+    server: str
+    created: int
+
+
+class Destroyed(NamedTuple):
+    """A key that is no more."""
+
+    scope: str
+    id: bytes
+    at: int
+    """UTC milliseconds."""
+    alias: bytes
+    """What Keys.alias makes of the address that the account had: it can be recognised, and not read."""
+
+
+class Ring(NamedTuple):
+    """All keys of a backup as of one moment. Each change makes a new one, under the next number."""
+
+    identity: Identity
+    number: int
+    secret: bytes
+    """That of the repository."""
+    accounts: Mapping[str, Key]
+    """By account id."""
+    destroyed: tuple[Destroyed, ...] = ()
+
+    def with_accounts(self, keys: Mapping[str, Key]) -> Ring:
+        """Return the next ring, in which some accounts have new keys."""
+        return self._replace(number=self.number + 1, accounts={**self.accounts, **keys})
+
+    def without_account(self, scope: str, at: int, alias: bytes) -> Ring:
+        """Return the next ring, in which the key of an account is no more. :param at, alias: see Destroyed."""
+        key = self.accounts[scope]
+        accounts = {other: value for other, value in self.accounts.items() if other != scope}
+        destroyed = (*self.destroyed, Destroyed(scope, key.id, at, alias))
+        return self._replace(number=self.number + 1, accounts=accounts, destroyed=destroyed)
+
+
+    def again(self) -> Ring:
+        """Return the next ring, with the same keys."""
+        return self._replace(number=self.number + 1)
+
+
+def new_ring(identity: Identity) -> Ring:
+    """Return the keyring of a new backup, before the first one that is kept."""
+    return Ring(identity, 0, sealing.new_secret(), {})
+
+
+# -- files of keyrings -------------------------------------------------------------------------------------------------
+
+
+def name(number: int) -> str:
+    """Return the relative file name of a keyring."""
+    return f"{DIRECTORY}/{number:020}.json"
+
+
+def number_of(file_name: str) -> int:
+    """Return the number of a keyring from its file's name, without directories; 0 for anything else."""
+    match = _NAME.fullmatch(file_name)
+    return int(match[1]) if match else 0
+
+
+def encode(ring: Ring, master: bytes) -> bytes:
+    """Return the bytes of a keyring's file. :param master: the master key, 32 bytes."""
+    record: dict[str, Any] = {**ring.identity._asdict(), "format": _FORMAT, "cipher": _CIPHER, "number": ring.number}
+    context = _context(record)
+    content = json.dumps({
+        "accounts": {scope: [key.id.hex(), key.secret.hex()] for scope, key in sorted(ring.accounts.items())},
+        "destroyed": [[one.scope, one.id.hex(), one.at, one.alias.hex()] for one in ring.destroyed],
+    }, separators=(",", ":")).encode("ascii")
+    record["secret"] = _closed(master, ring.secret, context)
+    record["keys"] = _closed(sealing.derive(ring.secret, b"keyring"), content, context)
+    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+
+
+def identity_of(data: bytes, where: str) -> Identity:
+    """Return whose keyring a file says that it is; opening it proves that. :raises Damaged: it is none."""
+    try:
+        record = json.loads(data)
+        return Identity(str(record["repository"]), str(record["server"]), int(record["created"]))
+    except _UNREADABLE as error:
+        raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
+
+
+def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, bytes]:
+    """Read a keyring; return it with the master key that opens it.
+
+    :param masters: master keys that may do so. :param where: the file, for messages.
+    :raises Damaged: it is cut short or altered. :raises Refused: its master key is none of these.
+    :raises NotABackup: it is of a newer format.
+    """
+    identity = identity_of(data, where)
+    try:
+        record = json.loads(data)
+        if record["format"] != _FORMAT or record["cipher"] != _CIPHER:
+            raise NotABackup(f"{where} was written by a newer version; upgrade restante.carbonio to read it.")
+        number = int(record["number"])
+        context = _context({key: record[key] for key in (*Identity._fields, "format", "cipher", "number")})
+        closed, content = base64.b64decode(record["secret"]), base64.b64decode(record["keys"])
+    except _UNREADABLE as error:
+        raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
+    for master in masters:
+        with contextlib.suppress(Damaged):
+            secret = _opened(master, closed, context)
+            break
+    else:
+        raise Refused(
+            f"{where} cannot be opened: either the master key is not the one that this backup was encrypted with, or "
+            "the file was altered. Name the right master key in the settings (encryption_key_file, "
+            "encryption_key_variable or encryption_key_command)."
+        )
+    try:
+        keys = json.loads(_opened(sealing.derive(secret, b"keyring"), content, context))
+        ring = Ring(
+            identity, number, secret,
+            {scope: Key(*map(bytes.fromhex, key)) for scope, key in keys["accounts"].items()},
+            tuple(
+                Destroyed(scope, bytes.fromhex(key_id), at, bytes.fromhex(alias))
+                for scope, key_id, at, alias in keys["destroyed"]
+            ),
+        )
+        return ring, master
+    except (Damaged, *_UNREADABLE) as error:
+        raise Damaged(f"{where} is altered; the keys in it cannot be read.") from error
+
+
+def _context(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
+
+
+def _closed(secret: bytes, data: bytes, context: bytes) -> str:
+    nonce = sealing.new_nonce()
+    return base64.b64encode(nonce + sealing.seal(secret, nonce, data, context)).decode("ascii")
+
+
+def _opened(secret: bytes, data: bytes, context: bytes) -> bytes:
+    return sealing.unseal(secret, data[: sealing.NONCE_SIZE], data[sealing.NONCE_SIZE:], context)
+
+
+# -- using them --------------------------------------------------------------------------------------------------------
+
+
+class Keys:
+    """What the frames of an encrypted backup are closed and opened with. Reading is for any thread, writing for one."""
+
+    def __init__(self, ring: Ring, newer: Callable[[], Ring]) -> None:
+        """:param newer: returns the newest keyring that there is; a writer may have added keys since this one."""
+        self._newer = newer
+        self._new: dict[str, Key] = {}
+        """Of accounts that are in no keyring yet."""
+        self.keep(ring)
+
+    def keep(self, ring: Ring) -> None:
+        """Go on with another keyring: a newer one, or one that is kept by now."""
+        self.ring = ring
+        self._new = {}
+        self._names = sealing.derive(ring.secret, b"names")
+        self._contents = sealing.derive(ring.secret, b"contents")
+        self._own = Key(
+            sealing.derive(ring.secret, b"key id")[:KEY_ID_SIZE], sealing.derive(ring.secret, b"repository"),
+        )
+        self._secrets = {key.id: key.secret for key in ring.accounts.values()}
+        self._destroyed = {one.id: one for one in ring.destroyed}
+
+    def forgotten(self) -> set[str]:
+        """Return the ids of the accounts that have no key any more."""
+        return {one.scope for one in self.ring.destroyed} - set(self.ring.accounts)
+
+    def name(self, digest: bytes) -> bytes:
+        """Return what a content is called where others may read it: nobody without the keys can tell what it is."""
+        return sealing.derive(self._names, digest)
+
+    def alias(self, address: str) -> bytes:
+        """Return what stands for an address where it must not be read."""
+        return sealing.derive(self._names, address.lower().encode("utf-8", "surrogateescape"))
+
+    # -- closing ---------------------------------------------------------------------------------------------------
+
+    def of_content(self, digest: bytes) -> Lock:
+        """Return what a content is closed with. :param digest: its SHA-256, as below."""
+        return Lock(Key(self._own.id, self._content(digest)), self.name(digest))
+
+    def of_repository(self, digest: bytes) -> Lock:
+        """Return what an index, a commit or a segment of the server's journal is closed with."""
+        return Lock(self._own, self.name(digest))
+
+    def of_account(self, scope: str, digest: bytes) -> Lock:
+        """Return what a segment of an account's journal is closed with; the account gets a key where it has none.
+
+        A key that was given must be kept before anything that it closes counts: see pending().
+        """
+        key = self.ring.accounts.get(scope) or self._new.get(scope)
+        if key is None:
+            key = self._new[scope] = Key(secrets.token_bytes(KEY_ID_SIZE), sealing.new_secret())
+        return Lock(key, self.name(digest))
+
+    def pending(self) -> Ring | None:
+        """Return the keyring that must be kept, with the keys that are new; None where there are none."""
+        return self.ring.with_accounts(self._new) if self._new or not self.ring.number else None
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def secret_of_content(self, digest: bytes) -> bytes:
+        """Return what a content is opened with."""
+        return self._content(digest)
+
+    def secret(self, key_id: bytes) -> bytes:
+        """Return what anything else is opened with.
+
+        :raises Forgotten: that key was destroyed. :raises Damaged: nothing is known of it.
+        """
+        if key_id == self._own.id:
+            return self._own.secret
+        if key_id not in self._secrets and key_id not in self._destroyed:
+            self.keep(self._newer())
+        if key_id in self._destroyed:
+            raise Forgotten(f"The account {self._destroyed[key_id].scope} was forgotten, its key destroyed.")
+        try:
+            return self._secrets[key_id]
+        except KeyError as error:
+            raise Damaged(
+                f"It is encrypted with the key {key_id.hex()}, which the keyring does not have: the keyring is older "
+                "than the backup. Fetch the newest one from the archive."
+            ) from error
+
+    def _content(self, digest: bytes) -> bytes:
+        return sealing.derive(self._contents, digest)
