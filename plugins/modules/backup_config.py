@@ -55,6 +55,26 @@ options:
       - For how many days files stay that a purge has taken out of the backup, for restores that began before.
         Defaults to V(7).
     type: int
+  encryption_key_file:
+    description:
+      - The file with the master key of encrypted backups, 32 random bytes as 64 hexadecimal digits or as base64, which
+        only the service user may read. Keep a copy of it elsewhere; without it, nothing can be restored.
+      - Where this, O(encryption_key_variable) or O(encryption_key_command) is set, backups that are made are encrypted,
+        and only encrypted ones are read. An existing backup stays what it was made as.
+    type: path
+  encryption_key_variable:
+    description: The environment variable with the master key, of the processes that work with the backup.
+    type: str
+  encryption_key_command:
+    description:
+      - A command that prints the master key, as the client of a key service does. It is run without a shell, as the
+        service user, whenever the backup is opened.
+    type: str
+  witness_path:
+    description:
+      - A file in another place, on a share for instance, which is told after each upload what the archive holds.
+        M(restante.carbonio.metadata_retrieve) refuses by it an archive that was put back to an older state.
+    type: path
   time_zone:
     description: The zone in which dates without an offset are meant, by its IANA name; empty for the node's own.
     type: str
@@ -108,6 +128,11 @@ EXAMPLES = r"""
     data_retention_days: 365
     account_retention_days: 0
 
+- name: Encrypt the backup that is to be made
+  restante.carbonio.backup_config:
+    encryption_key_file: /etc/restante/master.key
+    witness_path: /mnt/elsewhere/mail1.witness.json
+
 - name: Switch the Realtime Scanner off for an import
   restante.carbonio.backup_config:
     realtime_scanner: false
@@ -146,6 +171,10 @@ ARGUMENTS = {
     "data_retention_days": {"type": "int"},
     "account_retention_days": {"type": "int"},
     "purge_grace_days": {"type": "int"},
+    "encryption_key_file": {"type": "path", "no_log": False},
+    "encryption_key_variable": {"type": "str", "no_log": False},
+    "encryption_key_command": {"type": "str", "no_log": False},
+    "witness_path": {"type": "path"},
     "time_zone": {"type": "str"},
     "administrator": {"type": "str"},
     "initiator_domain": {"type": "str"},

@@ -64,6 +64,12 @@ options:
       - The id of the lost server. Needed only where the archive has the backups of several others than this one.
     type: str
     default: ""
+  witness:
+    description:
+      - A file on the node that the uploads of the lost one have written, see
+        O(restante.carbonio.backup_config#module:witness_path).
+      - An archive that holds less than it held by then, or something else, is refused.
+    type: path
   threads:
     description: Requests in flight.
     type: int
@@ -128,6 +134,7 @@ ARGUMENTS = {
     "prefix": {"type": "str"},
     "volume_prefix": {"type": "str", "default": ""},
     "server_id": {"type": "str", "default": ""},
+    "witness": {"type": "path"},
     "threads": {"type": "int", "default": 10},
 }
 

@@ -13,13 +13,14 @@ from ..restore.options import ExternalOptions
 from ..runtime import inspection, recovery, retrieval
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type
-from .parameters import NOTIFICATIONS, PREFIX, REGION, SERVER_ID, THREADS, URL
+from .parameters import NOTIFICATIONS, PREFIX, REGION, SERVER_ID, THREADS, URL, WITNESS
 
 
 def _retrieve(node: Node, archive_at: retrieval.ArchiveAt, **given: Any) -> Any:
     archive = retrieval.find_archive(node, archive_at, given["server_id"])
     return retrieval.retrieve_metadata(
-        node, archive, given["destination"], threads=given["threads"], notifications=given["notifications"]
+        node, archive, given["destination"], threads=given["threads"], notifications=given["notifications"],
+        witness=given["witness"],
     )
 
 
@@ -66,7 +67,7 @@ COMMANDS: Final = (
             Parameter("secret", TEXT, "", ""),
             Parameter("volume_prefix", TEXT, "the one of the backup that wrote it", ""),
             Parameter("bucket_configuration_id", TEXT, "the Bucket ID that listBuckets shows", ""),
-            REGION, URL, PREFIX, THREADS, NOTIFICATIONS, SERVER_ID,
+            REGION, URL, PREFIX, THREADS, NOTIFICATIONS, SERVER_ID, WITNESS,
         ),
         example="retrieveMetadataFromArchive S3 /opt/zextras/restore/ bucket_configuration_id <BUCKET_VOLUME_ID>",
         works_long=True,
@@ -75,7 +76,7 @@ COMMANDS: Final = (
         "backup", ("retrieveMetadataFromArchive", "Local"), "fetch the metadata of a backup from a directory",
         _retrieve_local,
         (Parameter("source", PATH, "the archive"), Parameter("destination", PATH, "the restore directory")),
-        (THREADS, NOTIFICATIONS, SERVER_ID), works_long=True,
+        (THREADS, NOTIFICATIONS, SERVER_ID, WITNESS), works_long=True,
     ),
     Command(
         "backup", ("doExternalRestore",), "restore a backup that was made on another server", _external_restore,

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..archive.numbered import last_number
-from ..archive.port import Archive
 from ..backup import commits
 from ..backup.repository import Repository
 from ..backup.writer import Writer
@@ -62,7 +61,8 @@ def smart_scan(
         store = opened.enter_context(contextlib.closing(node.store()))
         repository = opened.enter_context(contextlib.closing(node.initialised(store.server_id())))
         turns = opened.enter_context(contextlib.closing(_Turns(node, repository)))
-        upload = _Upload(repository, node.archive(store.server_id()))
+        archive = node.archive(store.server_id())
+        upload = _Upload(node.uploader(repository, archive) if archive else None)
         with upload.going_on():
             report = scan(
                 store, turns.writer, deep=deep, accounts=accounts or None, mailboxes=mailboxes,
@@ -114,11 +114,11 @@ class _Turns:
 class _Upload:
     """Sends each commit to the archive, if there is one, while the scan goes on."""
 
-    def __init__(self, repository: Repository, archive: Archive | None) -> None:
+    def __init__(self, uploader: Uploader | None) -> None:
         self.totals = {"commits": 0, "packs": 0, "bytes": 0}
         self.warnings: list[str] = []
-        """Why the archive does not have everything."""
-        self._uploader = Uploader(repository, archive) if archive else None
+        """Why the archive does not have everything, or did not."""
+        self._uploader = uploader
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
@@ -151,7 +151,7 @@ class _Upload:
         if isinstance(done, Unavailable):
             self.warnings = [f"The archive lacks the newest commits; the next scan uploads them. {done}"]
             return
-        self.warnings = []
+        self.warnings = self._uploader.warnings(done) if self._uploader is not None else []
         for name in self.totals:
             self.totals[name] += getattr(done, name)
 
@@ -276,6 +276,8 @@ def describe(repository: Repository) -> dict[str, Any]:
         "server_id": repository.server_id,
         "repository_id": repository.repository_id,
         "initialised": True,
+        "encrypted": repository.keys is not None,
+        "forgotten_accounts": sorted(repository.keys.forgotten()) if repository.keys is not None else [],
         "commit": head.seq if head else 0,
         "last_commit": moment.iso(head.at) if head else "",
         "first_moment": moment.iso(span[0]) if span else "",

@@ -24,7 +24,6 @@ from ..model import moment
 from ..model.errors import InvalidInput, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.operation import Operation
-from ..scan.upload import Uploader
 from .backups import PATIENCE
 from .call import Call
 from .node import Node
@@ -75,7 +74,7 @@ def _purge(
     if archive is not None and not repacked.stopped:
         archived = 0
         try:
-            archived = Uploader(repository, archive).sync(running).newest
+            archived = node.uploader(repository, archive).sync(running).newest
             repository.refresh()
             there = remove_there(repository, archive, grace, now, running)
         except RestanteError as error:

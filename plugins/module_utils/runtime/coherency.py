@@ -29,7 +29,6 @@ from ..model.errors import Damaged, InvalidInput, RestanteError
 from ..operations.notifications import ERROR, INFORMATION, WARNING
 from ..operations.operation import Operation
 from ..operations.progress import SILENT, Progress
-from ..scan.upload import Uploader
 from . import settings as settings_file
 from .backups import PATIENCE
 from .call import Call
@@ -145,6 +144,14 @@ def _put_format_back(node: Node, options: Options) -> None:
     files.overwrite(FORMAT_FILE, data)
 
 
+def _put_keyring_back(node: Node, options: Options) -> bool:
+    """Have the keyring again where it is lost, and only where something is to be put right; return whether it was."""
+    files = Files(options.backup_path or node.settings.backup_path)
+    if not options.fix or not identity.has_lost_keyring(files):
+        return False
+    return identity.put_keyring_back(files, _no_archive if is_foreign(node, options.backup_path) else node.archive)
+
+
 def _no_archive(_server_id: str) -> None:
     return None
 
@@ -157,6 +164,7 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
     lost_format = _has_lost_its_format(node, options)
     if lost_format:
         _put_format_back(node, options)
+    lost_keyring = _put_keyring_back(node, options)
     with contextlib.closing(node.repository(options.backup_path)) as repository:
         archive, ledger = _archive(node, repository, options), _ledger(node, repository)
 
@@ -171,7 +179,7 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
 
             found, mended = mend(repository, archive, found, look, _stamp(), running)
             if archive is not None and mended.changed:
-                Uploader(repository, archive).sync(running)
+                node.uploader(repository, archive).sync(running)
         unpacked = 0
         if options.double == FIX and found.double and not found.stopped:
             with repository.writer(PATIENCE) as writer:
@@ -183,7 +191,8 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         save()
     stats = found.text() + mended.text()
     return {
-        "changed": lost_format or mended.changed or unpacked > 0, "coherent": found.is_coherent, "report": report,
+        "changed": lost_format or lost_keyring or mended.changed or unpacked > 0, "coherent": found.is_coherent,
+        "report": report,
         "stats": stats, "warnings": warnings,
     }
 

@@ -14,15 +14,20 @@ from typing import Any, Final
 
 from ..archive.probe import probe_conditional_writes, probe_connection
 from ..backup import commits
+from ..backup.files import Files
 from ..mailstore.embedded import EmbeddedStore
-from ..model.errors import NotFound, Refused
+from ..model.errors import InvalidInput, NotABackup, NotFound, Refused
+from . import master_key
 from . import settings as settings_file
 from .call import Call
 from .node import Node
-from .settings import BackupVolume, Settings
+from .settings import ENCRYPTION_KEYS, BackupVolume, Settings
 
 LIBRARIES: Final = ("boto3", "zstandard")
 """What the Python of a node needs."""
+
+ENCRYPTION_LIBRARIES: Final = ("cryptography",)
+"""What it needs besides where the backup is encrypted."""
 
 
 def change(call: Call) -> dict[str, Any]:
@@ -35,7 +40,9 @@ def change(call: Call) -> dict[str, Any]:
     given = {name: call[name] for name in names if call[name] is not None}
     after = dataclasses.replace(before or Settings(), **given)
     settings_file.check(after)
+    _check_encryption(after)
     changed = after != before
+    wanted = LIBRARIES + (ENCRYPTION_LIBRARIES if any(getattr(after, name) for name in ENCRYPTION_KEYS) else ())
     create = call["mailstore_create"] and not _has_store(after)
     if not call.check_mode:
         if changed:
@@ -46,9 +53,28 @@ def change(call: Call) -> dict[str, Any]:
         "changed": changed or create,
         "settings": after.public(),
         "python": sys.executable,
-        "missing_libraries": [name for name in LIBRARIES if importlib.util.find_spec(name) is None],
+        "missing_libraries": [name for name in wanted if importlib.util.find_spec(name) is None],
         "diff": {"before": before.public() if before else {}, "after": after.public()},
     }
+
+
+def _check_encryption(settings: Settings) -> None:
+    """Make sure that the Backup Path, if there is a backup in it, is encrypted or not as the settings want it.
+
+    :raises InvalidInput: it is not. Errors of the master key as master_key.of().
+    """
+    wanted = bool(master_key.of(settings))
+    try:
+        data = Files(settings.backup_path).read(commits.FORMAT_FILE)
+        present = commits.parse_format(data, settings.backup_path).encrypted
+    except (NotFound, NotABackup, Refused):
+        return
+    if wanted != present:
+        raise InvalidInput(
+            f"{settings.backup_path} holds a backup that is {'encrypted' if present else 'not encrypted'}, and the "
+            f"settings name {'a' if wanted else 'no'} master key. A backup stays what it was made as: choose another "
+            "backup_path for a new one, and keep the old one until its time is over."
+        )
 
 
 def read(call: Call) -> dict[str, Any]:

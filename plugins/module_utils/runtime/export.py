@@ -88,7 +88,8 @@ def _write(
 ) -> ScanReport:
     with contextlib.closing(node.store()) as store:
         chosen = choose(store, domains, cos)
-        with contextlib.closing(Repository.create(destination, store.server_id())) as repository:
+        made = Repository.create(destination, store.server_id(), masters=node.masters())
+        with contextlib.closing(made) as repository:
             with repository.writer() as writer:
                 return write_export(
                     store, writer, chosen, skip_items=skip_items, read_error_threshold=threshold, progress=progress
@@ -202,7 +203,7 @@ def _present(node: Node, destination: str) -> dict[str, Any]:
     :raises InvalidInput: there is one of another server.
     """
     try:
-        repository = Repository.open(destination)
+        repository = node.repository(destination)
     except NotABackup:
         return {}
     with contextlib.closing(repository), contextlib.closing(node.store()) as store:

@@ -25,7 +25,6 @@ from ..model import moment
 from ..model.errors import RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.realtime import COMMIT, Gap, RealtimeScanner, Situation
-from ..scan.upload import Uploader
 from .node import Node
 from .process import PidFile
 
@@ -224,8 +223,11 @@ class _Process:
                     if archive is None:
                         status.archived, status.archive_error = 0, ""
                         return
-                    uploader = Uploader(repository, archive)
-                status.archived = uploader.sync().newest
+                    uploader = self._node.uploader(repository, archive)
+                done = uploader.sync()
+                for warning in uploader.warnings(done) if done.changed else ():
+                    self._say(warning)
+                status.archived = done.newest
                 status.archive_error = ""
             except Exception as error:  # also a fault of ours: nobody else would hear of it
                 uploader = None  # begin anew, with the credentials that there are by then

@@ -17,7 +17,7 @@ from ..model.errors import InvalidInput
 from ..operations.notifications import INFORMATION
 from ..restore.copy_record import DONE
 from ..restore.idmap import ITEM_LOG
-from ..scan.upload import Uploader, UploadReport
+from ..scan.upload import UploadReport
 from . import settings as settings_file
 from .backups import is_initialised
 from .call import Call
@@ -63,7 +63,7 @@ def migrate(
             with contextlib.closing(node.repository()) as repository:
                 archive = target.archive(repository.server_id)
                 if archive is not None:
-                    sent = Uploader(repository, archive, threads).sync(running)
+                    sent = target.uploader(repository, archive, threads).sync(running)
                     _copy_maps(repository, archive)
         running.record.result = sent._asdict()
         if not running.stopping():

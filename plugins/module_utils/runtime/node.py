@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+from collections.abc import Sequence
 
 from ..archive.buckets import BucketRecord, BucketRegistry
 from ..archive.directory import DirectoryArchive
@@ -19,6 +20,10 @@ from ..mailstore.embedded import EmbeddedStore
 from ..model.errors import InvalidInput, NotABackup
 from ..operations.notifications import MailSettings, Notifications
 from ..operations.operation import Operations
+from ..scan.upload import THREADS as UPLOADS
+from ..scan.upload import Uploader
+from ..scan.witness import Witness
+from . import master_key
 from . import settings as settings_file
 from .settings import Settings
 
@@ -34,6 +39,7 @@ class Node:
         self.initiator = _user()
         """Who starts operations: an address, or the name of a user of this node."""
         self._notifications: Notifications | None = None
+        self._masters: Sequence[bytes] | None = None
 
     @classmethod
     def load(cls, config_file: str) -> Node:
@@ -46,7 +52,14 @@ class Node:
 
     def repository(self, path: str = "") -> Repository:
         """Open a backup for reading: the node's own, or the one in a directory. :raises NotABackup: there is none."""
-        return Repository.open(path or self.settings.backup_path)
+        return Repository.open(path or self.settings.backup_path, masters=self.masters())
+
+    def masters(self) -> Sequence[bytes]:
+        """Return the master keys: the first for backups that are made, any for those that are read. Empty where
+        nothing is encrypted. Errors as master_key.of()."""
+        if self._masters is None:
+            self._masters = master_key.of(self.settings)
+        return self._masters
 
     def initialised(self, server_id: str) -> Repository:
         """Open the node's own backup, which is made where there is none.
@@ -55,11 +68,11 @@ class Node:
         """
         path = self.settings.backup_path
         try:
-            repository = Repository.open(path)
+            repository = self.repository()
         except NotABackup:
             if os.path.exists(os.path.join(path, "format.json")):
                 raise
-            return Repository.create(path, server_id)
+            return Repository.create(path, server_id, masters=self.masters())
         if repository.server_id != server_id:
             repository.close()
             raise InvalidInput(
@@ -77,6 +90,11 @@ class Node:
             record = self.bucket(volume.bucket_configuration_id)
             return S3Archive(record.settings(volume.volume_prefix, server_id))
         return None
+
+    def uploader(self, repository: Repository, archive: Archive, threads: int = UPLOADS) -> Uploader:
+        """Return what sends the node's own backup to its archive, and writes down what has arrived."""
+        witness = Witness(repository.files, archive, self.settings.witness_path)
+        return Uploader(repository, archive, threads, witness)
 
     def bucket(self, name: str) -> BucketRecord:
         """Return the bucket configuration with an id or a label. :raises NotFound: there is none."""

@@ -46,7 +46,7 @@ def restore(
     :raises RestanteError: what can be refused before anything is written, or what ends the restore.
     """
     sides = Sides(
-        source=lambda: _source(source_path),
+        source=lambda: _source(node, source_path),
         store=node.store,
         blobs=lambda source: blobs_of(node, source, blobs_archive, volume_prefix),
         backup_path=node.settings.backup_path,
@@ -81,7 +81,7 @@ def prove(
     :param system_accounts: whether all includes service mailboxes.
     :raises NotFound: the backup was never restored to this node.
     """
-    with contextlib.closing(Repository.open(source_path)) as source, contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.repository(source_path)) as source, contextlib.closing(node.store()) as store:
         import_id = import_id_of(node.settings.backup_path, source.server_id)
         if import_id is None:
             raise NotFound(
@@ -103,7 +103,9 @@ def answer(call: Call) -> dict[str, Any]:
         **{name: call[name] for name in ExternalOptions._fields if call[name] is not None}
     )
     if call.check_mode:
-        with contextlib.closing(_source(call["source_path"])) as source, contextlib.closing(node.store()) as store:
+        with contextlib.ExitStack() as opened:
+            source = opened.enter_context(contextlib.closing(_source(node, call["source_path"])))
+            store = opened.enter_context(contextlib.closing(node.store()))
             found = preview(source, store, node.settings.backup_path, options)
             blobs_of(node, source, call["blobs_archive"], call["volume_prefix"])
         lines = found.lines()
@@ -144,9 +146,9 @@ def _accounts(source: Repository, at: int | None) -> Iterator[Entry]:
             yield last.state
 
 
-def _source(path: str) -> Repository:
+def _source(node: Node, path: str) -> Repository:
     """Open the source of a restore. :raises Refused: this user may not read and write it (R-123)."""
-    repository = Repository.open(path)
+    repository = node.repository(path)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         repository.close()
         raise Refused(f"{path} cannot be read and written by this user; give it to the service user (chown -R).")

@@ -26,6 +26,7 @@ from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import SILENT, Progress
 from ..restore.retrieve import THREADS, find_servers, retrieve
 from ..scan.upload import Uploader, UploadReport
+from ..scan.witness import load as load_witness
 from .call import Call
 from .node import Node
 from .operations import operation
@@ -107,19 +108,22 @@ def _own_id(node: Node) -> str:
 
 
 def retrieve_metadata(
-    node: Node, archive: Archive, destination: str, *, threads: int = THREADS, notifications: Sequence[str] = ()
+    node: Node, archive: Archive, destination: str, *, threads: int = THREADS, notifications: Sequence[str] = (),
+    witness: str = "",
 ) -> dict[str, Any]:
     """Fetch the metadata of a backup, as an operation.
 
-    :param archive: of the lost server.
+    :param archive: of the lost server. :param witness: a file that its uploads have written; empty for none.
+    :raises Refused: the archive does not hold what it held by then.
     :return: "changed", "newest_commit", "recovery_point", "report" and "operation_id".
     """
     if threads < 1:
         raise InvalidInput(f"threads is {threads}; give how many requests may be in flight, 1 or more.")
+    seen = load_witness(witness) if witness else None
     parameters = {"source": archive.describe(), "destination": destination, "threads": threads}
-    here = _newest(destination).get("newest_commit", 0)
+    here = _newest(node, destination).get("newest_commit", 0)
     with operation(node, RETRIEVE, parameters) as running:
-        report = retrieve(archive, destination, threads, running)
+        report = retrieve(archive, destination, threads, running, node.masters(), seen)
         damages = [damage._asdict() for damage in report.damages]
         result = {**report._asdict(), "damages": damages}
         running.record.result = result
@@ -131,34 +135,35 @@ def retrieve_metadata(
         )
     return {
         "changed": report.changed, "newest_commit": report.newest, "recovery_point": moment.iso(report.at),
-        "report": result, "operation_id": running.id, "warnings": warnings, "diff": _difference(destination, here),
+        "report": result, "operation_id": running.id, "warnings": warnings,
+        "diff": _difference(node, destination, here),
     }
 
 
-def copy_backup_path(source: str, destination: str, progress: Progress = SILENT) -> UploadReport:
+def copy_backup_path(node: Node, source: str, destination: str, progress: Progress = SILENT) -> UploadReport:
     """Copy a Backup Path that can still be read, mail included: it is an upload into a directory.
 
     It may be ended at any moment and run again; the copy is whole at every moment (R-207).
 
     :raises NotABackup: the source is none. :raises InvalidInput: the destination holds another backup.
     """
-    with contextlib.closing(Repository.open(source)) as origin:
-        _check_copy(origin, destination)
+    with contextlib.closing(node.repository(source)) as origin:
+        _check_copy(node, origin, destination)
         with explained("make", destination):
             make_directories(os.path.abspath(destination))
         return Uploader(origin, DirectoryArchive(destination)).sync(progress)
 
 
-def _check_copy(origin: Repository, destination: str) -> None:
+def _check_copy(node: Node, origin: Repository, destination: str) -> None:
     if os.path.realpath(origin.path) == os.path.realpath(destination):
         raise InvalidInput(f"{destination} is the Backup Path itself; name another directory.")
     if os.path.exists(os.path.join(destination, commits.FORMAT_FILE)):
-        with contextlib.closing(Repository.open(destination)) as present:
+        with contextlib.closing(node.repository(destination)) as present:
             if present.repository_id != origin.repository_id:
                 raise InvalidInput(f"{destination} holds another backup than {origin.path}; name an empty directory.")
 
 
-def preview(archive: Archive, destination: str) -> dict[str, Any]:
+def preview(node: Node, archive: Archive, destination: str) -> dict[str, Any]:
     """Return whether there is something to fetch, without fetching it: for check mode.
 
     :raises NotABackup: there is no backup in the archive.
@@ -168,20 +173,20 @@ def preview(archive: Archive, destination: str) -> dict[str, Any]:
     except NotFound as error:
         archive.size(commits.FORMAT_FILE)  # says so where the bucket itself is missing
         raise NotABackup(f"There is no backup in {archive.describe()}. Check the prefix and the server id.") from error
-    here = _newest(destination).get("newest_commit", 0)
+    here = _newest(node, destination).get("newest_commit", 0)
     newest = last_number(lambda number: archive.size(commits.name(number)) is not None, max(here, 1))
     if here:
-        with contextlib.closing(Repository.open(destination)) as present:
+        with contextlib.closing(node.repository(destination)) as present:
             if present.repository_id != there.repository:
                 raise InvalidInput(
                     f"{destination} holds another backup than {archive.describe()}. Choose an empty directory."
                 )
-    return {"changed": newest > here, "diff": _difference(destination, here, newest)}
+    return {"changed": newest > here, "diff": _difference(node, destination, here, newest)}
 
 
-def _difference(destination: str, before: int, after: int = 0) -> dict[str, str]:
+def _difference(node: Node, destination: str, before: int, after: int = 0) -> dict[str, str]:
     """Return what a restore directory holds, before and after; it is looked at where after is not given."""
-    after = after or _newest(destination).get("newest_commit", 0)
+    after = after or _newest(node, destination).get("newest_commit", 0)
     return {"before": _contents(destination, before), "after": _contents(destination, after)}
 
 
@@ -189,10 +194,10 @@ def _contents(destination: str, commit: int) -> str:
     return f"{destination}: commit {commit}\n" if commit else ""
 
 
-def _newest(destination: str) -> dict[str, Any]:
+def _newest(node: Node, destination: str) -> dict[str, Any]:
     if not os.path.exists(os.path.join(destination, commits.FORMAT_FILE)):
         return {}
-    with contextlib.closing(Repository.open(destination)) as repository:
+    with contextlib.closing(node.repository(destination)) as repository:
         head = repository.head()
     return {"newest_commit": head.seq, "recovery_point": moment.iso(head.at)} if head else {}
 
@@ -209,23 +214,24 @@ def answer(call: Call) -> dict[str, Any]:
     )
     archive = find_archive(node, archive_at, call["server_id"])
     if call.check_mode:
-        return preview(archive, destination)
+        return preview(node, archive, destination)
     return retrieve_metadata(
-        node, archive, destination, threads=call["threads"], notifications=call["notifications"]
+        node, archive, destination, threads=call["threads"], notifications=call["notifications"],
+        witness=call["witness"] or "",
     )
 
 
 def _answer_copy(call: Call) -> dict[str, Any]:
-    source, destination = call["source"], call["destination"]
-    here = _newest(destination).get("newest_commit", 0)
-    with contextlib.closing(Repository.open(source)) as origin:
-        _check_copy(origin, destination)
+    node, source, destination = call.node(), call["source"], call["destination"]
+    here = _newest(node, destination).get("newest_commit", 0)
+    with contextlib.closing(node.repository(source)) as origin:
+        _check_copy(node, origin, destination)
     if call.check_mode:
-        return preview(DirectoryArchive(source), destination)
-    with operation(call.node(), COPY, {"source": source, "destination": destination}) as running:
-        report = copy_backup_path(source, destination, running)
+        return preview(node, DirectoryArchive(source), destination)
+    with operation(node, COPY, {"source": source, "destination": destination}) as running:
+        report = copy_backup_path(node, source, destination, running)
         running.record.result = report._asdict()
     return {
-        "changed": report.changed, **_newest(destination), "report": report._asdict(), "operation_id": running.id,
-        "diff": _difference(destination, here),
+        "changed": report.changed, **_newest(node, destination), "report": report._asdict(), "operation_id": running.id,
+        "diff": _difference(node, destination, here),
     }

@@ -22,6 +22,8 @@ from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
 DEFAULT_FILE: Final = "/etc/restante/restante.json"
 BUCKETS_FILE: Final = "buckets.json"
 ADAPTERS: Final = ("embedded",)
+ENCRYPTION_KEYS: Final = ("encryption_key_file", "encryption_key_variable", "encryption_key_command")
+"""The settings that say where the master key comes from."""
 VOLUME_TYPES: Final = ("default", "local", "s3")
 
 
@@ -56,6 +58,15 @@ class Settings:
     """Of deleted accounts; 0 for ever (backupAccountsRetentionDays)."""
     purge_grace_days: int = 7
     """How long the files of packs stay that are no part of the backup any more: longer than any restore runs."""
+    encryption_key_file: str = ""
+    """The file with the master key of an encrypted backup. Where this or one of the next two is set, backups that are
+    made are encrypted, and only encrypted ones are read."""
+    encryption_key_variable: str = ""
+    """The environment variable with the master key."""
+    encryption_key_command: str = ""
+    """A command, with its arguments, that prints the master key: how a key service is asked."""
+    witness_path: str = ""
+    """A file in another place, which is told what has arrived in the archive (scan/witness.py); empty for none."""
     time_zone: str = ""
     """IANA name; empty for the node's own."""
     administrator: str = ""
@@ -120,6 +131,17 @@ def check(settings: Settings) -> None:
     for name, known in (("smtp_security", SECURITIES), ("notification_level", LEVELS)):
         if getattr(settings, name) not in known:
             raise InvalidInput(f"{name} is {getattr(settings, name)!r}; it may be {', '.join(known)}.")
+    named = [name for name in ENCRYPTION_KEYS if getattr(settings, name)]
+    if len(named) > 1:
+        raise InvalidInput(f"The master key is to come from {' and from '.join(named)}; set one of them alone.")
+    if settings.encryption_key_file and not os.path.isabs(settings.encryption_key_file):
+        raise InvalidInput(f"encryption_key_file is {settings.encryption_key_file!r}; give an absolute path.")
+    if settings.witness_path and not os.path.isabs(settings.witness_path):
+        raise InvalidInput(f"witness_path is {settings.witness_path!r}; give an absolute path.")
+    if settings.witness_path and _within(settings.witness_path, settings.backup_path):
+        raise InvalidInput(
+            f"witness_path {settings.witness_path} is in the Backup Path, and is lost with it; choose another place."
+        )
     volume = settings.backup_volume
     if volume.type not in VOLUME_TYPES:
         raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")
