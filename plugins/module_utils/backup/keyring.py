@@ -30,6 +30,10 @@ class Keyring:
         """Return the keys of the backup. Errors as for load."""
         return Keys(self.load(), self.load)
 
+    def newest(self) -> int:
+        """Return the number of the newest keyring, 0 for none."""
+        return newest(self._files)
+
     def load(self) -> Ring:
         """Return the newest keyring; one that is not kept yet for a backup in which nothing is.
 

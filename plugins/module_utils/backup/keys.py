@@ -83,12 +83,14 @@ class Ring(NamedTuple):
         """Return the next ring, in which some accounts have new keys."""
         return self._replace(number=self.number + 1, accounts={**self.accounts, **keys})
 
-    def without_account(self, scope: str, at: int, alias: bytes) -> Ring:
-        """Return the next ring, in which the key of an account is no more. :param at, alias: see Destroyed."""
-        key = self.accounts[scope]
-        accounts = {other: value for other, value in self.accounts.items() if other != scope}
-        destroyed = (*self.destroyed, Destroyed(scope, key.id, at, alias))
-        return self._replace(number=self.number + 1, accounts=accounts, destroyed=destroyed)
+    def without_accounts(self, aliases: Mapping[str, bytes], at: int) -> Ring:
+        """Return the next ring, in which the keys of some accounts are no more.
+
+        :param aliases: by account id. :param at: UTC milliseconds; see Destroyed for both.
+        """
+        accounts = {scope: key for scope, key in self.accounts.items() if scope not in aliases}
+        new = (Destroyed(scope, self.accounts[scope].id, at, alias) for scope, alias in aliases.items())
+        return self._replace(number=self.number + 1, accounts=accounts, destroyed=(*self.destroyed, *new))
 
 
     def again(self) -> Ring:

@@ -68,8 +68,7 @@ class Writer:
             for name in self._files.names("open"):
                 if f"open/{name}" != _LOCK:
                     self._files.remove(f"open/{name}")
-            if self._keys is not None and not self._keys.ring.number:
-                repository.reload_keys()  # another writer may have been the first
+            repository.reload_keys()  # the writer before may have changed them
             repository.refresh()
             head = repository.head()
             self._seq = head.last if head else 0
@@ -184,21 +183,24 @@ class Writer:
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
-    def forget(self, scope: str, address: str, at: int) -> None:
-        """Destroy the key of an account, and take its journal out of the backup. Whatever was recorded of it, here and
-        in the archive, nobody can read any more; what it has in common with others, they keep.
+    def forget(self, addresses: Mapping[str, str], at: int) -> None:
+        """Destroy the keys of accounts, and take their journals out of the backup. Whatever was recorded of them, here
+        and in the archive, nobody can read any more; what they have in common with others, those keep.
 
-        The key goes first: a crash leaves a journal that nobody can read, which the same call then takes out.
+        The keys go first: a crash leaves journals that nobody can read, which the same call then takes out.
 
-        :param address: by which it can be recognised later on. :param at: UTC milliseconds.
+        :param addresses: by account id; by them they can be recognised later on. :param at: UTC milliseconds.
         :raises InvalidInput: the backup is not encrypted. :raises Refused: the disk does not take it.
         """
         if self._keys is None:
             raise InvalidInput(f"{self.repository.path} is not encrypted, so no account in it has a key of its own.")
-        if scope in self._keys.ring.accounts:
-            self.repository.keep_keys(self._keys.ring.without_account(scope, at, self._keys.alias(address)))
-        self._heads.pop(scope, None)
-        self.commit({scope: ""}, full=True)
+        ring = self._keys.ring
+        aliases = {scope: self._keys.alias(name) for scope, name in addresses.items() if scope in ring.accounts}
+        if aliases:
+            self.repository.keep_keys(ring.without_accounts(aliases, at))
+        for scope in addresses:
+            self._heads.pop(scope, None)
+        self.commit(dict.fromkeys(addresses, ""), full=True)
         self.repository.remake_catalogue()
 
     def wrap_keys(self, master: bytes) -> None:

@@ -12,12 +12,13 @@ from functools import partial
 
 from ..archive.numbered import last_number
 from ..archive.port import Archive
-from ..backup import commits, packs
+from ..backup import commits, keyring, keys, packs
 from ..backup.audit import Audit
 from ..backup.commits import Commit, PackInfo
 from ..backup.repository import Repository
 from ..model.errors import Damaged, NotABackup, NotFound
-from .findings import COMMIT, CONTENTS, DOUBT, FORMAT, METADATA, Fault
+from . import keyrings
+from .findings import COMMIT, CONTENTS, DOUBT, FORMAT, KEYRING, METADATA, Fault
 from .ledger import ARCHIVE, HERE
 from .sides import is_of_another_writer
 
@@ -29,6 +30,8 @@ class Archived:
         """List what is there. :raises NotFound, Refused, Unavailable: the archive cannot be listed."""
         self._files = repository.files
         self._archive = archive
+        self._is_encrypted = repository.keys is not None
+        self._newest_here = repository.newest()
         head = repository.head()
         self._base = head.checkpoint if head else 1
         self._commits = {
@@ -76,6 +79,7 @@ class Archived:
         """Yield what is missing there or has another size; and commits that are there alone."""
         if self.newest:
             yield from self._format()
+            yield from self._keyring()
         if self._is_foreign:
             reason = "It is not the one that is here: another writer uses this prefix."
             yield Fault(ARCHIVE, COMMIT, commits.name(self.newest), reason)
@@ -99,6 +103,27 @@ class Archived:
                 yield Fault(ARCHIVE, kind, name, "It is missing.")
             elif size != pack.size:
                 yield Fault(ARCHIVE, kind, name, f"It has {size} of {pack.size} bytes.")
+
+    def _keyring(self) -> Iterator[Fault]:
+        there = keyrings.numbers(self._archive) if self._is_encrypted else []
+        here = keyring.newest(self._files)  # after the listing: an upload may be at work
+        if not here or self._is_foreign:
+            return
+        name = keys.name(here)
+        if there and there[-1] > here:
+            reason = "It is newer than the one that is here: another writer, or somebody who has no keys, put it there."
+            yield Fault(ARCHIVE, KEYRING, keys.name(there[-1]), reason)
+        if here not in there:
+            if self.newest >= self._newest_here:
+                yield Fault(ARCHIVE, KEYRING, name, "It is missing.")
+            return
+        try:
+            if self._archive.get(name) != self._files.read(name):
+                yield Fault(ARCHIVE, KEYRING, name, "It is not the one that is here.")
+        except NotFound:  # a newer one has taken its place meanwhile
+            return
+        except Damaged as error:
+            yield Fault(ARCHIVE, KEYRING, name, str(error))
 
     def _format(self) -> Iterator[Fault]:
         name = commits.FORMAT_FILE

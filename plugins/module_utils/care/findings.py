@@ -16,6 +16,7 @@ from .ledger import ARCHIVE
 
 # What a fault is of.
 FORMAT: Final = "format"
+KEYRING: Final = "keyring"
 COMMIT: Final = "commit"
 DOUBT: Final = "doubtful commit"
 """The newest one, of which the two sides have two versions."""

@@ -57,9 +57,8 @@ def candidates(repository: Repository, names: Collection[str]) -> list[Candidate
 
 
 def forget(writer: Writer, wanted: Collection[Candidate], at: int) -> None:
-    """Forget accounts, durably, one after the other. :param at: UTC milliseconds. Errors as Writer.forget()."""
-    for one in wanted:
-        writer.forget(one.account_id, one.name, at)
+    """Forget accounts, durably. :param at: UTC milliseconds. Errors as Writer.forget()."""
+    writer.forget({one.account_id: one.name for one in wanted}, at)
 
 
 def _is_forgotten(keys: Keys, known: Collection[Held], name: str) -> bool:

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Callable, Collection
 
 from ..archive.port import Archive
-from ..backup import commits
+from ..backup import commits, keyring, keys
 from ..backup.commits import Commit
 from ..backup.files import Files
 from ..backup.repository import Repository
 from ..model.errors import Damaged, NotABackup, NotFound, Refused
 from ..operations.progress import Progress
-from .findings import COMMIT, CONTENTS, FORMAT, METADATA, Fault
+from .findings import COMMIT, CONTENTS, FORMAT, KEYRING, METADATA, Fault
 
 
 class Quarantine:
@@ -165,6 +165,8 @@ class Sides:
         """Return whether a file of the archive is ours, and ours is right. What another writer put there stays."""
         if fault.kind in (METADATA, CONTENTS):
             return hashlib.sha256(here).hexdigest() == fault.file.rpartition("/")[2]
+        if fault.kind == KEYRING:
+            return fault.file == keys.name(keyring.newest(self._files))
         if fault.kind == FORMAT:
             try:
                 other = commits.parse_format(there or b"", self._archive.describe())
