@@ -300,8 +300,8 @@ def test_a_frame_that_is_wrong_in_a_pack_that_is_right_is_no_matter_for_the_arch
     with opened(backup).writer() as writer:
         real = frames.encode
 
-        def wrong(kind: int, data: bytes, digest: bytes | None = None) -> bytes:
-            return real(kind, data + b"!" if b"Message 50" in data else data, digest)
+        def wrong(kind: int, data: bytes, digest: bytes | None = None, lock: Lock | None = None) -> bytes:
+            return real(kind, data + b"!" if b"Message 50" in data else data, digest, lock)
 
         monkeypatch.setattr(frames, "encode", wrong)
         message(writer, BOB, 50)
