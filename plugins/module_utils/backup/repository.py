@@ -247,14 +247,16 @@ class Repository:
         kinds: Collection[str] | None = None,
         newest_first: bool = False,
         deleted: bool = False,
+        text: str = "",
     ) -> Iterator[Transaction]:
         """Yield the items of an account as they were, streaming; not the account itself.
 
         :param at: UTC milliseconds; None for the latest. :param kinds: only these.
         :param newest_first: by date, newest first; otherwise in no particular order.
         :param deleted: also items that were gone by then: their last state, with seq and at of the deletion.
+        :param text: only those with it in their name or attributes, and maybe some more.
         """
-        return self._states.of_all(scope, at, kinds, newest_first, deleted)
+        return self._states.of_all(scope, at, kinds, newest_first, deleted, text)
 
     def deleted_between(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
         """Yield the deletions in a journal in an interval, UTC milliseconds, both ends included, oldest first."""

@@ -132,7 +132,7 @@ def search(
     for deletion in source.deleted_between(account_id, -_FOREVER, _FOREVER):
         gone.add(deletion.item_id)
     waiting: list[Match] = []
-    for last in _candidates(source, account_id, wanted):
+    for last in _candidates(source, account_id, wanted if blobs is None else wanted._replace(text="")):
         if not isinstance(last.state, ItemState):
             continue
         deleted_at = last.at if last.item_id in gone and _is_gone(source, last) else None
@@ -163,7 +163,7 @@ def _with_content(text: str, waiting: Sequence[Match], blobs: Blobs) -> Iterator
 
 def _candidates(source: Repository, account_id: str, wanted: Criteria) -> Iterator[Transaction]:
     if not wanted.item_id:
-        return source.states(account_id, None, wanted.kinds, deleted=wanted.filter != NOT_DELETED)
+        return source.states(account_id, None, wanted.kinds, deleted=wanted.filter != NOT_DELETED, text=wanted.text)
     history = list(source.history(account_id, wanted.item_id))
     states = [one.state for one in history if one.state is not None]
     return iter([history[-1]._replace(state=states[-1])] if states else [])

@@ -315,6 +315,24 @@ def test_a_search_honours_all_filters_together(office: Office, ann: str) -> None
     assert ids(office, after="2026-01-02T00:00:00Z", search_string="Report 0") == []
 
 
+def test_a_search_finds_whatever_text_the_last_state_has_and_no_former_one(office: Office, ann: str) -> None:
+    """R-033, whatever the text looks like in the journal."""
+    subjects = ('say "hi"', "back\\slash", "Grüße 😀", "one\nline", "plain")
+    items = [office.write(ann, b"x%d" % number, attrs={"subject": text}) for number, text in enumerate(subjects)]
+    gone = office.write(ann, b"gone", attrs={"subject": "Grüße, removed"})
+    office.scan()
+    state = office.store.item(ann, items[4])
+    office.store.update_item(ann, state._replace(attrs={"subject": "renamed"}))
+    office.store.delete_items(ann, [gone])
+    office.scan()
+    for text, item in zip(subjects[:4], items):
+        assert ids(office, search_string=text, search_filter="all") == [item]
+    assert ids(office, search_string="plain", search_filter="all") == []
+    assert ids(office, search_string="renamed", search_filter="not_deleted") == [items[4]]
+    assert ids(office, search_string="Grüße") == [gone]
+    assert ids(office, search_string="rü", search_filter="all") == sorted([items[2], gone])
+
+
 def test_a_search_by_the_time_of_the_deletion(office: Office, ann: str) -> None:
     """R-193."""
     first = office.write(ann, b"1")
