@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Frames are made in a thread: compressing takes as long as all the rest of a scan, and lets others run meanwhile."""
+"""Frames are made, and packs hashed, in a thread: it takes as long as all the rest of a scan, and lets others run."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -71,6 +71,10 @@ class Encoder:
                 self.weight -= plain.weight
                 yield plain, frame
 
+    def run(self, call: Callable[[bytes], object], data: bytes) -> Future[object]:
+        """Do something else in the thread, after what was begun before; the result says when it is done."""
+        return self._pool().submit(call, data)
+
     def close(self) -> None:
         """End the thread. What is inside is lost."""
         if self._thread is not None:
@@ -80,11 +84,14 @@ class Encoder:
     def _begin(self) -> None:
         if not self._gathered:
             return
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "encode-frames")
-        self._begun.append((self._gathered, self._thread.submit(_encode, self._gathered)))
+        self._begun.append((self._gathered, self._pool().submit(_encode, self._gathered)))
         self._gathered = []
         self._gathered_weight = 0
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "encode-frames")
+        return self._thread
 
 
 def _encode(batch: Sequence[Plain]) -> list[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 from ..model.errors import AlreadyExists
@@ -44,6 +45,7 @@ class OpenPack:
         self._name = f"open/{kind}.pack"
         self._descriptor = -1
         self._hash = hashlib.sha256()
+        self._hashed: Future[object] | None = None
         self._entries: list[packs.IndexEntry] = []
         self._buffer: list[bytes] = []
         self._buffered = 0
@@ -82,6 +84,8 @@ class OpenPack:
         self._write()
         with writing(self._files.path(self._name)):
             self._files.sync(self._descriptor)
+        if self._hashed is not None:
+            self._hashed.result()
         sealed = SealedPack(PackInfo(self._hash.hexdigest(), self._kind, self._size), self._entries)
         self._publish(sealed.info)
         self._close_file()
@@ -131,4 +135,4 @@ class OpenPack:
         self._buffered = 0
         with writing(self._files.path(self._name)):
             self._files.append(self._descriptor, data)
-        self._hash.update(data)
+        self._hashed = self._encoder.run(self._hash.update, data)
