@@ -136,6 +136,8 @@ class _ExternalRestore:
         late, incomplete = self._items(task, accounts)
         if not self._progress.stopping():
             self._progress.phase(PHASES[2])
+            if not late:
+                return
             with contextlib.closing(Session(task, self._progress)) as session:
                 LateItems(
                     session, self._options.restore_datasource, incomplete, self.report, self._progress
