@@ -14,13 +14,14 @@ from pathlib import Path
 
 from . import measures, peers, report
 from .measure import CHECKOUT, Failed
+from .place import SCALES, Place
 
 CORPUS = CHECKOUT.parent / "shared" / "corpus"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--scale", choices=measures.SCALES, default="full", help="how large the data are")
+    parser.add_argument("--scale", choices=SCALES, default="full", help="how large the data are")
     parser.add_argument("--corpus", type=Path, default=CORPUS if CORPUS.is_dir() else None,
                         help="a folder of mail to take the messages from (default: ../shared/corpus, else generated)")
     parser.add_argument("--server", choices=("radosgw", "moto"), default="radosgw", help="the S3 server")
@@ -42,17 +43,21 @@ def main() -> int:
     shutil.rmtree(options.work, ignore_errors=True)
     data.mkdir(parents=True)
     rows = []
+    results = options.work / "results.json"
     try:
         with peers.serve(options.server) as server:
-            bench = measures.Bench(data, measures.SCALES[options.scale], server, options.corpus)
-            for row in bench.measures(options.only):
+            place = Place(data, SCALES[options.scale], server, options.corpus)
+            for row in measures.measured(place, options.only):
                 rows.append(row)
                 print(report.line(row), flush=True)
                 # After each, so that a run that is stopped keeps what it has measured.
-                (options.work / "results.json").write_text(report.as_json(rows) + "\n", encoding="utf-8")
-        if document and not options.only:
-            today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
-            report.write(document, report.section(rows, bench.mail(), server.description, peers.versions(), today))
+                results.write_text(report.as_json(rows, place.growth.as_json()) + "\n", encoding="utf-8")
+            results.write_text(report.as_json(rows, place.growth.as_json()) + "\n", encoding="utf-8")
+            if document and not options.only:
+                today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+                report.write(document, report.section(
+                    rows, place.describe(), server.description, peers.versions(), today, place.growth.write(document)
+                ))
     except Failed as failure:
         print(f"make bench: {failure}", file=sys.stderr)
         return 1

@@ -110,8 +110,19 @@ class Restic:
         return run([*self._command, "restore", "latest", "--target", str(target)], self._environment)
 
 
-def borg_create(repository: Path, work: Path, tree: Path) -> Usage:
-    """Make the first archive of a new borg repository."""
-    environment = {"BORG_BASE_DIR": str(work / "borg-base"), "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
-    run(["borg", "init", "-e", "none", str(repository)], environment)
-    return run(["borg", "create", "--compression", "zstd,3", f"{repository}::first", str(tree)], environment)
+class Borg:
+    """borg, on a repository in a directory, without encryption."""
+
+    def __init__(self, repository: Path, work: Path) -> None:
+        self._repository = repository
+        self._environment = {
+            "BORG_BASE_DIR": str(work / "borg-base"), "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+        }
+
+    def init(self) -> None:
+        run(["borg", "init", "-e", "none", str(self._repository)], self._environment)
+
+    def create(self, archive: str, tree: Path) -> Usage:
+        """Make an archive of a tree; files that a former one had are known by their size and times."""
+        where = f"{self._repository}::{archive}"
+        return run(["borg", "create", "--compression", "zstd,3", where, str(tree)], self._environment)

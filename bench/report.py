@@ -33,13 +33,20 @@ class Row(NamedTuple):
     """What it is held against; empty where the goal is a number of its own."""
     theirs: Usage | None = None
     note: str = ""
+    limit: str = ""
+    """What was measured of what no program can go below; shown where the goal is missed."""
 
     def result(self) -> str:
         """Say how ours stands to the peer's: as a multiple of its time, or as how many times faster."""
         if self.theirs is None:
             return ""
-        ratio = self.ours.seconds / self.theirs.seconds
-        return f"{ratio:.2f}x its time" if ratio > 0.5 else f"{1 / ratio:.1f}x faster"
+        return faster(self.ours, self.theirs)
+
+
+def faster(ours: Usage, theirs: Usage) -> str:
+    """Say how one time stands to another: as a multiple of it, or as how many times faster."""
+    ratio = ours.seconds / theirs.seconds
+    return f"{ratio:.2f}x its time" if ratio > 0.95 else f"{1 / ratio:.{1 if ratio < 0.5 else 2}f}x faster"
 
 
 def seconds(value: float) -> str:
@@ -68,7 +75,10 @@ def table(rows: Sequence[Row]) -> str:
         *map(line, rows),
     ]
     notes = [f"- **{row.name}**: {row.note}" for row in rows if row.note]
-    return "\n".join(lines + ([""] + notes if notes else []))
+    missed = [f"- **{row.name}**, {row.goal}: {row.limit or 'no limit was measured'}." for row in rows if not row.met]
+    if missed:
+        missed = ["Goals that are missed, and what was measured in the same run of what bounds them:", "", *missed]
+    return "\n\n".join("\n".join(part) for part in (lines, notes, missed) if part)
 
 
 def machine() -> str:
@@ -82,14 +92,20 @@ def machine() -> str:
     )
 
 
-def section(rows: Sequence[Row], data: str, server: str, versions: Mapping[str, str], date: str) -> str:
-    """Return all that goes between the markers."""
+def section(
+    rows: Sequence[Row], data: str, server: str, versions: Mapping[str, str], date: str, growth: str = ""
+) -> str:
+    """Return all that goes between the markers.
+
+    :param growth: what is to stand below the table.
+    """
     return "\n".join([
         BEGIN, "",
         f"Measured on {date}: {machine()}.", "",
         f"S3: {server}. Peers: {', '.join(versions.values())}.", "",
         f"Mail: {data}.", "",
         table(rows), "",
+        *([growth, ""] if growth else []),
         END,
     ])
 
@@ -100,9 +116,12 @@ def write(document: Path, text: str) -> None:
     document.write_text(before + text + rest.split(END)[1], encoding="utf-8")
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    """Return the rows for programs."""
-    return json.dumps([
-        {**row._asdict(), "ours": row.ours._asdict(), "theirs": row.theirs._asdict() if row.theirs else None}
-        for row in rows
-    ], indent=2)
+def as_json(rows: Sequence[Row], growth: Sequence[object] = ()) -> str:
+    """Return the rows, and how cost grows, for programs."""
+    return json.dumps({
+        "rows": [
+            {**row._asdict(), "ours": row.ours._asdict(), "theirs": row.theirs._asdict() if row.theirs else None}
+            for row in rows
+        ],
+        "growth": list(growth),
+    }, indent=2)

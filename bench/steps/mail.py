@@ -74,19 +74,30 @@ def store_of_mail(tree: str, path: str) -> Mapping[str, Any]:
     return {}
 
 
-def store_of_accounts(count: str, path: str) -> Mapping[str, Any]:
-    """Make an embedded store of many accounts with ten messages each."""
+def store_of_accounts(count: str, messages: str, path: str) -> Mapping[str, Any]:
+    """Make an embedded store of many accounts with some messages each."""
     store = EmbeddedStore.create(path)
+    store.set_redo_log(False)
     store.create_entry(Entry(identifier(DOMAIN), kinds.DOMAIN, DOMAIN))
     for number in range(int(count)):
         entry = store.create_entry(account(number))
         store.write_items(entry.entry_id, [
             NewItem(str(index), ItemState("", kinds.MESSAGE, INBOX, date=YEAR_START + index), message(number, index))
-            for index in range(10)
+            for index in range(int(messages))
         ])
     store.close()
     return {}
 
 
+def tree_of_accounts(count: str, messages: str, target: str) -> Mapping[str, Any]:
+    """Write the messages of such a store as a tree <account>/<number>.eml."""
+    for number in range(int(count)):
+        folder = Path(target) / account(number).name
+        folder.mkdir(parents=True)
+        for index in range(int(messages)):
+            (folder / f"{index:06}.eml").write_bytes(message(number, index))
+    return {}
+
+
 if __name__ == "__main__":
-    main(mail, store_of_mail, store_of_accounts)
+    main(mail, store_of_mail, store_of_accounts, tree_of_accounts)

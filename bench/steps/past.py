@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.search import ALL, Criteria, search
 
 from . import main
 from .histories import DAY, YEAR, YEAR_START, account
@@ -35,5 +36,14 @@ def deleted_between(backup_path: str) -> Mapping[str, Any]:
     return {"found": found, "asking": time.monotonic() - started}
 
 
+def text_search(backup_path: str) -> Mapping[str, Any]:
+    """Look for a text among the items of the largest account, deleted ones too: each of them is looked at."""
+    repository = Repository.open(backup_path)
+    started = time.monotonic()
+    largest = account(0).entry_id
+    found = sum(1 for _match in search(repository, largest, Criteria(text="Message 77 of", filter=ALL)))
+    return {"found": found, "asking": time.monotonic() - started, "of": ", in the largest account, of a tenth of all"}
+
+
 if __name__ == "__main__":
-    main(state_at, deleted_between)
+    main(state_at, deleted_between, text_search)

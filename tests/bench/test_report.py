@@ -48,13 +48,20 @@ def test_one_after_the_other_adds_the_times_and_keeps_the_larger_peak() -> None:
     assert Usage(1, 30, {"a": 1}).then(Usage(2, 20, {"b": 2})) == Usage(3, 30, {"a": 1, "b": 2})
 
 
-@pytest.mark.parametrize(("ours", "theirs", "text"), [(1, 60, "60.0x faster"), (5, 4, "1.25x its time")])
+@pytest.mark.parametrize(("ours", "theirs", "text"), [
+    (1, 60, "60.0x faster"), (4, 6, "1.50x faster"), (5, 4, "1.25x its time"),
+])
 def test_a_result_is_a_ratio_of_the_two(ours: float, theirs: float, text: str) -> None:
     assert report.Row("scan", Usage(ours, 0), "", True, "peer", Usage(theirs, 0)).result() == text
 
 
 def test_a_missed_goal_is_seen_in_the_table() -> None:
     assert "| **no** |" in report.line(report.Row("scan", Usage(1, MB), "under 1 s", False))
+
+
+def test_what_bounds_a_missed_goal_is_said_below_the_table() -> None:
+    rows = [report.Row("scan", Usage(1, MB), "under 1 s", met, limit="a loop: 2.00 s") for met in (False, True)]
+    assert report.table(rows).count("- **scan**, under 1 s: a loop: 2.00 s.") == 1
 
 
 def test_the_document_keeps_what_is_not_between_the_markers(tmp_path: Path) -> None:

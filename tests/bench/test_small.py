@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -32,7 +33,12 @@ def test_every_measure_is_made_and_written_down(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "build" / "collections")}
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads((tmp_path / "work" / "results.json").read_text())
-    assert len(rows) == 8
+    results = json.loads((tmp_path / "work" / "results.json").read_text())
+    rows = results["rows"]
+    assert len(rows) == 12
     assert all(row["ours"]["seconds"] > 0 and row["ours"]["peak"] > 0 for row in rows)
     assert all(row["name"] in document.read_text() for row in rows)
+    for subject in {point["subject"] for point in results["growth"]}:
+        picture = tmp_path / f"benchmarks-{subject}.svg"
+        assert f"({picture.name})" in document.read_text()
+        assert ElementTree.parse(picture).getroot().get("role") == "img"
