@@ -30,6 +30,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="repeat a run by it")
     parser.add_argument("--job", action="append", default=[], help="only this work; may be given more than once")
     parser.add_argument("--all", action="store_true", help="every fault at every operation, once")
+    parser.add_argument("--machine", action="store_true", help="instead of single jobs: all of it in random order")
+    parser.add_argument("--steps", type=int, default=60, help="of each machine (default: %(default)s)")
     arguments = parser.parse_args()
     try:
         layer.begin()
@@ -45,6 +47,12 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
     print(f"seed {arguments.seed}", flush=True)
+    if arguments.machine:
+        from .machine import run
+
+        return 1 if run.run(
+            arguments.seed, seconds=arguments.seconds, examples=arguments.count, steps=arguments.steps
+        ) else 0
     chance = random.Random(arguments.seed)
     tried: Counter[tuple[str, str]] = Counter()
     findings: list[Finding] = []

@@ -23,7 +23,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup import pa
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Transaction
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, SERVER, Transaction
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -53,20 +53,9 @@ class World:
     @classmethod
     def create(cls, path: Path) -> World:
         """Make one with a past: mail of every kind, changed, moved and deleted between scans, all of it archived."""
-        world = cls(path)
-        for name in ("a", "b"):
-            with contextlib.closing(EmbeddedStore.create(str(path / name / "store"))) as store:
-                store.set_redo_log(False)
-                if name == "a":
-                    fill(store)
-        for name, volume in (("a", BackupVolume("local", str(world.archive))), ("b", BackupVolume())):
-            own = path / name
-            (own / "etc").mkdir()
-            settings_file.save(str(world._settings(name)), Settings(
-                backup_path=str(own / "backup"), cache_path=str(own / "cache"), state_path=str(own / "state"),
-                mailstore_path=str(own / "store"), backup_volume=volume, time_zone="UTC",
-            ))
-        world.archive.mkdir()
+        world = cls.empty(path)
+        with world.store("a") as store:
+            fill(store)
         world.scan()
         with world.store("a") as store:
             messages = [mail(store, ANNA, INBOX, number) for number in range(50, 58)]
@@ -76,6 +65,23 @@ class World:
             moved = next(one for one in store.changes(ANNA).items if one.item_id == messages[3])
             store.update_item(ANNA, moved._replace(folder="3"))
         world.scan()
+        return world
+
+    @classmethod
+    def empty(cls, path: Path) -> World:
+        """Make one with nothing in it: two mail servers, of which the first has an archive."""
+        world = cls(path)
+        for name in ("a", "b"):
+            with contextlib.closing(EmbeddedStore.create(str(path / name / "store"))) as store:
+                store.set_redo_log(False)
+        for name, volume in (("a", BackupVolume("local", str(world.archive))), ("b", BackupVolume())):
+            own = path / name
+            (own / "etc").mkdir()
+            settings_file.save(str(world._settings(name)), Settings(
+                backup_path=str(own / "backup"), cache_path=str(own / "cache"), state_path=str(own / "state"),
+                mailstore_path=str(own / "store"), backup_volume=volume, time_zone="UTC",
+            ))
+        world.archive.mkdir()
         return world
 
     def copy(self, path: Path) -> World:
@@ -149,24 +155,17 @@ class World:
             self._check_backup(place, before.get(str(place.relative_to(self.path)), {}))
         for name in ("a", "b"):
             self._check_mail(name)
-        self._check_archive()
+        self.check_archive()
 
     def _check_backup(self, place: Path, before: dict[str, History]) -> None:
         now = told(place)
-        bare = place.with_name(place.name + ".bare")
-        shutil.copytree(place, bare, ignore=lambda _folder, names: [name for name in names if "catalog" in name])
-        if told(bare) != now:
-            raise Broken(f"{place.name}: the catalogue does not say what the journals say.")
-        shutil.rmtree(bare)
+        check_catalogue(place, now)
         for scope, items in before.items():
             for item, history in items.items():
                 if now.get(scope, {}).get(item, [])[:len(history)] != history:
                     raise Broken(f"{place.name}: what it said of item {item} of {scope} is gone or another.")
         if place != self.retrieved:
-            with contextlib.closing(Repository.open(str(place))) as backup:
-                for digest in {digest for items in now.values() for digest in digests(items)}:
-                    if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
-                        raise Broken(f"{place.name}: the content {digest} is another.")
+            check_contents(place, now)
 
     def _check_mail(self, name: str) -> None:
         with self.store(name) as store:
@@ -186,7 +185,7 @@ class World:
         """Return the files of the archive with their sizes."""
         return {file.name: file.size for file in DirectoryArchive(str(self.archive), server_id).list("")}
 
-    def _check_archive(self) -> None:
+    def check_archive(self) -> None:
         """Whatever commit is archived, all that it names is archived too."""
         if self.path / "a" / "backup" not in self.backups():
             return
@@ -203,23 +202,40 @@ class World:
                         raise Broken(f"The archive has commit {seq} and lacks its pack {pack.name}.")
 
 
+def check_catalogue(place: Path, now: dict[str, History]) -> None:
+    """Make the catalogue anew elsewhere. :param now: told(place). :raises Broken: it says something else."""
+    bare = place.with_name(place.name + ".bare")
+    shutil.copytree(place, bare, ignore=lambda _folder, names: [name for name in names if "catalog" in name])
+    if told(bare) != now:
+        raise Broken(f"{place.name}: the catalogue does not say what the journals say.")
+    shutil.rmtree(bare)
+
+
+def check_contents(place: Path, now: dict[str, History]) -> None:
+    """Read all contents. :param now: told(place). :raises Broken: one is another."""
+    with contextlib.closing(Repository.open(str(place))) as backup:
+        for digest in {digest for items in now.values() for digest in digests(items)}:
+            if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
+                raise Broken(f"{place.name}: the content {digest} is another.")
+
+
 def _newest(files: dict[str, int]) -> int:
     return max((int(name[8:-5]) for name in files if name.startswith("commits/")), default=0)
 
 
 def told(place: Path) -> dict[str, History]:
-    """Return all that a backup says, by account and item. :raises Broken: it is not whole."""
+    """Return all that a backup says, by account (or the server) and item. :raises Broken: it is not whole."""
     with contextlib.closing(Repository.open(str(place))) as backup:
         damages = backup.damages()
         if damages:
             raise Broken(f"{place.name} is damaged: {damages[0]}")
-        return {
-            scope: {
-                one.item_id: [_plain(step) for step in backup.history(scope, one.item_id)]
-                for one in backup.states(scope, deleted=True)
-            }
-            for scope in backup.scopes()
-        }
+        return {scope: _said(backup, scope) for scope in (SERVER, *backup.scopes())}
+
+
+def _said(backup: Repository, scope: str) -> History:
+    names = [*(one.item_id for one in backup.states(scope, deleted=True)), ACCOUNT_ITEM]
+    histories = {item: [_plain(step) for step in backup.history(scope, item)] for item in names}
+    return {item: history for item, history in histories.items() if history}
 
 
 def _plain(step: Transaction) -> tuple[int, int, Any]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +120,20 @@ class Server:
 
     def content(self, name_or_id: str) -> list[tuple[Any, ...]]:
         """What is in a mailbox, with paths and names where there are ids: the same for a copy as for its source."""
-        states = self.states(name_or_id)
+        return content_of(self.states(name_or_id))
 
-        def path(item_id: str) -> str:
-            state = states.get(item_id)
-            return f"{path(state.folder)}/{state.name}" if state is not None and state.folder else ""
 
-        return sorted(
-            (
-                state.kind, path(state.folder), state.name, state.flags, tuple(sorted(map(path, state.tags))),
-                state.date if state.item_id > "99" else 0, state.digest,
-                tuple(sorted(states[tag].name for tag in state.tags)), state.attrs.get("color"),
-            )
-            for state in states.values()
+def content_of(states: Mapping[str, ItemState]) -> list[tuple[Any, ...]]:
+    """What is in a mailbox, given by id, with paths and names where there are ids."""
+    def path(item_id: str) -> str:
+        state = states.get(item_id)
+        return f"{path(state.folder)}/{state.name}" if state is not None and state.folder else ""
+
+    return sorted(
+        (
+            state.kind, path(state.folder), state.name, state.flags, tuple(sorted(map(path, state.tags))),
+            state.date if len(state.item_id) > 2 else 0, state.digest,
+            tuple(sorted(states[tag].name for tag in state.tags)), state.attrs.get("color"),
         )
+        for state in states.values()
+    )
