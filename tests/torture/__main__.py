@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every fault at every operation, once")
     parser.add_argument("--machine", action="store_true", help="instead of single jobs: all of it in random order")
     parser.add_argument("--steps", type=int, default=60, help="of each machine (default: %(default)s)")
+    parser.add_argument("--unreduced", action="store_true", help="do not look for the fewest steps that fail")
     arguments = parser.parse_args()
     try:
         layer.begin()
@@ -51,7 +52,8 @@ def main() -> int:
         from .machine import run
 
         return 1 if run.run(
-            arguments.seed, seconds=arguments.seconds, examples=arguments.count, steps=arguments.steps
+            arguments.seed, seconds=arguments.seconds, examples=arguments.count, steps=arguments.steps,
+            reduce=not arguments.unreduced,
         ) else 0
     chance = random.Random(arguments.seed)
     tried: Counter[tuple[str, str]] = Counter()

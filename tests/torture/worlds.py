@@ -186,20 +186,34 @@ class World:
         return {file.name: file.size for file in DirectoryArchive(str(self.archive), server_id).list("")}
 
     def check_archive(self) -> None:
-        """Whatever commit is archived, all that it names is archived too."""
+        """Whatever commit is archived, all that it names is archived too, and so is all that the backup then is.
+
+        Before a full commit, commits may be missing: a coherency check makes one that stands for those that are lost.
+        """
         if self.path / "a" / "backup" not in self.backups():
             return
         with contextlib.closing(self.node("a").repository()) as backup:
             there = self._archived(backup.server_id)
             newest = _newest(there)
-            for seq in range(1, newest + 1):
-                if f"commits/{seq:020}.json" not in there:
-                    raise Broken(f"The archive has commit {newest} and lacks {seq}.")
-            removed = {name for seq in range(1, newest + 1) for name in backup.commit(seq).removed}
-            for seq in range(1, newest + 1):
-                for pack in backup.commit(seq).packs:
+            if not newest:
+                return
+            full = backup.commit(newest).checkpoint
+            numbers = [seq for seq in range(1, newest + 1) if seq >= full or f"commits/{seq:020}.json" in there]
+            archived = [backup.commit(seq) for seq in numbers if seq >= full or _is_here(backup, seq)]
+            for commit, after in zip(archived, archived[1:]):
+                if after.seq == commit.seq + 1 and after.previous != commit.hash:
+                    raise Broken(f"Commit {after.seq} does not follow commit {commit.seq}.")
+            removed = {name for commit in archived for name in commit.removed}
+            for commit in archived:
+                if f"commits/{commit.seq:020}.json" not in there:
+                    raise Broken(f"The archive has commit {newest} and lacks {commit.seq}.")
+                for pack in commit.packs:
                     if there.get(packs.file_name(pack.name)) != pack.size and pack.name not in removed:
-                        raise Broken(f"The archive has commit {seq} and lacks its pack {pack.name}.")
+                        raise Broken(f"The archive has commit {commit.seq} and lacks its pack {pack.name}.")
+
+
+def _is_here(backup: Repository, seq: int) -> bool:
+    return backup.files.size(f"commits/{seq:020}.json") is not None
 
 
 def check_catalogue(place: Path, now: dict[str, History]) -> None:

@@ -25,6 +25,7 @@ from ..backup.commits import Commit, PackInfo
 from ..backup.files import Files, full_or_refused, writing
 from ..backup.keyring import Keyring
 from ..backup.keys import Keys, Ring
+from ..backup.repository import CATALOGUE_FILE
 from ..care.keyrings import fetch_keyring
 from ..model.durable import make_directories
 from ..model.errors import (
@@ -133,7 +134,7 @@ class _Retrieval:
             )
         count, size = self._fetch_packs(chain)
         # The commits come last: what they name is there, so a retrieval that is cut short promises nothing.
-        new = 0 if self._progress.stopping() else self._write_commits(chain)
+        new = 0 if self._progress.stopping() else self._write_commits(chain, here)
         last = chain[-1][0]
         return RetrieveReport(info.repository, info.server, last.seq, last.at, new, count, size, self._damages)
 
@@ -252,8 +253,15 @@ class _Retrieval:
             self._files.remove(name)
             return None
 
-    def _write_commits(self, chain: Iterable[tuple[Commit, bytes]]) -> int:
-        """Write the commits that are not at the destination; return how many."""
+    def _write_commits(self, chain: Sequence[tuple[Commit, bytes]], here: int) -> int:
+        """Write the commits that are not at the destination; return how many.
+
+        :param here: its newest commit before, 0 for none.
+        """
+        if here and chain[0][0].seq > here + 1:
+            # Those in between are not needed, and are not fetched. A catalogue that stands before them would look for
+            # them, or take the last that it knows for the newest: it is made anew from the full commit behind them.
+            self._files.remove(CATALOGUE_FILE)
         written = 0
         for commit, data in chain:
             if self._files.size(commits.name(commit.seq)) is None:

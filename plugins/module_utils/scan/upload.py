@@ -179,10 +179,10 @@ class Uploader:
             )
         if self.witness is not None:
             self._lost = max(0, min(self.witness.last(), self._newest_here) - newest)
-        if newest:
-            both = newest
-            while both > 1 and self._is_lost(both):
-                both -= 1
+        both = newest
+        while both and self._is_lost(both):
+            both -= 1
+        if both:
             name = commits.name(both)
             if self._archive.get(name) != self._files.read(name):
                 raise self._collision(both)

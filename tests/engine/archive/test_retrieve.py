@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import stat
 from collections.abc import Callable
@@ -118,6 +119,27 @@ def test_what_is_new_is_fetched_the_second_time(local: Archive, backup: Backup, 
     again = retrieve(local, str(tmp_path / "restore"))
     assert (again.commits, again.packs, again.newest) == (2, 2, 7)
     assert_same_states(tmp_path / "restore", backup)
+
+
+@pytest.mark.parametrize("commits_later", range(2, 6))
+def test_a_full_commit_that_leaves_a_gap_before_it_is_followed_the_second_time(
+    backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits_later: int
+) -> None:
+    """The catalogue of the first time neither misses the commits in between nor hides those behind them."""
+    (tmp_path / "archive").mkdir()
+    archive = DirectoryArchive(str(tmp_path / "archive"))
+    backup.grow()
+    Uploader(backup.repository, archive).sync()
+    retrieve(archive, str(tmp_path / "restore"))
+    assert_same_states(tmp_path / "restore", backup)
+    backup.grow(commits=commits_later - 1)
+    monkeypatch.setattr(f"{WRITER}.CHECKPOINT_EVERY", 1)
+    backup.grow()
+    Uploader(backup.repository, archive).sync()
+    retrieve(archive, str(tmp_path / "restore"))
+    assert_same_states(tmp_path / "restore", backup)
+    with contextlib.closing(Repository.open(str(tmp_path / "restore"))) as retrieved:
+        assert retrieved.damages() == []
 
 
 def test_the_newest_commit_is_found_without_a_listing_of_all(

@@ -334,6 +334,22 @@ def test_what_the_archive_lacks_is_sent_where_its_newest_commit_is_lost_on_both_
     assert_healthy(backup, archive)
 
 
+def test_the_only_commit_of_the_archive_may_be_given_up(tmp_path: Path) -> None:
+    """R-250: nobody can tell which of two versions of the newest commit is the right one, be it the first of all."""
+    backup, archive = tmp_path / "backup", archive_of(tmp_path / "archive")
+    Repository.create(str(backup), "server-id").close()
+    with opened(backup).writer() as writer:
+        message(writer, ANNA, 10)
+        writer.commit()
+    Uploader(opened(backup), archive).sync()
+    before = said(backup)
+    harm(files_of(tmp_path / "archive", "commits")[0], "flip", random.Random(1))
+    assert fix(backup, archive).left == []
+    Uploader(opened(backup), archive).sync()
+    assert said(backup) == before
+    assert_healthy(backup, archive)
+
+
 def test_the_newest_commit_is_lost_and_the_journals_go_on_in_what_it_named(backup: Path) -> None:
     before = said(backup)
     newest = files_of(backup, "commits")[-1]

@@ -186,10 +186,14 @@ class Machine(RuleBasedStateMachine):
 
     # -- the mail server, the clock, the files ---------------------------------------------------------------------
 
-    @rule(changes=CHANGES)
-    def change(self, changes: list[Change]) -> None:
+    def _change(self, changes: list[Change]) -> None:
         with self.world.store("a") as store:
             do_all(store, changes, self._note)
+
+    # Each rule is as likely as any other: what makes the others worth while is there several times.
+    change = rule(changes=CHANGES)(_change)
+    change_more = rule(changes=CHANGES)(_change)
+    change_again = rule(changes=CHANGES)(_change)
 
     @rule(by=st.sampled_from((1, HOUR, DAY, 3 * DAY, 12 * DAY, 40 * DAY, -HOUR, -2 * DAY)))
     def time(self, by: int) -> None:
@@ -203,6 +207,11 @@ class Machine(RuleBasedStateMachine):
         self._note("the catalogue is deleted")
 
     # -- scans -----------------------------------------------------------------------------------------------------
+
+    @rule(changes=CHANGES, fault=CRASHES)
+    def change_and_scan(self, changes: list[Change], fault: Fault) -> None:
+        self._change(changes)
+        self.scan(set(), False, fault)
 
     @rule(chosen=st.sets(NUMBERS, max_size=2), deep=st.booleans(), fault=CRASHES)
     def scan(self, chosen: set[int], deep: bool, fault: Fault) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -21,12 +22,13 @@ EXAMPLES = 10
 MEMORY = Path("/dev/shm")
 
 
-def run(first_seed: int, *, seconds: float, examples: int, steps: int) -> int:
+def run(first_seed: int, *, seconds: float, examples: int, steps: int, reduce: bool) -> int:
     """Run machines, and report. A failure is printed with the fewest steps that lead to it.
 
     :param first_seed: a run is repeated by it; each further one has the next number.
     :param seconds: how long. :param examples: how many machines, however long that takes; 0 for that long.
-    :param steps: of each machine. :return: how many failures were found.
+    :param steps: of each machine. :param reduce: find the fewest steps that lead to a failure: that takes minutes.
+    :return: how many failures were found.
     """
     Machine.place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None  # a kill needs no disk, and it is quicker
     tried = Machine.tried = Counter()
@@ -35,12 +37,14 @@ def run(first_seed: int, *, seconds: float, examples: int, steps: int) -> int:
     number = first_seed
     while machines < examples if examples else time.monotonic() < until:
         count = min(EXAMPLES, examples - machines) if examples else EXAMPLES
-        if _failure(number, count, steps, [Phase.generate]) is not None:
+        error = _failure(number, count, steps, [Phase.generate])
+        if error is not None:
             findings += 1
-            Machine.tried = Counter()  # what is done to find the fewest steps does not count
-            error = _failure(number, count, steps, [Phase.generate, Phase.shrink])
-            notes = "\n".join(getattr(error, "__notes__", ()))
-            print(f"\nFOUND seed {number}, {steps} steps: {type(error).__name__}: {error}\n{notes}\n", flush=True)
+            if reduce:
+                Machine.tried = Counter()  # what is done to find the fewest steps does not count
+                error = _failure(number, count, steps, [Phase.generate, Phase.shrink])
+            said = "".join(traceback.format_exception(error))
+            print(f"\nFOUND seed {number}, {steps} steps:\n{said}\n", flush=True)
             Machine.tried = tried
         machines += count
         number += 1
