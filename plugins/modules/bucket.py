@@ -115,13 +115,19 @@ options:
         type: int
         default: 0
   object_lock_mode:
-    description: The default retention of new files; the bucket must be created with Object Lock.
+    description:
+      - Locks every file for O(object_lock_days) when it is written, so that nobody can remove or alter it. While the
+        backup needs it, the lock is renewed, see M(restante.carbonio.archive_lock).
+      - A V(GOVERNANCE) lock can be lifted by who has the permission C(s3:BypassGovernanceRetention), a V(COMPLIANCE)
+        lock by nobody.
+      - The bucket must be created with Object Lock. A store that does not enforce it is refused. It becomes the default
+        retention of the bucket too, by which other nodes recognise it.
+      - Files that are locked stay locked, whatever is set later.
     type: str
     choices: [GOVERNANCE, COMPLIANCE]
   object_lock_days:
-    description: How long O(object_lock_mode) holds.
+    description: How long a file is locked, in days. Less than 7 is refused by no store, and warned of.
     type: int
-    default: 0
 seealso:
   - module: restante.carbonio.bucket_info
   - module: restante.carbonio.backup_volume
@@ -145,6 +151,13 @@ EXAMPLES = r"""
     versioning: true
     encryption: AES256
     public_access_blocked: true
+
+- name: Keep a new bucket in which nobody can remove a backup
+  restante.carbonio.bucket:
+    bucket_name: carbonio-backup-c
+    region: eu-south-1
+    object_lock_mode: COMPLIANCE
+    object_lock_days: 30
 """
 
 RETURN = r"""
@@ -211,7 +224,7 @@ ARGUMENTS = {
         },
     },
     "object_lock_mode": {"type": "str", "choices": ["GOVERNANCE", "COMPLIANCE"]},
-    "object_lock_days": {"type": "int", "default": 0},
+    "object_lock_days": {"type": "int"},
 }
 
 
@@ -223,7 +236,7 @@ def main() -> None:
             ("state", "present", ["bucket_name"]),
             ("state", "absent", ["bucket_configuration_id", "label", "bucket_name"], True),
         ],
-        required_together=[("access_key", "secret")],
+        required_together=[("access_key", "secret"), ("object_lock_mode", "object_lock_days")],
     )
 
 

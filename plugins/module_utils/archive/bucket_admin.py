@@ -299,7 +299,7 @@ def _read_object_lock(client: S3Client, bucket: str) -> ObjectLock | None:
     if lock.get("ObjectLockEnabled") != "Enabled":
         return None
     retention = lock.get("Rule", {}).get("DefaultRetention", {})
-    return ObjectLock(retention.get("Mode", ""), retention.get("Days", 0))
+    return ObjectLock(retention.get("Mode", ""), retention.get("Days", 0) or 365 * retention.get("Years", 0))
 
 
 def _write_object_lock(client: S3Client, bucket: str, lock: ObjectLock) -> None:

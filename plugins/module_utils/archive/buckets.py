@@ -33,6 +33,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
 }
 """The vendor's names of providers, with the endpoint where the name tells it. S3 is AWS unless told otherwise."""
 
+LOCK_MODES: Final = ("GOVERNANCE", "COMPLIANCE")
 _WITHOUT_ENDPOINT = ("S3", "Alibaba", "Yandex")
 _HOST_STYLE = ("Alibaba",)
 """Providers that refuse the bucket's name in the path."""
@@ -60,6 +61,10 @@ class BucketRecord:
     storage_class_from: int = STORAGE_CLASS_FROM
     """Bytes; smaller files get the bucket's own storage class."""
     ca_file: str = ""
+    object_lock_mode: str = ""
+    """GOVERNANCE or COMPLIANCE, where files are locked when they are written; the bucket has Object Lock then."""
+    object_lock_days: int = 0
+    """How long a file is locked; while the backup needs it, that is renewed."""
     notes: str = ""
     id: str = ""
     """A UUID, given by the registry."""
@@ -87,6 +92,8 @@ class BucketRecord:
             storage_class=self.storage_class,
             storage_class_from=self.storage_class_from,
             ca_file=self.ca_file,
+            lock_mode=self.object_lock_mode,
+            lock_seconds=self.object_lock_days * 24 * 3600,
         )
 
 
@@ -112,9 +119,15 @@ def checked(record: BucketRecord) -> BucketRecord:
         raise InvalidInput("The size from which files get the storage class is 0 bytes or more.")
     if bool(record.access_key) != bool(record.secret_key):
         raise InvalidInput("Give the access key and the secret, or none of them.")
+    mode = record.object_lock_mode.upper()
+    if mode not in ("", *LOCK_MODES):
+        raise InvalidInput(f"Lock mode {record.object_lock_mode!r} is unknown: it is {' or '.join(LOCK_MODES)}.")
+    if bool(mode) != (record.object_lock_days > 0):
+        raise InvalidInput("Object Lock takes a mode and a number of days, or none of them.")
     return dataclasses.replace(
         record,
         provider=provider,
+        object_lock_mode=mode,
         signature_version=record.signature_version.lower(),
         label=record.label or record.bucket,
     )

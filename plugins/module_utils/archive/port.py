@@ -13,6 +13,8 @@ import abc
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..model.errors import Refused
+
 
 class StoredFile(NamedTuple):
     """One file of a listing."""
@@ -24,10 +26,15 @@ class StoredFile(NamedTuple):
 class Archive(abc.ABC):
     """A store of named files. Safe for use by several threads.
 
+    Some archives lock what is written, so that nobody can remove or alter it for a time: see retention.
+
     Methods raise NotFound (the bucket or the file does not exist), Refused (credentials, policy), Unavailable (no
     answer after the retries), Damaged (the bytes do not match their checksum); each with a sentence that names the
     endpoint, the bucket and the file.
     """
+
+    retention = 0
+    """Milliseconds for which a file is locked when it is written; 0 where nothing is locked."""
 
     @abc.abstractmethod
     def describe(self) -> str:
@@ -91,6 +98,28 @@ class Archive(abc.ABC):
     def erase(self, name: str) -> None:
         """Remove a file with all the versions of it that the store keeps; no error where there is none.
 
-        :raises Refused: it is locked (Object Lock), the message says until when, or there is no permission. What was
-            removed of its versions stays removed; the rest can be tried again later.
+        :raises Locked: Object Lock keeps it, the message says until when. :raises Refused: there is no permission.
+            What was removed of its versions stays removed; the rest can be tried again later.
         """
+
+    def locked_until(self, name: str) -> int | None:
+        """Return until when the store keeps a file from being removed, UTC milliseconds; None where there is no file.
+
+        0 for a file that is not locked. The store is asked, and nothing remembered (one request).
+        """
+        return None if self.size(name) is None else 0
+
+    def lock_until(self, name: str, until: int) -> None:
+        """Lock a file until a time, UTC milliseconds, that is not before that of the lock it has.
+
+        :raises Refused: the archive locks nothing, or not so.
+        """
+        raise Refused(f"{self.describe()} locks no files: set up a bucket with Object Lock.")
+
+    def is_overlaid(self, name: str) -> bool:
+        """Return whether other bytes, or a deletion, lie over a locked file, which is read all the same."""
+        return False
+
+    def another(self, name: str) -> bool:
+        """Say that a file has wrong bytes; return whether it has another version, which is then read in its place."""
+        return False

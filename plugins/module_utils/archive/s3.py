@@ -11,9 +11,10 @@ import functools
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from typing import IO, Any, Union
 
-from ..model.errors import NotFound, Refused, RestanteError, Unavailable
+from ..model.errors import Locked, NotFound, Refused, RestanteError, Unavailable
 from .files import Hashed, reading
 from .port import Archive, StoredFile
 from .s3_client import S3Settings, connect, error_code, explained
@@ -94,10 +95,22 @@ class S3Archive(Archive):
         found = self._head(name)
         return None if found is None else int(found["LastModified"].timestamp() * 1000)
 
+    def _key(self, name: str) -> dict[str, Any]:
+        """Return what names a file in a request."""
+        return {"Bucket": self._settings.bucket, "Key": self._prefix + name}
+
+    def _where(self, name: str) -> dict[str, Any]:
+        """Return what names a file in a request that reads it."""
+        return self._key(name)
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what a request that writes says of how long the file must be kept."""
+        return {}
+
     def _head(self, name: str) -> Any:
         try:
             with explained(self._settings, "look for", name):
-                return self._client.head_object(Bucket=self._settings.bucket, Key=self._prefix + name)
+                return self._client.head_object(**self._where(name))
         except NotFound:
             self._check_bucket()
             return None
@@ -124,17 +137,19 @@ class S3Archive(Archive):
 
     def delete(self, name: str) -> None:
         with explained(self._settings, "delete", name):
-            self._client.delete_object(Bucket=self._settings.bucket, Key=self._prefix + name)
+            self._client.delete_object(**self._key(name))
 
     def erase(self, name: str) -> None:
         for version in self._versions(name):
-            where: Any = {"Bucket": self._settings.bucket, "Key": self._prefix + name, **version}
+            where: Any = {**self._key(name), **version}
             try:
                 with explained(self._settings, "delete", name):
                     self._client.delete_object(**where)
             except Refused as error:
                 until = self._locked_until(where)
-                raise Refused(f"{name} is locked in {self.describe()} until {until}.") if until else error from error
+                if until:
+                    raise Locked(f"{name} is locked in {self.describe()} until {until}.") from error
+                raise
 
     def _versions(self, name: str) -> Sequence[dict[str, str]]:
         """Return what names each version of a file, delete markers too; nothing where the store does not tell."""
@@ -161,7 +176,9 @@ class S3Archive(Archive):
         if found.get("ObjectLockLegalHoldStatus") == "ON":
             return "its legal hold is lifted"
         until = found.get("ObjectLockRetainUntilDate")
-        return until.strftime("%Y-%m-%d %H:%M UTC") if until else ""
+        if until is None or until < datetime.now(timezone.utc):
+            return ""
+        return f"{until.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
     @functools.cached_property
     def _careful_client(self) -> Any:
@@ -171,13 +188,12 @@ class S3Archive(Archive):
         return client
 
     def _put(self, client: Any, name: str, body: Body, size: int, digest: bytes) -> None:
-        arguments = {}
+        arguments = self._kept()
         if self._settings.storage_class and size >= self._settings.storage_class_from:
             arguments["StorageClass"] = self._settings.storage_class
         with explained(self._settings, "write", name):
             client.put_object(
-                Bucket=self._settings.bucket,
-                Key=self._prefix + name,
+                **self._key(name),
                 Body=body,
                 ContentLength=size,
                 ChecksumAlgorithm="SHA256",  # without it, a bucket with Object Lock refuses files
@@ -189,9 +205,7 @@ class S3Archive(Archive):
         """Return the content, and whether it is only the range that was asked for: a server may ignore Range."""
         for pause in self._pauses():
             with explained(self._settings, "read", name):
-                answer = self._client.get_object(
-                    Bucket=self._settings.bucket, Key=self._prefix + name, **arguments
-                )
+                answer = self._client.get_object(**self._where(name), **arguments)
             try:
                 with explained(self._settings, "read", name):
                     return answer["Body"].read(), "ContentRange" in answer

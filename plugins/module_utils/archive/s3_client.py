@@ -73,6 +73,10 @@ class S3Settings:
     storage_class_from: int = STORAGE_CLASS_FROM
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
+    lock_mode: str = ""
+    """Of Object Lock: GOVERNANCE or COMPLIANCE; empty to lock nothing."""
+    lock_seconds: int = 0
+    """How long a new file is locked."""
     connections: int = 32
     """Connections kept open, and therefore the number of requests in flight."""
     attempts: int = 5
@@ -185,6 +189,8 @@ _CREDENTIALS = frozenset((
 _OTHER_REGION = frozenset((
     "301", "307", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
 ))
+_RIGHTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket")
+_RIGHTS_OF_LOCKS = ("s3:GetObjectVersion", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:PutObjectRetention")
 _OVERLOAD = frozenset(("SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"))
 
 
@@ -214,10 +220,8 @@ def _answer(error: ClientError, settings: S3Settings, doing: str, name: str) -> 
     if code == "InvalidBucketName":
         return InvalidInput(f"{what}: {settings.bucket!r} is not a valid name for a bucket.")
     if status in (401, 403):
-        return Refused(
-            f"{what}: access is denied ({code}). Check the keys, and that their policy allows s3:GetObject, "
-            "s3:PutObject, s3:DeleteObject and s3:ListBucket."
-        )
+        rights = ", ".join((*_RIGHTS, *(_RIGHTS_OF_LOCKS if settings.lock_mode else ())))
+        return Refused(f"{what}: access is denied ({code}). Check the keys, and that their policy allows {rights}.")
     if status >= 500 or status == 429 or code in _OVERLOAD:
         return Unavailable(f"{what}: the store answers {status} {code} after {settings.attempts} attempts. Try later.")
     return Refused(f"{what}: the store answers {status} {code}.")

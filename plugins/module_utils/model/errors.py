@@ -42,5 +42,9 @@ class Refused(RestanteError):
     """The other side (a mail server, an object store, the file system) refused the request."""
 
 
+class Locked(Refused):
+    """An object store must keep what was to be removed: its retention has not ended, or it is on legal hold."""
+
+
 class Unavailable(RestanteError):
     """The other side did not answer, or answered that it cannot serve now; trying again may help."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from ..archive.bucket_admin import BucketAdmin, BucketState, Encryption, LifecycleRule, ObjectLock, plan
+from ..archive.bucket_admin import BucketAdmin, BucketState, Encryption, LifecycleRule, ObjectLock, Present, plan
 from ..archive.buckets import BucketRecord, checked
-from ..archive.probe import probe_conditional_writes, probe_connection
-from ..archive.s3 import S3Archive
+from ..archive.locked import bucket_archive
+from ..archive.probe import probe, probe_connection
 from ..model.errors import InvalidInput, NotFound, Refused
 from .call import Call
 from .node import Node
@@ -30,9 +30,11 @@ def add(node: Node, record: BucketRecord) -> BucketRecord:
     :raises Refused: the bucket cannot be reached, or lets two writers overwrite each other.
     """
     record = checked(record)
-    if BucketAdmin(record.settings()).present() is None:
+    present = BucketAdmin(record.settings()).present()
+    if present is None:
         raise _missing(record)
-    _probe(record)
+    record = _with_lock(record, present)
+    probe(bucket_archive(record.settings()))
     return node.buckets.add(record)
 
 
@@ -46,9 +48,11 @@ def update(node: Node, provider: str, bucket_id: str, **changes: str) -> BucketR
     given: dict[str, Any] = {name: value for name, value in changes.items() if value}
     wanted = checked(dataclasses.replace(present, **given))
     if wanted != present:
-        if BucketAdmin(wanted.settings()).present() is None:
+        there = BucketAdmin(wanted.settings()).present()
+        if there is None:
             raise _missing(wanted)
-        _probe(wanted)
+        wanted = _with_lock(wanted, there)
+        probe(bucket_archive(wanted.settings()))
         node.buckets.update(present.id, **dataclasses.asdict(wanted))
     return wanted
 
@@ -67,6 +71,8 @@ def _of_provider(node: Node, provider: str, bucket_id: str) -> BucketRecord:
         raise InvalidInput(f"The bucket configuration {record.id} is one of {record.provider}, not of {provider}.")
     return record
 
+
+FEWEST_LOCK_DAYS: Final = 7
 
 INFREQUENT: Final = "STANDARD_IA"
 TIERING: Final = "INTELLIGENT_TIERING"
@@ -115,13 +121,21 @@ def ensure(
     there = admin.present()
     if there is None and not create:
         raise _missing(wanted)
+    if there is not None and desired.object_lock is None:
+        wanted = _with_lock(wanted, there)
     steps = plan(desired, there)
     unsupported = dict(there.unsupported) if there else {}
     differs = wanted != present
+    told: list[str] = []
     if not dry_run:
         unsupported.update(admin.apply(steps))
         if differs or steps:
-            _probe(wanted)
+            told = probe(bucket_archive(wanted.settings()))
+            if 0 < wanted.object_lock_days < FEWEST_LOCK_DAYS:
+                told.append(
+                    f"Object Lock for {wanted.object_lock_days} days: locks are renewed by night, when half of their "
+                    f"time is over, and may end where a night is missed. Give at least {FEWEST_LOCK_DAYS} days."
+                )
         if present is None:
             wanted = node.buckets.add(wanted)
         elif differs:
@@ -133,7 +147,7 @@ def ensure(
         "bucket": wanted.public(),
         "steps": [f"{step.setting}: {step.before} -> {step.after}" for step in done],
         "unsupported": unsupported,
-        "warnings": [
+        "warnings": told + [
             f"{setting} was not set: {reason}" for setting, reason in unsupported.items()
             if getattr(desired, setting, None) is not None
         ],
@@ -158,7 +172,7 @@ def answer(call: Call) -> dict[str, Any]:
         lifecycle=(
             None if call["lifecycle"] is None else tuple(sorted(LifecycleRule(**rule) for rule in call["lifecycle"]))
         ),
-        object_lock=ObjectLock(lock, call["object_lock_days"]) if lock else None,
+        object_lock=ObjectLock(lock, call["object_lock_days"] or 0) if lock else None,
     )
     wanted = dataclasses.replace(present or BucketRecord("", id=bucket_id), **given)
     return ensure(node, present, wanted, desired, call["create"], call.check_mode)
@@ -169,14 +183,25 @@ _OPTIONS: Final = {
     "prefix": "prefix", "access_key": "access_key", "secret_key": "secret", "profile": "profile",
     "signature_version": "signature_version", "storage_class": "storage_class",
     "storage_class_from": "storage_class_from", "ca_file": "ca_file", "notes": "notes",
+    "object_lock_mode": "object_lock_mode", "object_lock_days": "object_lock_days",
 }
 """The module's options by the fields of a configuration."""
 
 
-def _probe(record: BucketRecord) -> None:
-    archive = S3Archive(record.settings())
-    probe_connection(archive)
-    probe_conditional_writes(archive)
+def _with_lock(record: BucketRecord, there: Present) -> BucketRecord:
+    """Return a configuration that knows the Object Lock of its bucket: by that alone it is read and written rightly.
+
+    :raises Refused: it is to lock files, and the bucket cannot.
+    """
+    lock = there.state.object_lock
+    if record.object_lock_mode and lock is None and "object_lock" not in there.unsupported:
+        raise Refused(
+            f"The bucket {record.bucket} has no Object Lock. Have a new one created with it, or leave out "
+            "object_lock_mode."
+        )
+    if record.object_lock_mode or lock is None or not lock.mode:
+        return record
+    return checked(dataclasses.replace(record, object_lock_mode=lock.mode, object_lock_days=lock.days))
 
 
 def _missing(record: BucketRecord) -> NotFound:
@@ -211,7 +236,7 @@ def forget(node: Node, bucket_id: str, label: str, dry_run: bool) -> dict[str, A
 
 def test(node: Node, bucket_id: str) -> None:
     """Write, read and delete a file in a configured bucket (R-309). :raises RestanteError: it cannot be done."""
-    probe_connection(S3Archive(node.bucket(bucket_id).settings()))
+    probe_connection(bucket_archive(node.bucket(bucket_id).settings()))
 
 
 def info(node: Node, provider: str, tested: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import importlib.util
 import sys
 from typing import Any, Final
 
-from ..archive.probe import probe_conditional_writes, probe_connection
+from ..archive.probe import probe
 from ..backup import commits
 from ..backup.files import Files
 from ..mailstore.embedded import EmbeddedStore
@@ -139,8 +139,7 @@ def check_archive(node: Node, dry_run: bool) -> None:
         if claim.server != server_id:
             raise Refused(f"{archive.describe()} belongs to server {claim.server}. Give each server its own prefix.")
     if not dry_run:
-        probe_connection(archive)
-        probe_conditional_writes(archive)
+        probe(archive)
 
 
 def _has_store(settings: Settings) -> bool:

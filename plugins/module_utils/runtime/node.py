@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from ..archive.buckets import BucketRecord, BucketRegistry
 from ..archive.directory import DirectoryArchive
+from ..archive.locked import bucket_archive
 from ..archive.port import Archive
-from ..archive.s3 import S3Archive
 from ..backup.repository import Repository
 from ..mailstore.embedded import EmbeddedStore
 from ..model.errors import InvalidInput, NotABackup
@@ -88,7 +88,7 @@ class Node:
             return DirectoryArchive(volume.path, server_id)
         if volume.type == "s3":
             record = self.bucket(volume.bucket_configuration_id)
-            return S3Archive(record.settings(volume.volume_prefix, server_id))
+            return bucket_archive(record.settings(volume.volume_prefix, server_id))
         return None
 
     def uploader(self, repository: Repository, archive: Archive, threads: int = UPLOADS) -> Uploader:

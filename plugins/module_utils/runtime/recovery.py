@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ..archive.s3 import S3Archive
+from ..archive.locked import bucket_archive
 from ..backup.repository import Repository
 from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, Refused
@@ -166,7 +166,7 @@ def blobs_of(
     if not blobs_archive:
         return LocalBlobs(source)
     record = node.bucket(blobs_archive)
-    archive = S3Archive(record.settings(volume_prefix, source.server_id))
+    archive = bucket_archive(record.settings(volume_prefix, source.server_id))
     return ArchiveBlobs(source, archive, node.settings.cache_path, threads)
 
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from ..archive.buckets import BucketRecord, checked
 from ..archive.directory import DirectoryArchive
 from ..archive.files import explained
+from ..archive.locked import bucket_archive
 from ..archive.numbered import last_number
 from ..archive.port import Archive
-from ..archive.s3 import S3Archive
 from ..backup import commits
 from ..backup.repository import Repository
 from ..model import moment
@@ -40,7 +40,7 @@ ArchiveAt = Callable[[str], Archive]
 
 def in_bucket(record: BucketRecord, volume_prefix: str = "") -> ArchiveAt:
     """Return how to reach the backups in a bucket."""
-    return lambda folder: S3Archive(record.settings(volume_prefix, folder))
+    return lambda folder: bucket_archive(record.settings(volume_prefix, folder))
 
 
 def in_directory(source: str) -> ArchiveAt:
