@@ -63,8 +63,6 @@ class LockedArchive(S3Archive):
         self.retention = settings.lock_seconds * 1000
         self._lock = threading.Lock()
         self._known: dict[str, _Versions] = {}
-        self._passed_over: dict[str, int] = {}
-        """How many versions of a name have wrong bytes."""
 
     def briefly(self, seconds: int) -> LockedArchive:
         """Return the same archive, in which new files are locked for a short time only."""
@@ -137,14 +135,14 @@ class LockedArchive(S3Archive):
         # The same bytes twice are those of a writer that got no answer, or was killed.
         return versions.deletions > 0 or len({(one.size, one.etag) for one in versions.real}) > 1
 
-    def another(self, name: str) -> bool:
+    def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        self._forget(name)
         versions = self._look(name)
-        with self._lock:
-            passed_over = self._passed_over.pop(name, 0) + 1
-            if versions is None or passed_over >= len(versions.real):
-                return False
-            self._passed_over[name] = passed_over
-            return True
+        for version in versions.real[1:] if versions else ():
+            if offset < version.size and length != 0:
+                end = version.size if length is None else min(offset + length, version.size)
+                arguments = {"VersionId": version.id, "Range": f"bytes={offset}-{end - 1}"}
+                yield self._read(name, arguments)[0]
 
     def gives_way(self, name: str) -> bool:
         """Try to remove a file in spite of its lock, as who may bypass a GOVERNANCE lock could; for the probe.
@@ -172,9 +170,9 @@ class LockedArchive(S3Archive):
         return self._key(name) if version is None else {**self._key(name), "VersionId": version.id}
 
     def _version(self, name: str, prefix: str = "") -> _Version | None:
-        """Return the version of a name that is read: the first whose bytes are not known to be wrong."""
+        """Return the version of a name that is read."""
         versions = self._look(name, prefix)
-        return versions.real[self._passed_over.get(name, 0)] if versions else None
+        return versions.real[0] if versions else None
 
     def _look(self, name: str, prefix: str = "") -> _Versions | None:
         """Return the versions of a name; None where there is no such file.
@@ -227,7 +225,6 @@ class LockedArchive(S3Archive):
     def _forget(self, name: str) -> None:
         with self._lock:
             self._known.pop(name, None)
-            self._passed_over.pop(name, None)
 
     def _versions(self, name: str) -> Sequence[dict[str, str]]:
         entries = self._entries(name)

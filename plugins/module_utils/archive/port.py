@@ -10,6 +10,7 @@ Names are relative, with slashes, without a leading one; the archive puts its ow
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -117,9 +118,19 @@ class Archive(abc.ABC):
         raise Refused(f"{self.describe()} locks no files: set up a bucket with Object Lock.")
 
     def is_overlaid(self, name: str) -> bool:
-        """Return whether other bytes, or a deletion, lie over a locked file, which is read all the same."""
+        """Return whether other bytes, or a deletion, lie over a locked file, which is read all the same.
+
+        Costs no request after a listing that has told of the file.
+        """
         return False
 
-    def another(self, name: str) -> bool:
-        """Say that a file has wrong bytes; return whether it has another version, which is then read in its place."""
-        return False
+    def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield a file, or a range of it, as it is in what was written over it later: for when its bytes are wrong."""
+        yield from ()
+
+    def get_checked(self, name: str, sha256: str) -> bytes:
+        """Return the whole content that has a digest; where nothing has it, that which get returns. Errors as get."""
+        first = self.get(name)
+        if hashlib.sha256(first).hexdigest() == sha256:
+            return first
+        return next((one for one in self.later_versions(name) if hashlib.sha256(one).hexdigest() == sha256), first)

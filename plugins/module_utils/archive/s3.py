@@ -140,6 +140,7 @@ class S3Archive(Archive):
             self._client.delete_object(**self._key(name))
 
     def erase(self, name: str) -> None:
+        refused: Refused | None = None
         for version in self._versions(name):
             where: Any = {**self._key(name), **version}
             try:
@@ -147,9 +148,9 @@ class S3Archive(Archive):
                     self._client.delete_object(**where)
             except Refused as error:
                 until = self._locked_until(where)
-                if until:
-                    raise Locked(f"{name} is locked in {self.describe()} until {until}.") from error
-                raise
+                refused = Locked(f"{name} is locked in {self.describe()} until {until}.") if until else error
+        if refused is not None:
+            raise refused
 
     def _versions(self, name: str) -> Sequence[dict[str, str]]:
         """Return what names each version of a file, delete markers too; nothing where the store does not tell."""
@@ -205,7 +206,7 @@ class S3Archive(Archive):
         """Return the content, and whether it is only the range that was asked for: a server may ignore Range."""
         for pause in self._pauses():
             with explained(self._settings, "read", name):
-                answer = self._client.get_object(**self._where(name), **arguments)
+                answer = self._client.get_object(**{**self._where(name), **arguments})
             try:
                 with explained(self._settings, "read", name):
                     return answer["Body"].read(), "ContentRange" in answer

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ..archive.numbered import last_number
-from ..archive.port import Archive
+from ..archive.port import Archive, StoredFile
 from ..backup import commits, keyring, keys, packs
 from ..backup.audit import Audit
 from ..backup.commits import Commit, PackInfo
@@ -34,9 +34,11 @@ class Archived:
         self._newest_here = repository.newest()
         head = repository.head()
         self._base = head.checkpoint if head else 1
+        self.overlaid: list[str] = []
+        """Files over which somebody has written, or put a deletion; their first version is read all the same."""
         self._commits = {
             number: stored.size
-            for stored in archive.list(f"{commits.DIRECTORY}/", after=commits.name(self._base - 1))
+            for stored in self._listed(f"{commits.DIRECTORY}/", commits.name(self._base - 1))
             for number in [commits.number(stored.name.rpartition("/")[2])] if number
         }
         self.newest = max(self._commits) if self._commits else last_number(self._is_there, self._base)
@@ -50,9 +52,15 @@ class Archived:
         """Those that must be there."""
         self._sizes: dict[str, int] = {}
         wanted = {packs.file_name(name) for name in named}
-        for stored in archive.list("packs/") if named else ():
+        for stored in self._listed("packs/") if named else ():
             if stored.name in wanted:
                 self._sizes[stored.name] = stored.size
+
+    def _listed(self, prefix: str, after: str = "") -> Iterator[StoredFile]:
+        for stored in self._archive.list(prefix, after):
+            if self._archive.is_overlaid(stored.name):
+                self.overlaid.append(stored.name)
+            yield stored
 
     def _is_there(self, seq: int) -> bool:
         return self._archive.size(commits.name(seq)) is not None

@@ -31,6 +31,7 @@ from .contents import Looked, fault_of, look
 from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE, Ledger, Part
 from .leftovers import never_named
+from .locks import NAMED_OVERLAID, overlaid_warning
 
 # How much of the archive is looked at.
 NOTHING: Final = "none"
@@ -160,6 +161,7 @@ class Check:
         self._progress.phase("archive")
         there = Archived(self._repository, read, self._archive)
         self._found.faults += there.faults()
+        self._found.warnings += overlaid_warning(len(there.overlaid), there.overlaid[:NAMED_OVERLAID])
         head = self._repository.head()
         self._found.counts.update(
             archived_commits=len(there.commits()), archived_packs=len(there.packs),
@@ -190,7 +192,7 @@ class Check:
         def bytes_of(key: str, _offset: int, _length: int) -> bytes:
             part = parts[key]
             if part.name.startswith("packs/") and self._archive is not None and part.side == ARCHIVE:
-                return self._archive.get(part.name)
+                return self._archive.get_checked(part.name, part.name.rpartition("/")[2])
             return self._files.read(part.name) if part.name.startswith("packs/") else b""
 
         def use(piece: Piece, data: bytes) -> Looked:

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, Optional
 
 from ..archive.port import Archive
+from ..archive.probe import remove_probes
 from ..backup import commits
 from ..backup.commits import Commit
 from ..backup.files import Files
 from ..backup.repository import Repository
-from ..model.errors import Damaged, NotFound, Refused
+from ..model.errors import Damaged, Locked, NotFound, Refused
 from ..operations.progress import Progress
 
 THREADS: Final = 16
@@ -47,6 +48,9 @@ class Removed(NamedTuple):
     """Files whose grace time has not passed."""
     kept: int = 0
     """Files that could not be removed, and are tried again the next time."""
+    locked: int = 0
+    """Those of them that the store keeps under lock."""
+    locked_bytes: int = 0
     reasons: tuple[str, ...] = ()
     """Why, of the first of them."""
 
@@ -102,6 +106,7 @@ def remove_there(repository: Repository, archive: Archive, grace: int, now: int,
     """
     _compare(repository, archive)
     done = Removed()
+    remove_probes(archive)
 
     def since(commit: Commit) -> int | None:
         return archive.stored_at(commits.name(commit.seq))
@@ -118,7 +123,7 @@ def remove_there(repository: Repository, archive: Archive, grace: int, now: int,
                 needed = {pack.name for pack in repository.packs()}
                 some = [file for file in found[start: start + _AT_ONCE] if file.pack not in needed]
                 failures = list(pool.map(lambda file: _erase(archive, file), some))
-            done = _sum(done, some, failures)
+            done = _sum(done, zip(some, failures))
             progress.advance(len(some), sum(file.size for file in some))
     return done._replace(waiting=waiting)
 
@@ -131,22 +136,24 @@ def _compare(repository: Repository, archive: Archive) -> None:
         raise Refused(f"{archive.describe()} does not hold the same commits as {repository.path}; it is left as it is.")
 
 
-def _erase(archive: Archive, file: _File) -> str:
+def _erase(archive: Archive, file: _File) -> Refused | None:
     """Remove a file; return why that was not possible."""
     try:
         archive.erase(file.name)
     except Refused as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
-def _sum(done: Removed, files: Sequence[_File], failures: Sequence[str]) -> Removed:
-    removed = [file for file, failure in zip(files, failures) if not failure]
-    reasons = [failure for failure in failures if failure]
-    return Removed(
-        done.files + len(removed), done.bytes + sum(file.size for file in removed), 0, done.kept + len(reasons),
-        (*done.reasons, *reasons)[:_NAMED],
-    )
+def _sum(done: Removed, tried: Iterable[tuple[_File, Refused | None]]) -> Removed:
+    for file, failure in tried:
+        if failure is None:
+            done = done._replace(files=done.files + 1, bytes=done.bytes + file.size)
+            continue
+        done = done._replace(kept=done.kept + 1, reasons=(*done.reasons, str(failure))[:_NAMED])
+        if isinstance(failure, Locked):
+            done = done._replace(locked=done.locked + 1, locked_bytes=done.locked_bytes + file.size)
+    return done
 
 
 def _not_needed(

@@ -138,7 +138,7 @@ class Sides:
     def _there(self, name: str) -> bytes | None:
         """Return a file of the archive; None where there is none that can be read."""
         try:
-            return self._archive.get(name)
+            return self._archive.get_checked(name, name.rpartition("/")[2])
         except (NotFound, Damaged):
             return None
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..care.coherency import DEPTHS, NAMES
-from ..runtime import care, coherency
+from ..runtime import care, coherency, locks
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, choice
 from .parameters import NOTIFICATIONS
@@ -46,6 +46,10 @@ def _check(
     return coherency.check(node, options, notifications)
 
 
+def _renew_locks(node: Node, notifications: Sequence[str]) -> Any:
+    return locks.renew(node, notifications)
+
+
 COMMANDS: Final = (
     Command(
         "backup", ("doPurge",), "take out of the backup what is older than the retention", _purge,
@@ -54,6 +58,10 @@ COMMANDS: Final = (
             Parameter("backup_path", PATH, "another one than this node's", ""),
         ),
         example="doPurge purgeDays 30", works_long=True,
+    ),
+    Command(
+        "backup", ("doRenewLocks",), "lock anew in the bucket what the backup needs, where half of a lock is over",
+        _renew_locks, optional=(NOTIFICATIONS,), example="doRenewLocks", works_long=True,
     ),
     Command("backup", ("legalHold", "get"), "show which accounts are on hold", _get, (_ACCOUNTS,)),
     Command(

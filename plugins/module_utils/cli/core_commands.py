@@ -11,11 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..archive.buckets import PROVIDERS, BucketRecord
+from ..archive.buckets import LOCK_MODES, PROVIDERS, BucketRecord
 from ..model import moment
 from ..runtime import buckets, realtime
 from ..runtime.node import Node
-from .grammar import BOOLEAN, TEXT, Command, Parameter, choice
+from .grammar import BOOLEAN, INTEGER, TEXT, Command, Parameter, choice
 from .parameters import PREFIX, REGION, URL
 
 FROM_STDIN: Final = "-"
@@ -31,6 +31,10 @@ _CONFIGURATION: Final = (
 )
 _LABEL: Final = Parameter("label", TEXT, "a name for people", "")
 _NOTES: Final = Parameter("notes", TEXT, "", "")
+_LOCK: Final = (
+    Parameter("object_lock_mode", choice(*LOCK_MODES), "every new file is locked (Object Lock)", ""),
+    Parameter("object_lock_days", INTEGER, "... for so long, and again while the backup needs it", 0),
+)
 _SIGNATURE: Final = Parameter("signature_version", choice("v2", "v4"), "", "v4")
 
 _BUCKET_KINDS: Final[Mapping[str, tuple[Sequence[Parameter], Sequence[Parameter], int]]] = {
@@ -70,7 +74,7 @@ def _create_bucket_command(provider: str) -> Command:
     shown = ["https://s3.example.com" if parameter is URL else "backup" for parameter in mandatory]
     return Command(
         "core", ("doCreateBucket", provider), f"keep the configuration of a bucket of {provider} under an id", run,
-        (*_BUCKET, *mandatory), optional, by_position,
+        (*_BUCKET, *mandatory), (*optional, *_LOCK), by_position,
         example=" ".join(["doCreateBucket", provider, "carbonio-backup", "ACCESS_KEY", FROM_STDIN, *shown]),
     )
 
@@ -86,6 +90,8 @@ def _list_buckets(node: Node, provider: str, show_secrets: bool) -> Any:
             "destinationPath": bucket["prefix"],
             "accessKey": bucket["access_key"],
             **({"secret": bucket["secret_key"]} if show_secrets else {}),
+            "objectLockMode": bucket["object_lock_mode"],
+            "objectLockDays": bucket["object_lock_days"],
             "notes": bucket["notes"],
             "uuid": bucket["id"],
             "usage in external backup": bucket["usage_in_external_backup"],
@@ -95,7 +101,7 @@ def _list_buckets(node: Node, provider: str, show_secrets: bool) -> Any:
 
 
 def _update_bucket(
-    node: Node, provider: str, bucket_configuration_id: str, bucket_name: str, secret: str, url: str, **given: str
+    node: Node, provider: str, bucket_configuration_id: str, bucket_name: str, secret: str, url: str, **given: Any
 ) -> Any:
     buckets.update(
         node, provider, bucket_configuration_id, bucket=bucket_name, secret_key=_secret(secret), endpoint=url, **given
@@ -139,7 +145,7 @@ COMMANDS: Final = (
     Command(
         "core", ("doUpdateBucket",), "give a bucket configuration other data, once tried", _update_bucket,
         _CONFIGURATION,
-        (*(one._replace(default="") for one in _BUCKET), REGION, URL),
+        (*(one._replace(default="") for one in _BUCKET), REGION, URL, *_LOCK),
         example="doUpdateBucket S3 <BUCKET_VOLUME_ID> access_key ACCESS_KEY secret -",
     ),
     Command(

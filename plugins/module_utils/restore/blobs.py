@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -111,10 +112,14 @@ class ArchiveBlobs:
             return frames.decode(memoryview(data)[start:start + place.length], digest, keys)
         except Damaged:
             pass
-        try:  # it may have happened on the way
-            return frames.decode(self._archive.get_range(piece.name, place.offset, place.length), digest, keys)
-        except Damaged as error:
-            return Damaged(f"{piece.name} in {self._archive.describe()} is damaged at {place.offset}: {error}")
+        try:
+            try:  # it may have happened on the way
+                return frames.decode(self._archive.get_range(piece.name, place.offset, place.length), digest, keys)
+            except Damaged as error:
+                for later in self._archive.later_versions(piece.name, place.offset, place.length):
+                    with contextlib.suppress(Damaged):
+                        return frames.decode(later, digest, keys)
+                return Damaged(f"{piece.name} in {self._archive.describe()} is damaged at {place.offset}: {error}")
         except RestanteError as error:
             return error
 

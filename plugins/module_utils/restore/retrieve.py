@@ -10,7 +10,9 @@ where it is; blobs.py reads it from there when it is needed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -233,7 +235,13 @@ class _Retrieval:
             return self._archive.get(name)
 
         def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
-            return commits.parse(data, piece.name, self._keys), data
+            try:
+                return commits.parse(data, piece.name, self._keys), data
+            except Damaged:
+                for later in self._archive.later_versions(piece.name):
+                    with contextlib.suppress(Damaged):
+                        return commits.parse(later, piece.name, self._keys), later
+                raise
 
         for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
             if isinstance(result, RestanteError):
@@ -285,10 +293,22 @@ class _Retrieval:
         for pack in altered:
             del failed[pack.name]
         failed.update(self._assemble(altered))  # it may have happened on the way
+        for pack in altered:
+            if isinstance(failed.get(pack.name), Damaged) and self._fetch_later(pack):
+                del failed[pack.name]
         for name, error in failed.items():
             self._damaged(packs.file_name(name), error, "The changes recorded in it cannot be restored.")
         fetched = [pack.size for pack in missing if self._is_here(pack)]
         return len(fetched), sum(fetched)
+
+    def _fetch_later(self, pack: PackInfo) -> bool:
+        """Fetch a pack from what was written over it; return whether that is right."""
+        name = packs.file_name(pack.name)
+        for data in self._archive.later_versions(name):
+            if hashlib.sha256(data).hexdigest() == pack.name:
+                self._files.write_new(name, data)
+                return True
+        return False
 
     def _is_here(self, pack: PackInfo) -> bool:
         return self._files.size(packs.file_name(pack.name)) == pack.size

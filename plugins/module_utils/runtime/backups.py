@@ -16,6 +16,7 @@ from ..archive.numbered import last_number
 from ..backup import commits
 from ..backup.repository import Repository
 from ..backup.writer import Writer
+from ..care.locks import Renewal
 from ..care.purge import merge, merge_is_due
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
@@ -29,11 +30,13 @@ from ..scan.smartscan import smart_scan as scan
 from ..scan.upload import Uploader, UploadReport
 from .call import Call
 from .following import pid_file
+from .locks import renew_when_due
 from .node import Node
 from .operations import operation
 
 OPERATION: Final = "SmartScan"
 DIRECTORY_SCAN: Final = "Backup of the directory"
+_NOTHING_TOLD: Final[Sequence[str]] = ()
 
 PATIENCE: Final = 60.0
 """Seconds to wait for another writer of the Backup Path: the Realtime Scanner lets it go every second."""
@@ -72,9 +75,14 @@ def smart_scan(
             merged = 0
             if not (accounts or report.stopped or report.gave_up) and merge_is_due(repository):
                 merged = merge(turns.take(), running).removed_packs
+        renewal, told = Renewal(), _NOTHING_TOLD
+        if not (accounts or report.stopped or report.gave_up or upload.warnings):
+            renewal, told = renew_when_due(node, repository, archive, running)
+        warnings = [*upload.warnings, *told]
         result = {
-            **report.to_json(), "merged_packs": merged, "upload": upload.totals, "warnings": upload.warnings,
-            "changed": new or report.changed or merged > 0 or upload.totals["commits"] > 0,
+            **report.to_json(), "merged_packs": merged, "upload": upload.totals, "renewed_locks": renewal.renewed,
+            "warnings": warnings,
+            "changed": bool(new or report.changed or merged or upload.totals["commits"] or renewal.renewed),
         }
         running.record.result = result
         if report.gave_up:
@@ -82,8 +90,8 @@ def smart_scan(
                 f"The scan gave up: {report.read_errors} reads have failed, read_error_threshold allows "
                 f"{read_error_threshold}. The first: {report.failures[0].reason}"
             )
-    troubled = bool(report.failures or upload.warnings)
-    text = report.text() + "".join(f"\n{warning}\n" for warning in upload.warnings)
+    troubled = bool(report.failures or warnings)
+    text = report.text() + "".join(f"\n{warning}\n" for warning in warnings)
     text += "".join(f"account: {entry.name} {entry.entry_id}\n" for entry in scanned if entry)
     if report.changed or troubled:
         node.notifications().notify(WARNING if troubled else INFORMATION, f"{type_}: ended", text, notifications)

@@ -38,7 +38,7 @@ def add(node: Node, record: BucketRecord) -> BucketRecord:
     return node.buckets.add(record)
 
 
-def update(node: Node, provider: str, bucket_id: str, **changes: str) -> BucketRecord:
+def update(node: Node, provider: str, bucket_id: str, **changes: Any) -> BucketRecord:
     """Give a configuration other data, after a probe with them; what is empty is left alone.
 
     :raises NotFound: there is no such configuration, or no such bucket. :raises InvalidInput: it is not of this

@@ -80,12 +80,15 @@ def _purge(
         except RestanteError as error:
             warnings.append(f"The archive was not tidied up; the next purge does that. {error}")
     here = Removed() if repacked.stopped else remove_here(repository, grace, now, archived)
-    warnings += [f"{there.kept} files stay in the archive for now: {there.reasons[0]}"] if there.kept else []
+    # That locked files wait is as it must be where this archive locks them, and told by the report alone.
+    if there.kept > there.locked or (there.locked and archive is not None and not archive.retention):
+        warnings.append(f"{there.kept} files stay in the archive for now: {there.reasons[0]}")
     report = {
         **(Plan([], planned.held, 0, 0) if repacked.stopped else planned).totals(),
         "removed_packs": repacked.removed_packs, "new_packs": repacked.new_packs,
         "deleted_files": here.files, "deleted_bytes": here.bytes,
-        "deleted_in_archive": there.files, "locked_in_archive": there.kept,
+        "deleted_in_archive": there.files, "locked_in_archive": there.locked,
+        "locked_bytes_in_archive": there.locked_bytes, "refused_in_archive": there.kept - there.locked,
         "waiting_files": here.waiting + there.waiting,
     }
     changed = bool(repacked.removed_packs or here.files or there.files)

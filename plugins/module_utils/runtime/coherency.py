@@ -221,6 +221,7 @@ def _found(
             raise
         warnings.append(f"The archive was not checked. {error}")
         found = Check(repository, None, ledger, asked._replace(archive=NOTHING), progress, save).run()
+    warnings += found.warnings
     if options.mailboxes and not found.stopped:
         with contextlib.closing(node.store()) as store:
             differences = mailboxes.compare(store, repository, asked.scopes, progress)
