@@ -11,7 +11,7 @@ short_description: Renew the locks of an archive with Object Lock
 description:
   - Looks at the lock of every file in the bucket that the backup needs. Where less than half of its time is left, the
     file is locked anew, for the whole time of the bucket configuration.
-  - SmartScan does the same by itself, eight times while a lock lasts. This module is for doing it at once, such as after
+  - SmartScan does the same by itself, eight times while a lock lasts. This module is for doing it at once, as after
     the scans have stood still, and in check mode for seeing how long everything is locked.
   - What the backup needs no more is not locked anew. M(restante.carbonio.purge) removes it when its lock has ended.
   - Tells with a warning of files that somebody has deleted or written over. They are locked and are read all the same.

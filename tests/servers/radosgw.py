@@ -24,6 +24,8 @@ from .endpoint import Endpoint, free_port
 PACKAGES = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
 PATIENCE = 120.0
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret-of-radosgw"
+GUEST, GUEST_ACCESS_KEY, GUEST_SECRET_KEY = "guest", "guest-access", "guest-secret-of-radosgw"
+"""A second user, who may do nothing but what the policy of a bucket allows."""
 
 CONFIGURATION = """
 [global]
@@ -120,10 +122,13 @@ def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -
         run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", osd)
         start("ceph-osd", "-i", "0")
         start("radosgw", "-n", "client.rgw", "--debug-rgw", "0")
-        run(
-            "radosgw-admin", "--ms-mon-client-mode", "crc", "user", "create", "--uid", "tester",
-            "--display-name", "tester", "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY,
-        )
+        for user, access_key, secret_key in (
+            ("tester", ACCESS_KEY, SECRET_KEY), (GUEST, GUEST_ACCESS_KEY, GUEST_SECRET_KEY)
+        ):
+            run(
+                "radosgw-admin", "--ms-mon-client-mode", "crc", "user", "create", "--uid", user,
+                "--display-name", user, "--access-key", access_key, "--secret-key", secret_key,
+            )
         _await(port, daemons, directory / "log")
 
 

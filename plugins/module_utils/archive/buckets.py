@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from .files import explained, reading, store
-from .s3_client import STORAGE_CLASS_FROM, S3Settings
+from .s3_client import LOCK_MODES, STORAGE_CLASS_FROM, S3Settings
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "S3": "",
@@ -33,7 +33,6 @@ PROVIDERS: Final[Mapping[str, str]] = {
 }
 """The vendor's names of providers, with the endpoint where the name tells it. S3 is AWS unless told otherwise."""
 
-LOCK_MODES: Final = ("GOVERNANCE", "COMPLIANCE")
 _WITHOUT_ENDPOINT = ("S3", "Alibaba", "Yandex")
 _HOST_STYLE = ("Alibaba",)
 """Providers that refuse the bucket's name in the path."""

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from ..model.errors import Refused
 from .port import StoredFile
 from .s3 import S3Archive
-from .s3_client import S3Settings, explained
+from .s3_client import LOCK_MODES, S3Settings, explained
 
 _REMEMBERED: Final = 1 << 16
 """Names of which the versions are remembered: the first version of a name stays the first."""
@@ -122,11 +122,18 @@ class LockedArchive(S3Archive):
         versions = self._look(name)
         # The last one too: where the first was damaged by the store, it is what a coherency check has sent again.
         for version in {versions.real[0].id, versions.real[-1].id} if versions else ():
-            with explained(self._settings, "lock", name):
-                self._client.put_object_retention(
-                    **self._key(name), VersionId=version, ChecksumAlgorithm="SHA256",
-                    Retention={"Mode": self._mode, "RetainUntilDate": _date(until)},
-                )
+            try:
+                self._retain(name, version, self._mode, until)
+            except Refused:  # a store may let nobody change the mode of a lock, which was another one then
+                other = next(mode for mode in LOCK_MODES if mode != self._mode)
+                self._retain(name, version, other, until)
+
+    def _retain(self, name: str, version: str, mode: Any, until: int) -> None:
+        with explained(self._settings, "lock", name):
+            self._client.put_object_retention(
+                **self._key(name), VersionId=version, ChecksumAlgorithm="SHA256",
+                Retention={"Mode": mode, "RetainUntilDate": _date(until)},
+            )
 
     def is_overlaid(self, name: str) -> bool:
         versions = self._look(name)

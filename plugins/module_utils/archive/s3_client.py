@@ -43,6 +43,7 @@ except ImportError:
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+LOCK_MODES: Final = ("GOVERNANCE", "COMPLIANCE")
 STORAGE_CLASS_FROM: Final = 64 * 1024
 """The vendor's bound: files of fewer bytes stay in the bucket's own storage class."""
 

@@ -29,8 +29,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 impor
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import connect
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import EVERYTHING, Asked, Check
-from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers import remove_there
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Ledger
+from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers import remove_there
 from ansible_collections.restante.carbonio.plugins.module_utils.care.locks import Renewal, renew
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import merge
 from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
@@ -39,7 +39,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.operations.progr
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import find_servers, retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
-from archive_kit import Backup
+from archive_kit import Backup, Interposed
 
 DAY = 24 * 3600
 PACK = "packs/ab/" + "ab" * 32
@@ -136,7 +136,7 @@ def test_every_file_that_is_written_is_locked(archive: LockedArchive, thief: Thi
 
 
 def test_one_of_many_writers_of_one_name_wins(archive: LockedArchive) -> None:
-    """R-309. Where the store ignores If-None-Match, as this one does in versioned buckets, the first version tells."""
+    """Where the store ignores If-None-Match, as this one does in versioned buckets, the first version tells."""
     with ThreadPoolExecutor(8) as pool:
         contents = [b"writer %d" % number for number in range(8)]
         won = list(pool.map(lambda content: archive.put_new("commits/1.json", content), contents))
@@ -251,16 +251,31 @@ def test_what_was_written_before_there_were_locks_is_locked_by_a_renewal(
     assert thief.destroy() == 0
 
 
-def test_a_lock_that_cannot_be_renewed_is_told_and_the_others_are(
-    archive: LockedArchive, backup: Backup, settings: S3Settings
+@pytest.mark.parametrize(("first", "then"), [("GOVERNANCE", "COMPLIANCE"), ("COMPLIANCE", "GOVERNANCE")])
+def test_locks_of_another_mode_are_renewed_as_they_are(
+    ceph_bucket: S3Settings, backup: Backup, first: str, then: str
 ) -> None:
+    settings = locked(ceph_bucket, mode=first)
+    backup.grow(1)
+    Uploader(backup.repository, bucket_archive(settings)).sync()
+    other = bucket_archive(dataclasses.replace(settings, lock_mode=then))
+    done = renew(backup.repository, other, moment.now() + 20 * DAY * 1000)
+    assert (done.renewed, done.refused) == (len(backup.files()), 0)
+
+
+def test_a_lock_that_cannot_be_renewed_is_told_and_the_others_are(archive: LockedArchive, backup: Backup) -> None:
     backup.grow(1)
     Uploader(backup.repository, archive).sync()
-    other = LockedArchive(dataclasses.replace(settings, lock_mode="GOVERNANCE"))  # what is locked more firmly stays so
-    Uploader(backup.repository, other)
-    done = renew(backup.repository, other, moment.now() + 20 * DAY * 1000)
-    assert (done.renewed, done.refused) == (0, len(backup.files()))
-    assert f"{len(backup.files())} files of the archive could not be locked" in done.warnings()[0]
+    renew(backup.repository, archive, moment.now() + 90 * DAY * 1000)
+    name = backup.files()[0]
+    archive.lock_until(name, moment.now() + 900 * DAY * 1000)
+    later: Any = Interposed(archive)
+    later.retention = archive.retention
+    later.locked_until = lambda _name: 0
+    later.lock_until = archive.lock_until
+    done = renew(backup.repository, later, moment.now() + 100 * DAY * 1000)
+    assert (done.renewed, done.refused) == (len(backup.files()) - 1, 1)
+    assert f"1 files of the archive could not be locked. Cannot lock {name}" in done.warnings()[0]
 
 
 def test_only_what_the_backup_needs_is_renewed_and_the_rest_goes_when_its_lock_has_ended(
