@@ -21,6 +21,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.port imp
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.keys import Lock
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import (
     CATALOGUE_FILE,
     Repository,
