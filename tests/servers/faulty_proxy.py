@@ -6,11 +6,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import http.client
+import random
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 from urllib.parse import urlsplit
 
 ERROR_500, SLOW_DOWN = "500", "503"
@@ -25,6 +31,39 @@ TRUNCATE = "truncate"
 """The connection breaks in the middle of the answer's body."""
 ALTER = "alter"
 """Some bytes of the answer's body are changed."""
+FLIP = "flip"
+"""One bit of the answer's body is changed, somewhere."""
+SHORT = "short"
+"""The answer's body lacks its end, and its stated length says so too."""
+DRIP = "drip"
+"""The answer's body comes in drops."""
+MISSING = "missing"
+"""404 for a file, whether it is there or not."""
+SKEWED, EXPIRED, DENIED = "RequestTimeTooSkewed", "ExpiredToken", "AccessDenied"
+"""403: the clocks differ, the credentials have run out, or do not suffice."""
+DATED = "dated"
+"""The answer's Date is days ahead."""
+UNLISTED = "unlisted"
+"""A listing lacks one of its entries."""
+GHOST = "ghost"
+"""A listing has a pack that is not there any more."""
+UNCONDITIONAL = "unconditional"
+"""The server never hears of If-None-Match."""
+KILL_BEFORE, KILL_AFTER = "kill before", "kill after"
+"""Who asks is killed (FaultyProxy.kill): before the server hears of the request, or once it has carried it out."""
+
+DRIPS: Final = 8
+"""Parts that a body comes in, with DRIP."""
+DAYS_AHEAD: Final = 40
+"""With DATED."""
+
+_ANSWERED = {
+    ERROR_500: (500, "InternalError"), SLOW_DOWN: (503, "SlowDown"), MISSING: (404, "NoSuchKey"),
+    SKEWED: (403, SKEWED), EXPIRED: (403, EXPIRED), DENIED: (403, DENIED),
+}
+_ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
+_LISTED = re.compile(rb"<(Contents|CommonPrefixes)>.*?</\1>", re.DOTALL)
+_PACK = re.compile(rb"(packs/../[0-9a-f]{63})([0-9a-f])<")
 
 Decide = Callable[[str, str], str]
 """Says from method and path which fault a request meets, empty for none."""
@@ -37,6 +76,11 @@ class FaultyProxy:
         self.url = ""
         self.target = urlsplit(url).netloc
         self.decide: Decide = lambda method, path: ""
+        self.kill: Callable[[], object] = lambda: None
+        """What the faults that kill do."""
+        self.drip_seconds = 0.1
+        """Between two parts of a body, with DRIP."""
+        self.chance = random.Random(0)
         self.seen: list[tuple[str, str]] = []
         """Method and path of every request."""
         self.released = threading.Event()
@@ -59,6 +103,28 @@ class FaultyProxy:
         """Return how many requests of a method came."""
         return sum(1 for this_method, _unused in self.seen if this_method == method)
 
+    def changed(self, fault: str, content: bytes) -> bytes:
+        """Return what becomes of an answer's body."""
+        half = len(content) // 2
+        if fault == ALTER:
+            return content[:half] + bytes(8) + content[half + 8:]
+        if fault == FLIP and content:
+            altered = bytearray(content)
+            altered[self.chance.randrange(len(content))] ^= 1 << self.chance.randrange(8)
+            return bytes(altered)
+        if fault == SHORT:
+            return content[:self.chance.randrange(max(len(content), 1))]
+        entries = list(_LISTED.finditer(content))
+        if fault == UNLISTED and entries:
+            left_out = self.chance.choice(entries)
+            return content[:left_out.start()] + content[left_out.end():]
+        ghosts = [entry for entry in entries if _PACK.search(entry[0])]
+        if fault == GHOST and ghosts:
+            model = self.chance.choice(ghosts)
+            ghost = _PACK.sub(lambda found: found[1] + (b"1" if found[2] == b"0" else b"0") + b"<", model[0])
+            return content[:model.end()] + ghost + content[model.end():]
+        return content
+
 
 @contextmanager
 def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
@@ -72,28 +138,41 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             proxy.seen.append((self.command, self.path))
             fault = proxy.decide(self.command, self.path)
-            if fault in (DROP, HANG):
+            if fault == KILL_BEFORE:
+                proxy.kill()
+            if fault in (DROP, HANG, KILL_BEFORE):
                 if fault == HANG:
                     proxy.released.wait()
                 self.close_connection = True
                 return
-            if fault in (ERROR_500, SLOW_DOWN):
-                self._answer(int(fault), [], b"")
+            if fault in _ANSWERED:
+                status, code = _ANSWERED[fault]
+                self._answer(status, [("Content-Type", "application/xml")], _ERROR.format(code=code).encode())
                 return
             connection = http.client.HTTPConnection(proxy.target, timeout=60)
-            headers = {key: value for key, value in self.headers.items() if key.lower() != "expect"}
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-            if fault == LOSE:
+            dropped = ("expect", "if-none-match") if fault == UNCONDITIONAL else ("expect",)
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in dropped}
+            try:
+                connection.request(self.command, self.path, body, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+            except (OSError, http.client.HTTPException):  # the server is away
                 self.close_connection = True
                 return
-            if fault == ALTER:
-                content = content[: len(content) // 2] + bytes(8) + content[len(content) // 2 + 8:]
-            self._answer(answer.status, answer.getheaders(), content, cut=fault == TRUNCATE)
+            finally:
+                connection.close()
+            if fault == KILL_AFTER:
+                proxy.kill()
+            if fault in (LOSE, KILL_AFTER):
+                self.close_connection = True
+                return
+            told = answer.getheaders()
+            if fault == DATED:
+                ahead = email.utils.formatdate(time.time() + DAYS_AHEAD * 86_400, usegmt=True)
+                told = [(key, ahead if key.lower() == "date" else value) for key, value in told]
+            self._answer(answer.status, told, proxy.changed(fault, content), fault)
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, cut: bool = False) -> None:
+        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, fault: str = "") -> None:
             self.send_response_only(status)
             length = str(len(content))
             for key, value in headers:
@@ -102,10 +181,14 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
                 elif key.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(key, value)
             self.send_header("Content-Length", length)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content[: len(content) // 2] if cut else content)
-            self.close_connection = self.close_connection or cut
+            body = b"" if self.command == "HEAD" else content[:len(content) // 2] if fault == TRUNCATE else content
+            size = len(body) // DRIPS + 1 if fault == DRIP else max(len(body), 1)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for it any more
+                self.end_headers()
+                for start in range(0, len(body), size):
+                    time.sleep(proxy.drip_seconds if fault == DRIP else 0)
+                    self.wfile.write(body[start:start + size])
+            self.close_connection = self.close_connection or fault == TRUNCATE
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on
 

@@ -14,30 +14,22 @@ import ctypes
 import errno
 import mmap
 import os
-import signal
 import subprocess
 import sys
-import time
-import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
-
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
+from typing import Final, NamedTuple
 
 from tools import debian
 
+from .working import in_child
+
 BUILD: Final = Path(__file__).resolve().parents[2] / "build" / "torture"
 SOURCE: Final = Path(__file__).with_name("faults.c")
-TIMEOUT: Final = 120.0
-"""Seconds after which work hangs."""
 
 CREATE, WRITE, TRUNCATE, SYNC, SYNCFS, LINK, RENAME, UNLINK, MKDIR, RMDIR, MARK = range(1, 12)
 """The kinds of operations, as in faults.c."""
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ON = range(1, 6)
-
-_REFUSED, _BROKEN = 3, 4
-"""How a process ends whose work raised an error of ours, or any other."""
 
 
 class Unavailable(Exception):
@@ -144,61 +136,13 @@ def perform(work: Callable[[], object], root: Path, fault: Fault = NO_FAULT, rec
         plan.root = f"{root.resolve()}/".encode()
         if record is not None:
             plan.recording, plan.record = 1, str(record).encode()
-        complaint, told = os.pipe()
-        pid = os.fork()
-        if not pid:
-            os.close(complaint)
-            _child(work, plan_file, told)
-        os.close(told)
-        status = _waited(pid)
-        with os.fdopen(complaint, encoding="utf-8", errors="replace") as lines:
-            said = lines.read() if status is not None else ""
-        outcome = _outcome(plan.done, status, said)
+        outcome = Outcome(0, *in_child(work, lambda _pid: None, lambda: _attach(plan_file))[:3])
+        outcome = outcome._replace(operations=plan.done)
         del plan
     plan_file.unlink()
     return outcome
 
 
-def _child(work: Callable[[], object], plan_file: Path, told: int) -> NoReturn:
-    os.setsid()
-    code = 0
-    try:
-        if ctypes.CDLL(None).restante_attach(str(plan_file).encode()):
-            raise OSError(f"{plan_file} cannot be read.")
-        work()
-    except RestanteError as error:
-        code = _REFUSED
-        os.write(told, str(error).encode())
-    except BaseException:
-        code = _BROKEN
-        os.write(told, traceback.format_exc().encode()[-60_000:])
-    os._exit(code)
-
-
-def _waited(pid: int) -> int | None:
-    """Return how a process and its children ended; None where they hang, and are killed."""
-    deadline = time.monotonic() + TIMEOUT
-    pause = 0.001
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(pause)
-        pause = min(2 * pause, 0.02)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return None
-
-
-def _outcome(operations: int, status: int | None, said: str) -> Outcome:
-    if status is None:
-        return Outcome(operations, broken=f"It has not ended after {TIMEOUT:.0f} s.")
-    if os.WIFSIGNALED(status):
-        signalled = os.WTERMSIG(status)
-        if signalled == signal.SIGKILL:
-            return Outcome(operations, killed=True)
-        return Outcome(operations, broken=f"It was ended by signal {signalled}.")
-    code = os.WEXITSTATUS(status)
-    if code == _REFUSED:
-        return Outcome(operations, refused=said)
-    return Outcome(operations, broken="" if code == 0 else said or f"It ended with {code}.")
+def _attach(plan_file: Path) -> None:
+    if ctypes.CDLL(None).restante_attach(str(plan_file).encode()):
+        raise OSError(f"{plan_file} cannot be read.")
