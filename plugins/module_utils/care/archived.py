@@ -45,6 +45,8 @@ class Archived:
         """The number of the newest commit there; 0 for none."""
         self._two_versions = False
         """Of the newest commit, which no other follows that would tell the right one."""
+        # Where the other side is ahead, its newest commit says nothing: that is not here.
+        self._common = min(self.newest, head.seq if head else 0)
         self._is_foreign = self._has_another_writer(repository)
         there = () if self._is_foreign else commits.until(partial(_readable, repository), self.newest)
         named = {pack.name for commit in there for pack in commit.packs}
@@ -66,13 +68,14 @@ class Archived:
         return self._archive.size(commits.name(seq)) is not None
 
     def _has_another_writer(self, repository: Repository) -> bool:
-        """Return whether the newest commit there is another one than that of the same number here."""
+        """Return whether the newest commit that both sides should have is two."""
+        head = repository.head()
         with contextlib.suppress(NotFound, Damaged, NotABackup):
-            name = commits.name(self.newest)
-            data = self._archive.get(name)
-            ours, theirs = repository.commit(self.newest), commits.parse(data, name, repository.keys)
-            head = repository.head()
-            self._two_versions = theirs.seq == self.newest and ours.hash != theirs.hash and ours == head
+            name = commits.name(self._common)
+            ours, theirs = repository.commit(self._common), commits.parse(self._archive.get(name), name, repository.keys)
+            self._two_versions = (
+                self._common == self.newest == theirs.seq and ours.hash != theirs.hash and ours == head
+            )
             return is_of_another_writer(ours, theirs)
         return False
 
@@ -90,13 +93,15 @@ class Archived:
             yield from self._keyring()
         if self._is_foreign:
             reason = "It is not the one that is here: another writer uses this prefix."
-            yield Fault(ARCHIVE, COMMIT, commits.name(self.newest), reason)
+            yield Fault(ARCHIVE, COMMIT, commits.name(self._common), reason)
             return
         if self._two_versions:
             reason = "It is not as in the archive, and no commit follows that would tell which one was altered."
             yield Fault(HERE, DOUBT, commits.name(self.newest), reason)
         for seq in self.commits():
             name, here, there = commits.name(seq), self._files.size(commits.name(seq)), self._commits.get(seq)
+            if there is None:  # a listing may lag behind
+                there = self._archive.size(name)
             if here is None:
                 yield Fault(HERE, COMMIT, name, "It is missing here; the archive has it.")
             elif there is None:
@@ -107,6 +112,8 @@ class Archived:
             name = packs.file_name(pack.name)
             kind = METADATA if pack.kind == packs.METADATA else CONTENTS
             size = self._sizes.get(name)
+            if size is None:
+                size = self._archive.size(name)
             if size is None:
                 yield Fault(ARCHIVE, kind, name, "It is missing.")
             elif size != pack.size:

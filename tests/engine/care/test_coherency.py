@@ -204,6 +204,10 @@ def test_commits_that_only_the_archive_has_are_fetched_with_their_packs(backup: 
     assert said(older) == said(backup)
 
 
+def commit_files(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (path / "commits").iterdir()}
+
+
 def test_what_another_writer_has_put_into_the_archive_stays(backup: Path, archive: Archive) -> None:
     """Two copies of one backup that went apart: neither overwrites the other."""
     other = copy(backup, backup.parent / "other")
@@ -216,6 +220,31 @@ def test_what_another_writer_has_put_into_the_archive_stays(backup: Path, archiv
     done = fix(backup, archive)
     assert [fault.kind for fault in done.left] == ["commit"] and "another writer" in done.left[0].consequence
     assert everything(backup.parent / "archive") == before
+
+
+def test_nothing_is_fetched_from_another_writer_that_is_ahead(backup: Path, archive: Archive) -> None:
+    """A copied server has written on, and more of it: its commits must not come to stand behind ours."""
+    other = copy(backup, backup.parent / "other")
+    for path, numbers in ((backup, [50]), (other, [60, 61, 62])):
+        for number in numbers:
+            with opened(path).writer() as writer:
+                message(writer, BOB, number)
+                writer.commit()
+    Uploader(opened(other), archive).sync()
+    there, here = everything(backup.parent / "archive"), commit_files(backup)
+    done = fix(backup, archive)
+    assert [fault.kind for fault in done.left] == ["commit"] and "another writer" in done.left[0].reason
+    assert everything(backup.parent / "archive") == there
+    assert commit_files(backup) == here
+
+
+def test_what_a_listing_lacks_and_is_there_is_no_damage(
+    backup: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store's listings may lag behind what it has."""
+    listed = archive.list
+    monkeypatch.setattr(archive, "list", lambda prefix, after="": list(listed(prefix, after))[:-1])
+    assert check(backup, archive).faults == []
 
 
 def test_the_format_file_of_the_archive_is_put_back_unless_it_is_of_another_backup(
