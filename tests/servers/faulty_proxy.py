@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import sleep  # by this name nobody replaces it who has no time to wait for boto3
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ _ANSWERED = {
     SKEWED: (403, SKEWED), EXPIRED: (403, EXPIRED), DENIED: (403, DENIED),
 }
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
-_LISTED = re.compile(rb"<(Contents|CommonPrefixes)>.*?</\1>", re.DOTALL)
+_LISTED = re.compile(rb"<(Contents|CommonPrefixes|Version)>.*?</\1>", re.DOTALL)
 _PACK = re.compile(rb"(packs/../[0-9a-f]{63})([0-9a-f])<")
 
 Decide = Callable[[str, str], str]
@@ -126,6 +127,13 @@ class FaultyProxy:
         return content
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that was killed, or gave up, breaks its connection."""
+
+
 @contextmanager
 def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
     """Stand before a server for as long as the with statement lasts."""
@@ -186,7 +194,7 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for it any more
                 self.end_headers()
                 for start in range(0, len(body), size):
-                    time.sleep(proxy.drip_seconds if fault == DRIP else 0)
+                    sleep(proxy.drip_seconds if fault == DRIP else 0)
                     self.wfile.write(body[start:start + size])
             self.close_connection = self.close_connection or fault == TRUNCATE
 
@@ -195,8 +203,7 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

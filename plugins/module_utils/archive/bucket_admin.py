@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..model.errors import AlreadyExists, InvalidInput, NotFound, Refused, RestanteError
+from ..model.errors import AlreadyExists, InvalidInput, NotFound, Refused, RestanteError, Unavailable
 from .s3_client import S3Settings, connect, error_code, explained
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class BucketAdmin:
             try:
                 values[setting] = self._read(setting, read)
             except RestanteError as error:
-                code = error_code(error.__cause__)
-                if not code:  # no answer at all
+                if _tells_nothing(error):
                     raise
                 unsupported[setting] = str(error)
         return Present(BucketState(**values), unsupported)
@@ -172,7 +171,7 @@ class BucketAdmin:
                         "switched off again."
                     )
             except RestanteError as error:
-                if not error_code(error.__cause__):
+                if _tells_nothing(error):
                     raise
                 failed[step.setting] = str(error)
         return failed
@@ -213,6 +212,15 @@ class BucketAdmin:
                 ) from error
             if code != "BucketAlreadyOwnedByYou":
                 raise
+
+
+_NOT_OFFERED = frozenset(("NotImplemented", "501"))
+
+
+def _tells_nothing(error: RestanteError) -> bool:
+    """Return whether an error says nothing of what the server supports: there was no answer, or it is overloaded."""
+    code = error_code(error.__cause__)
+    return not code or (isinstance(error, Unavailable) and code not in _NOT_OFFERED)
 
 
 _NOT_SET = frozenset((

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -93,6 +94,13 @@ class DirectoryArchive(Archive):
             self._check_base()
             return None
 
+    def now(self) -> int:
+        self._check_base()
+        with explained("write", self._root), tempfile.TemporaryFile(dir=self._base) as file:
+            file.write(b".")
+            file.flush()
+            return os.fstat(file.fileno()).st_mtime_ns // 1_000_000  # a file server has a clock of its own
+
     def delete(self, name: str) -> None:
         path = self._path(name)
         with explained("delete", path), suppress(FileNotFoundError):
@@ -109,7 +117,8 @@ class DirectoryArchive(Archive):
                     yield from self._walk(name, prefix, after)
             elif name.startswith(prefix) and name > after:
                 with suppress(FileNotFoundError):  # deleted a moment ago
-                    yield StoredFile(name, entry.stat().st_size)
+                    found = entry.stat()
+                    yield StoredFile(name, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def _entries(self, folder: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
         """Return what is in a folder by name, in the order of a listing by whole names."""

@@ -93,10 +93,10 @@ class LockedArchive(S3Archive):
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredFile]:
         for name, versions in self._listed(prefix, after):
-            yield StoredFile(name, versions.real[0].size)
+            yield StoredFile(name, versions.real[0].size, versions.real[0].at)
 
     def folders(self) -> Sequence[str]:
-        pages = self._pages("", Delimiter="/")
+        pages = self._version_pages("", Delimiter="/")
         return sorted(
             entry["Prefix"][len(self._prefix):-1] for page in pages for entry in page.get("CommonPrefixes", ())
         )
@@ -208,11 +208,11 @@ class LockedArchive(S3Archive):
 
     def _entries(self, prefix: str, after: str = "") -> Iterator[Any]:
         """Yield versions and delete markers, by key; those of one key in no order but their own."""
-        for page in self._pages(prefix, self._prefix + after if after else ""):
+        for page in self._version_pages(prefix, self._prefix + after if after else ""):
             parts = (page.get("Versions", ()), page.get("DeleteMarkers", ()))
             yield from heapq.merge(*parts, key=lambda entry: entry["Key"])
 
-    def _pages(self, prefix: str, after: str = "", **options: str) -> Iterator[Any]:
+    def _version_pages(self, prefix: str, after: str = "", **options: str) -> Iterator[Any]:
         """Yield the pages of a listing of versions."""
         where: Any = {"Bucket": self._settings.bucket, "Prefix": self._prefix + prefix, "KeyMarker": after, **options}
         while True:

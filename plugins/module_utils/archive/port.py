@@ -22,6 +22,8 @@ class StoredFile(NamedTuple):
 
     name: str
     size: int
+    at: int = 0
+    """When it came to be there, UTC milliseconds by the archive's clock."""
 
 
 class Archive(abc.ABC):
@@ -90,6 +92,10 @@ class Archive(abc.ABC):
     @abc.abstractmethod
     def stored_at(self, name: str) -> int | None:
         """Return when a file came to be here, UTC milliseconds by the archive's clock; None where there is none."""
+
+    @abc.abstractmethod
+    def now(self) -> int:
+        """Return the present by the archive's clock, UTC milliseconds."""
 
     @abc.abstractmethod
     def delete(self, name: str) -> None:

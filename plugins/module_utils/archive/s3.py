@@ -7,21 +7,28 @@
 from __future__ import annotations
 
 import base64
+import email.utils
 import functools
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import IO, Any, Union
+from typing import IO, Any, Final, Union
 
-from ..model.errors import Locked, NotFound, Refused, RestanteError, Unavailable
+from ..model.errors import Damaged, Locked, NotFound, Refused, RestanteError, Unavailable
 from .files import Hashed, reading
 from .port import Archive, StoredFile
-from .s3_client import S3Settings, connect, error_code, explained
+from .s3_client import S3Settings, connect, error_code, explained, unreadable
 
 __all__ = ["S3Archive", "S3Settings"]
 
 Body = Union[bytes, IO[bytes]]
+
+SLOWEST: Final = 1024
+"""Bytes a second. An answer that comes more slowly, for longer than a silent one is waited for, is given up."""
+
+_VERIFIED: Final = 1024 * 1024
+"""Larger files are packs, which whoever reads them holds against their name."""
 
 _TAKEN = frozenset(("PreconditionFailed", "412"))
 _RACE = frozenset(("ConditionalRequestConflict", "OperationAborted"))
@@ -74,18 +81,32 @@ class S3Archive(Archive):
         return self.get(name) == data
 
     def get(self, name: str) -> bytes:
-        return self._read(name, {})[0]
+        """See Archive. What is small is held against its tag, or read until it comes the same twice.
+
+        A commit that is altered on its way would else be taken for another writer's, or for what the backup says.
+
+        :raises Damaged: it comes otherwise each time.
+        """
+        data, answer = self._read(name, {})
+        for _unused in range(self._settings.attempts):
+            if len(data) > _VERIFIED or _is_tagged(data, answer):
+                return data
+            before = data
+            data, answer = self._read(name, {})
+            if data == before:
+                return data
+        raise Damaged(f"{name} in {self.describe()} comes with other bytes each time. Check the network.")
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""
         try:
-            data, partial = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"})
+            data, answer = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"})
         except Refused as error:
             if error_code(error.__cause__) in ("InvalidRange", "416"):  # the file ends before it
                 return b""
             raise
-        return data if partial else data[offset:offset + length]
+        return data if "ContentRange" in answer else data[offset:offset + length]  # a server may ignore Range
 
     def size(self, name: str) -> int | None:
         found = self._head(name)
@@ -107,6 +128,15 @@ class S3Archive(Archive):
         """Return what a request that writes says of how long the file must be kept."""
         return {}
 
+    def now(self) -> int:
+        with explained(self._settings, "look for"):
+            answer = self._client.head_bucket(Bucket=self._settings.bucket)
+        try:
+            date = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise unreadable(error, self._settings, "read the time of", "") from error
+        return int(date.timestamp() * 1000)
+
     def _head(self, name: str) -> Any:
         try:
             with explained(self._settings, "look for", name):
@@ -116,24 +146,29 @@ class S3Archive(Archive):
             return None
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredFile]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._settings.bucket,
-            Prefix=self._prefix + prefix,
-            StartAfter=self._prefix + after if after else "",
-        )
-        with explained(self._settings, "list"):
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    yield StoredFile(entry["Key"][len(self._prefix):], entry["Size"])
+        for page in self._pages(
+            "list_objects_v2", prefix, StartAfter=self._prefix + after if after else "",
+        ):
+            for entry in page.get("Contents", ()):
+                at = int(entry["LastModified"].timestamp() * 1000)
+                yield StoredFile(entry["Key"][len(self._prefix):], entry["Size"], at)
 
     def folders(self) -> Sequence[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._settings.bucket, Prefix=self._prefix, Delimiter="/"
+        return sorted(
+            entry["Prefix"][len(self._prefix):-1] for page in self._pages("list_objects_v2", "", Delimiter="/")
+            for entry in page.get("CommonPrefixes", ())
         )
-        with explained(self._settings, "list"):
-            return sorted(
-                entry["Prefix"][len(self._prefix):-1] for page in pages for entry in page.get("CommonPrefixes", ())
-            )
+
+    def _pages(self, operation: Any, prefix: str, **arguments: str) -> Iterator[Any]:
+        """Yield what a listing answers, page by page."""
+        pages = self._client.get_paginator(operation).paginate(
+            Bucket=self._settings.bucket, Prefix=self._prefix + prefix, **arguments
+        )
+        with explained(self._settings, "list", prefix):
+            try:
+                yield from pages
+            except (ValueError, KeyError) as error:  # botocore's words for a date or a number that is none
+                raise unreadable(error, self._settings, "list", prefix) from error
 
     def delete(self, name: str) -> None:
         with explained(self._settings, "delete", name):
@@ -156,16 +191,14 @@ class S3Archive(Archive):
         """Return what names each version of a file, delete markers too; nothing where the store does not tell."""
         key = self._prefix + name
         try:
-            with explained(self._settings, "list", name):
-                pages = self._client.get_paginator("list_object_versions").paginate(
-                    Bucket=self._settings.bucket, Prefix=key
-                )
-                return [
-                    {"VersionId": version["VersionId"]} for page in pages
-                    for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())) if version["Key"] == key
-                ]
+            found = [
+                {"VersionId": version["VersionId"]} for page in self._pages("list_object_versions", name)
+                for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())) if version["Key"] == key
+            ]
         except Refused:  # not permitted, or a store that knows nothing of versions
             return [{}]
+        # A listing may lag behind: what is there is deleted, listed or not.
+        return found if found or self.size(name) is None else [{}]
 
     def _locked_until(self, where: Any) -> str:
         """Return until when a version of a file must not be deleted; empty where that is not what keeps it."""
@@ -202,19 +235,30 @@ class S3Archive(Archive):
                 **arguments,
             )
 
-    def _read(self, name: str, arguments: dict[str, Any]) -> tuple[bytes, bool]:
-        """Return the content, and whether it is only the range that was asked for: a server may ignore Range."""
+    def _read(self, name: str, arguments: dict[str, Any]) -> tuple[bytes, Any]:
+        """Return the content, and the rest of the answer."""
         for pause in self._pauses():
             with explained(self._settings, "read", name):
                 answer = self._client.get_object(**{**self._where(name), **arguments})
             try:
                 with explained(self._settings, "read", name):
-                    return answer["Body"].read(), "ContentRange" in answer
+                    return self._content(name, answer["Body"]), answer
             except Unavailable:  # boto3 tries again until the answer begins, but not when it breaks off later
+                answer["Body"].close()
                 if pause is None:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last pause is None")
+
+    def _content(self, name: str, body: Any) -> bytes:
+        """Return the body of an answer. :raises Unavailable: it comes too slowly ever to end."""
+        until, size, most, parts = time.monotonic() + self._settings.read_timeout, 0, 1024, []
+        while part := body.read(most):
+            parts.append(part)
+            size, most = size + len(part), min(2 * most, 1 << 20)
+            if time.monotonic() > until + size / SLOWEST:
+                raise Unavailable(f"Cannot read {name} in {self.describe()}: it comes too slowly. Try later.")
+        return b"".join(parts)
 
     def _pauses(self) -> Iterator[float | None]:
         """Yield the seconds to wait after each attempt that failed, None after the last one."""
@@ -234,6 +278,11 @@ class S3Archive(Archive):
                     "name, or create it."
                 ) from error
             self._bucket_seen = True
+
+
+def _is_tagged(data: bytes, answer: Any) -> bool:
+    """Return whether a file's tag is the MD5 of these bytes; where the store encrypts, it may be something else."""
+    return str(answer.get("ETag", "")).strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _never_overwrite(params: dict[str, Any], **_unused: object) -> None:

@@ -35,6 +35,7 @@ try:
         ProfileNotFound,
         SSLError,
     )
+    from botocore.parsers import ResponseParserError
 
     BOTO3_MISSING = ""
 except ImportError:
@@ -179,8 +180,16 @@ def explained(settings: S3Settings, doing: str, name: str = "") -> Iterator[None
         yield
     except ClientError as error:
         raise _answer(error, settings, doing, name) from error
+    except ResponseParserError as error:
+        raise unreadable(error, settings, doing, name) from error
     except (BotoCoreError, OSError) as error:
         raise _no_answer(error, settings, doing, name) from error
+
+
+def unreadable(error: Exception, settings: S3Settings, doing: str, name: str) -> Unavailable:
+    """Return what it means that an answer cannot be understood: it was altered or cut short on its way."""
+    what = f"Cannot {doing} {name + ' in ' if name else ''}{settings.where()}"
+    return Unavailable(f"{what}: the answer cannot be read ({type(error).__name__}). Try again; check the network.")
 
 
 _CREDENTIALS = frozenset((

@@ -72,7 +72,8 @@ class Archived:
         head = repository.head()
         with contextlib.suppress(NotFound, Damaged, NotABackup):
             name = commits.name(self._common)
-            ours, theirs = repository.commit(self._common), commits.parse(self._archive.get(name), name, repository.keys)
+            ours = repository.commit(self._common)
+            theirs = commits.parse(self._archive.get(name), name, repository.keys)
             self._two_versions = (
                 self._common == self.newest == theirs.seq and ours.hash != theirs.hash and ours == head
             )

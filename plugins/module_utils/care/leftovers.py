@@ -6,14 +6,15 @@
 
 A reader knows the backup as of the commit that it began with. So the file of a pack stays until the commit that took
 it out has been there for a grace time, longer than any reader runs: in the Backup Path, and for itself in the archive,
-where the commit may have come much later. What no commit ever named, left by a crash, is removed too.
+where the commit may have come much later. What no commit ever named, left by a crash, is removed too; in the archive
+when it has been there for the grace time: another writer, as a copied server is one, may be about to name it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, Optional
 
@@ -61,6 +62,10 @@ class _File(NamedTuple):
     size: int
 
 
+_Listed = Iterable[tuple[str, int, int]]
+"""Files with their sizes, and since when they are there: 0 where that does not matter."""
+
+
 def remove_here(repository: Repository, grace: int, now: int, archived: int | None = None) -> Removed:
     """Remove files from a Backup Path.
 
@@ -89,11 +94,11 @@ def never_named(repository: Repository, needed: Collection[str]) -> list[tuple[s
     return [(file.name, file.size) for file in found if file.pack not in needed]
 
 
-def _listed(files: Files) -> Iterator[tuple[str, int]]:
-    """Yield the files of packs with their sizes."""
+def _listed(files: Files) -> _Listed:
+    """Yield the files of packs. Under the writer's lock nobody is about to name one of them."""
     for folder in files.names("packs"):
         for name in files.names(f"packs/{folder}"):
-            yield f"packs/{folder}/{name}", files.size(f"packs/{folder}/{name}") or 0
+            yield f"packs/{folder}/{name}", files.size(f"packs/{folder}/{name}") or 0, 0
 
 
 def remove_there(repository: Repository, archive: Archive, grace: int, now: int, progress: Progress) -> Removed:
@@ -111,7 +116,7 @@ def remove_there(repository: Repository, archive: Archive, grace: int, now: int,
     def since(commit: Commit) -> int | None:
         return archive.stored_at(commits.name(commit.seq))
 
-    listed = ((file.name, file.size) for file in archive.list("packs/"))
+    listed = ((file.name, file.size, file.at) for file in archive.list("packs/"))
     found, waiting = _not_needed(repository, listed, since, now - grace)
     progress.phase("leftovers", len(found), sum(file.size for file in found))
     with ThreadPoolExecutor(THREADS) as pool:
@@ -157,17 +162,17 @@ def _sum(done: Removed, tried: Iterable[tuple[_File, Refused | None]]) -> Remove
 
 
 def _not_needed(
-    repository: Repository, listed: Iterable[tuple[str, int]], since: Since, until: int
+    repository: Repository, listed: _Listed, since: Since, until: int
 ) -> tuple[list[_File], int]:
     """Return the files that can go, and how many others wait for their time."""
     needed = {pack.name for pack in repository.packs()}
     young = _young(repository, since, until) - needed
     found, waiting = [], 0
-    for name, size in listed:
+    for name, size, at in listed:
         match = _PACK.fullmatch(name)
         if match is None or match[2] in needed:
             continue
-        if match[2] in young:
+        if match[2] in young or at > until:
             waiting += 1
         else:
             found.append(_File(name, match[2], size))

@@ -97,8 +97,8 @@ def _from_file(path: str) -> str:
 def _from_command(command: str) -> str:
     try:
         done = subprocess.run(
-            shlex.split(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            timeout=_COMMAND_SECONDS, check=False,
+            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_SECONDS,
+            check=False,
         )
     except (OSError, ValueError) as error:
         raise Refused(f"encryption_key_command cannot be run ({error}); check what the settings say.") from error

@@ -97,6 +97,9 @@ class Interposed(Archive):
     def stored_at(self, name: str) -> int | None:
         return self.archive.stored_at(name)
 
+    def now(self) -> int:
+        return self.archive.now()
+
     def delete(self, name: str) -> None:
         self.archive.delete(name)
 

@@ -21,7 +21,9 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe im
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
+from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    Damaged,
     InvalidInput,
     NotFound,
     Refused,
@@ -34,12 +36,18 @@ from archive_kit import Backup, Interposed
 from servers.endpoint import free_port
 from servers.faulty_proxy import (
     ALTER,
+    DATED,
+    DAYS_AHEAD,
+    DRIP,
     DROP,
     ERROR_500,
+    FLIP,
     HANG,
     LOSE,
+    SHORT,
     SLOW_DOWN,
     TRUNCATE,
+    UNLISTED,
     FaultyProxy,
     faulty_proxy,
 )
@@ -123,6 +131,79 @@ def test_a_read_that_failed_is_tried_again(shaky: S3Archive, proxy: FaultyProxy,
     assert shaky.get(NAME) == content
     proxy.first(1, fault, "GET")
     assert shaky.get_range(NAME, 1000, 100_000) == content[1000:101_000]
+
+
+@pytest.mark.parametrize("fault", [FLIP, SHORT, ALTER])
+def test_a_commit_that_was_altered_on_its_way_is_read_again(shaky: S3Archive, proxy: FaultyProxy, fault: str) -> None:
+    """It may still look like a commit: nothing but its neighbours, or the store's tag, tells."""
+    shaky.put(NAME, b'{"a":1,"b":"some text"}')
+    proxy.first(1, fault, "GET")
+    assert shaky.get(NAME) == b'{"a":1,"b":"some text"}'
+
+
+def test_a_file_that_comes_otherwise_each_time_is_told_as_damaged(shaky: S3Archive, proxy: FaultyProxy) -> None:
+    shaky.put(NAME, bytes(1000))
+    proxy.first(100, FLIP, "GET")
+    with pytest.raises(Damaged, match=f"{NAME}.*other bytes each time"):
+        shaky.get(NAME)
+
+
+def test_a_file_whose_tag_is_no_digest_is_read_until_it_comes_the_same_twice(
+    shaky: S3Archive, proxy: FaultyProxy
+) -> None:
+    """Stores that encrypt with keys of their own give such tags."""
+    shaky.put(NAME, b"content")
+    shaky._client.meta.events.register("after-call.s3.GetObject", lambda parsed, **_: parsed.update(ETag='"x-1"'))
+    assert shaky.get(NAME) == b"content" and proxy.count("GET") == 2
+    proxy.first(1, FLIP, "GET")
+    assert shaky.get(NAME) == b"content" and proxy.count("GET") == 5
+
+
+def test_an_altered_answer_does_not_make_two_writers_of_one(shaky: S3Archive, proxy: FaultyProxy) -> None:
+    shaky.put(NAME, b"mine")
+    proxy.first(1, FLIP, "GET")
+    assert shaky.put_new(NAME, b"mine")
+
+
+@pytest.mark.parametrize("change", [
+    (b"</Key>", b"</Kex>"), (b"<Size>1", b"<Size>?"), (b"<Key>", b"<Kez>"), (b"<LastModified>2", b"<LastModified>x"),
+], ids=["cut short", "size", "tag", "date"])
+def test_a_listing_that_was_altered_on_its_way_is_told_in_a_sentence(
+    shaky: S3Archive, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, change: tuple[bytes, bytes]
+) -> None:
+    shaky.put(NAME, b"x")
+    monkeypatch.setattr(proxy, "changed", lambda _fault, content: content.replace(*change))
+    for attempt in (lambda: list(shaky.list("")), lambda: shaky.erase(NAME)):
+        with pytest.raises(Unavailable, match="cannot be read|500"):  # botocore's number for an answer that is no XML
+            attempt()
+
+
+def test_a_slow_answer_is_waited_for_and_one_that_never_ends_is_given_up(
+    settings: S3Settings, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = S3Archive(dataclasses.replace(settings, read_timeout=1, attempts=2))
+    archive.put(NAME, bytes(200))
+    proxy.drip_seconds = 0.1
+    proxy.first(100, DRIP, "GET")
+    assert archive.get(NAME) == bytes(200)
+    proxy.drip_seconds = 0.3
+    with pytest.raises(Unavailable, match="too slowly"):
+        archive.get(NAME)
+
+
+def test_what_a_listing_of_versions_lacks_is_deleted_all_the_same(
+    shaky: S3Archive, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shaky.put(NAME, b"x")
+    proxy.first(1, UNLISTED, "GET", "versions")
+    shaky.erase(NAME)
+    assert shaky.size(NAME) is None
+
+
+def test_the_time_is_that_of_the_store(shaky: S3Archive, proxy: FaultyProxy) -> None:
+    assert abs(shaky.now() - moment.now()) < 60_000
+    proxy.first(1, DATED, "HEAD")
+    assert abs(shaky.now() - moment.now() - DAYS_AHEAD * 86_400_000) < 60_000
 
 
 def test_a_server_that_ignores_ranges_does_no_harm(shaky: S3Archive) -> None:

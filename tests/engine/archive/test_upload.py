@@ -115,6 +115,54 @@ def test_two_copies_of_one_backup_are_kept_apart(local: Archive, backup: Backup,
     assert local.get(commits.name(2)) == (copy.path / commits.name(2)).read_bytes()
 
 
+class Forgetful(Interposed):
+    """An archive that has come to ignore the condition under which commits are written."""
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        self.archive.put(name, data)
+        return True
+
+
+@pytest.mark.parametrize("first_commits", [1, 3])
+def test_where_the_store_forgets_to_keep_two_writers_apart_one_of_them_is_told(
+    local: Archive, backup: Backup, tmp_path: Path, first_commits: int
+) -> None:
+    """Both were at work when it began, as a copied server is that nobody knows of."""
+    backup.grow()
+    store, minutes = Forgetful(local), iter(range(0, 10**6, 3600))
+    Uploader(backup.repository, store).sync()
+    clone = tmp_path / "clone"
+    shutil.copytree(backup.path, clone)
+    other = Backup.__new__(Backup)
+    other.repository, other.path, other.contents = Repository.open(str(clone), backup.repository.pack_size), clone, {}
+    writers = [(one, Uploader(one.repository, store, clock=lambda: float(next(minutes)))) for one in (backup, other)]
+    for one, uploader in writers:
+        uploader.sync()
+        one.grow(first_commits)
+    told = []
+    for _round in range(3):
+        for one, uploader in writers:
+            try:
+                uploader.sync()
+            except Refused as error:
+                told.append(str(error))
+            one.grow()
+    assert told and all("another" in sentence for sentence in told)
+
+
+def test_commits_that_were_taken_from_the_archive_go_up_again(local: Archive, backup: Backup, tmp_path: Path) -> None:
+    """By a lifecycle rule, or by hand, while the node's uploads go on."""
+    minutes = iter(range(0, 10**6, 3600))
+    uploader = Uploader(backup.repository, local, clock=lambda: float(next(minutes)))
+    backup.grow(commits=3)
+    uploader.sync()
+    for file in list(local.list("commits/")):
+        local.delete(file.name)
+    backup.grow()
+    uploader.sync()
+    assert_whole(local, backup)
+
+
 def test_an_older_copy_does_not_write_over_a_newer_archive(local: Archive, backup: Backup, tmp_path: Path) -> None:
     backup.grow()
     shutil.copytree(backup.path, tmp_path / "old")

@@ -134,6 +134,27 @@ def assert_restores(archive: Archive, past: Path, target: Path) -> None:
         assert read == {digest: repository.read_blob(digest) for digest in wanted}
 
 
+def test_packs_that_a_copied_server_is_about_to_name_stay_in_the_archive(
+    past: Path, local: Archive, tmp_path: Path
+) -> None:
+    """Both have the same commits so far; one tidies up while the packs of the other's next commit are on their way."""
+    Uploader(opened(past), local).sync()
+    clone = Path(shutil.copytree(past, tmp_path / "clone"))
+    with opened(clone).writer() as writer:
+        message(writer, BOB, 99, at=NOW)
+        writer.commit()
+    newest = opened(clone).commit(opened(clone).newest())
+    for pack in newest.packs:
+        name = f"packs/{pack.name[:2]}/{pack.name}"
+        local.put_file(name, str(clone / name), pack.name)
+    removed = remove_there(opened(past), local, GRACE, moment.now(), SILENT)
+    assert removed.files == 0 and removed.waiting >= len(newest.packs)
+    Uploader(opened(clone), local).sync()
+    assert {pack.name for pack in newest.packs} <= archived(local)
+    with pytest.raises(RestanteError, match="does not hold the same commits"):
+        remove_there(opened(past), local, GRACE, moment.now() + 2 * GRACE, SILENT)
+
+
 def test_a_retrieval_from_before_is_brought_up_to_a_purge(past: Path, local: Archive, tmp_path: Path) -> None:
     Uploader(opened(past), local).sync()
     retrieve(local, str(tmp_path / "restore"))
