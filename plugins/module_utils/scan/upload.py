@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,9 @@ THREADS: Final = 8
 
 _WORTH_ASKING: Final = 1024 * 1024
 """From this size on, asking whether a pack is there already costs less than sending it."""
+
+_STILL_ALONE: Final = 60.0
+"""Seconds between two looks whether somebody else has come to write to the archive."""
 
 _COMMITS_AHEAD: Final = 32
 """Commits whose packs are on their way at the same time."""
@@ -60,11 +64,12 @@ class Uploader:
     :param repository: the backup; its catalogue is not used, so its own thread may go on using it.
     :param archive: where to; its prefix belongs to this backup alone.
     :param threads: packs on their way at once.
-    :param witness: where it is written down what has arrived; None for nowhere.
+    :param witness: where it is written down what has arrived; None for nowhere. :param clock: seconds.
     """
 
     def __init__(
-        self, repository: Repository, archive: Archive, threads: int = THREADS, witness: Witness | None = None
+        self, repository: Repository, archive: Archive, threads: int = THREADS, witness: Witness | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._info = repository.info
         self.witness = witness
@@ -75,6 +80,8 @@ class Uploader:
         self._newest_here = head.seq if head else 0
         self._archive = archive
         self._threads = threads
+        self._clock = clock
+        self._looked = 0.0
         self._newest_there = -1
         self._keys_there = 0
         """Number of the keyring that was sent."""
@@ -92,8 +99,12 @@ class Uploader:
         """
         if self._newest_there < 0:
             self._meet()
-        self._send_keys()
         self._newest_here = last_number(self._is_here, max(self._newest_here, 1))
+        if self._newest_here > self._newest_there and self._clock() - self._looked >= _STILL_ALONE:
+            if not self._is_as_left():
+                self._meet()
+            self._looked = self._clock()
+        self._send_keys()
         first = self._newest_there + 1
         report = UploadReport(0, 0, 0, self._newest_there, self._lost)
         self._lost = 0
@@ -162,6 +173,7 @@ class Uploader:
 
     def _meet(self) -> None:
         """Make sure that the prefix is ours, and find what it holds."""
+        self._keys_there = 0
         claim = self._files.read(commits.FORMAT_FILE)
         if not self._archive.put_new(commits.FORMAT_FILE, claim):
             other = commits.parse_format(self._archive.get(commits.FORMAT_FILE), self._archive.describe())
@@ -188,6 +200,21 @@ class Uploader:
                 raise self._collision(both)
             self._sent = {pack.name for commit in commits.until(self._here, both) for pack in commit.packs}
         self._newest_there = newest
+        self._looked = self._clock()
+
+    def _is_as_left(self) -> bool:
+        """Return whether the archive ends with the commit that was sent last.
+
+        It does, where the store honours the condition under which commits are written. Where it has come to ignore it,
+        one of two writers finds out by this: whoever is behind meets a commit that is there already, and of two that
+        have written the same numbers, one does not find its own.
+        """
+        seq = self._newest_there
+        try:
+            own = not seq or self._archive.get(commits.name(seq)) == self._files.read(commits.name(seq))
+        except NotFound:
+            own = False
+        return own and not self._is_there(seq + 1)
 
     def _collision(self, seq: int) -> Refused:
         return Refused(
