@@ -42,6 +42,7 @@ def main() -> int:
     # From here on the library is loaded, and with it what is imported.
     from .crashes import Finding, Trial
     from .jobs import JOBS
+    from .report import table
     from .worlds import World
 
     unknown = sorted(set(arguments.job) - set(JOBS))
@@ -82,19 +83,9 @@ def main() -> int:
             else:
                 fault = chance.choice(trial.faults())
                 note(trial.job.name, fault.kind(), trial.disturb(fault, chance))
-    _report(tried, {trial.job.name: trial.operations for trial in trials})
+    table(tried, "operations", {trial.job.name: trial.operations for trial in trials})
     print(f"{sum(tried.values())} disturbances, {len(findings)} findings, seed {arguments.seed}")
     return 1 if findings else 0
-
-
-def _report(tried: Counter[tuple[str, str]], operations: dict[str, int]) -> None:
-    kinds = sorted({kind for _job, kind in tried})
-    width = max(map(len, operations))
-    print(f"\n{'':{width}}  operations  " + "  ".join(kinds))
-    for job, count in operations.items():
-        cells = "  ".join(f"{tried[job, kind]:{len(kind)}}" for kind in kinds)
-        print(f"{job:{width}}  {count:10}  {cells}")
-    print()
 
 
 if __name__ == "__main__":

@@ -141,10 +141,10 @@ class Trial:
     def _compare(self, world: World, sentence: str) -> None:
         picture = self.job.picture(world)
         if picture != self.expected:
-            raise Broken(f"{sentence}: {_difference(self.expected, picture)}")
+            raise Broken(f"{sentence}: {difference(self.expected, picture)}")
 
 
-def _difference(expected: Any, found: Any) -> str:
+def difference(expected: Any, found: Any) -> str:
     """Return the first lines that differ."""
     wanted, there = (pprint.pformat(picture, width=400).splitlines() for picture in (expected, found))
     lines = [line for line in difflib.unified_diff(wanted, there, lineterm="", n=0) if line[:3] not in ("---", "+++")]

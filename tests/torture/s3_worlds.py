@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The world of two mail nodes (worlds.py) with its archive in a bucket, each world below a prefix of its own.
+
+The nodes reach the bucket through the S3 layer. Who prepares and looks goes to the store itself, and keeps a copy of
+the bucket where the other worlds have their archive: so all that must be true of an archive is true of this one too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_admin import (
+    BucketAdmin,
+    BucketState,
+    plan,
+)
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord, BucketRegistry
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY
+from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BUCKETS_FILE, BackupVolume
+
+from .s3_layer import Layer
+from .worlds import Broken, History, World, digests, remove, told
+
+BUCKET: Final = "torture"
+LABEL: Final = "bucket"
+AGE: Final = 10 * DAY
+"""How long ago everything in a world has happened, so that retention has something to do."""
+
+
+class S3World(World):
+    """A world whose node a archives its backup in a bucket, and whose node b knows that bucket."""
+
+    def __init__(self, path: Path, layer: Layer) -> None:
+        super().__init__(path)
+        self.layer = layer
+        self.bare = False
+        """Whether the Backup Path of node a has lost contents, and only the archive has them."""
+
+    @classmethod
+    def begin(cls, path: Path, layer: Layer) -> S3World:
+        """Make the bucket and a world with a past, some days ago."""
+        BucketAdmin(_settings(layer, "")).apply(plan(BucketState(), None))
+        with the_clock(lambda: _NOW() - AGE):
+            World.create(path)
+        world = cls(path, layer)
+        for name in ("a", "b"):
+            record = BucketRecord(
+                BUCKET, LABEL, "CustomS3", layer.url, "us-east-1", "start",
+                access_key=layer.store.access_key, secret_key=layer.store.secret_key,
+            )
+            record = BucketRegistry(str(path / name / "etc" / BUCKETS_FILE)).add(record)
+            if name == "a":
+                config_file = str(path / "a" / "etc" / "restante.json")
+                settings_file.save(config_file, dataclasses.replace(
+                    settings_file.load(config_file), backup_volume=BackupVolume("s3", "", record.id),
+                    data_retention_days=1, account_retention_days=1,
+                ))
+        world._move("start")
+        world.up()
+        return world
+
+    def copy(self, path: Path) -> S3World:
+        """Return a world like this one in another place, below another prefix."""
+        shutil.copytree(self.path, path)
+        world = S3World(path, self.layer)
+        world.bare = self.bare
+        world.moved_from(self.path)
+        world._move(f"world-{uuid.uuid4().hex}")
+        world.up()
+        return world
+
+    def _move(self, prefix: str) -> None:
+        for name in ("a", "b"):
+            registry = BucketRegistry(str(self.path / name / "etc" / BUCKETS_FILE))
+            registry.update(registry.records()[0].id, prefix=prefix)
+        self.prefix = prefix
+
+    def bucket(self, folder: str = "") -> S3Archive:
+        """Return the archive below this world's prefix, with no layer in between."""
+        return S3Archive(_settings(self.layer, f"{self.prefix}/{folder}"))
+
+    def up(self) -> None:
+        """Make the bucket be as its copy in this directory."""
+        bucket = self.bucket()
+        for stored in list(bucket.list("")):
+            bucket.delete(stored.name)
+        for path in self.archive.rglob("*"):
+            if path.is_file():
+                bucket.put(str(path.relative_to(self.archive)), path.read_bytes())
+
+    def down(self) -> None:
+        """Make the copy in this directory be as the bucket."""
+        shutil.rmtree(self.archive, ignore_errors=True)
+        self.archive.mkdir()
+        bucket = self.bucket()
+        for stored in bucket.list(""):
+            target = self.archive / stored.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(bucket.get(stored.name))
+
+    def discard(self) -> None:
+        """Remove it, with what it has in the bucket."""
+        shutil.rmtree(self.archive, ignore_errors=True)
+        self.archive.mkdir()
+        self.up()
+        remove(self.path)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of the files in the bucket, without what a killed probe has left."""
+        return [stored.name for stored in self.bucket(folder).list("") if "probe/" not in stored.name]
+
+    def lose_contents(self) -> None:
+        """Take the packs of contents out of the Backup Path of node a; the archive has them."""
+        with contextlib.closing(self.node("a").repository()) as backup:
+            for pack in backup.packs():
+                if pack.kind == packs.BLOBS:
+                    os.unlink(backup.files.path(packs.file_name(pack.name)))
+        self.bare = True
+
+    # -- what must be true -----------------------------------------------------------------------------------------
+
+    def backups(self) -> list[Path]:
+        own = self.path / "a" / "backup"
+        return [place for place in super().backups() if not (self.bare and place == own)]
+
+    def check(self, before: dict[str, dict[str, History]]) -> None:
+        """Also: whatever commit is in the bucket, all that it names is there, each content with its digest."""
+        self.down()
+        super().check(before)
+        for claim in self.archive.rglob("format.json"):
+            if any((claim.parent / "commits").glob("*")):
+                self._check_archived(claim.parent)
+
+    def _check_archived(self, place: Path) -> None:
+        looked_at = self.path / "looked at"
+        shutil.copytree(place, looked_at)
+        items = told(looked_at)
+        with contextlib.closing(Repository.open(str(looked_at))) as backup:
+            for digest in {digest for histories in items.values() for digest in digests(histories)}:
+                if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
+                    raise Broken(f"The archive has another content for {digest}.")
+        remove(looked_at)
+
+
+def _settings(layer: Layer, prefix: str) -> S3Settings:
+    return S3Settings(
+        BUCKET, prefix, "us-east-1", layer.store.url, layer.store.access_key, layer.store.secret_key
+    )
+
+
+_NOW: Final = moment.now
+
+
+@contextlib.contextmanager
+def the_clock(now: Callable[[], int]) -> Iterator[None]:
+    """Let this process have another clock while the with statement lasts. :param now: tells UTC milliseconds."""
+    moment.now = now
+    try:
+        yield
+    finally:
+        moment.now = _NOW
