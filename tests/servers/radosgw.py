@@ -13,9 +13,10 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tools import debian
 
@@ -71,15 +72,41 @@ def missing() -> str:
     return debian.missing({name: name for name in PACKAGES})
 
 
+class Radosgw(NamedTuple):
+    """A radosgw that can be killed and started again; what it has stored stays."""
+
+    endpoint: Endpoint
+    daemons: list[subprocess.Popen[bytes]]
+    """The last one is the gateway."""
+    start_gateway: Callable[[], object]
+
+    def kill(self) -> None:
+        """Kill the gateway."""
+        self.daemons[-1].kill()
+        self.daemons[-1].wait()
+
+    def start(self) -> None:
+        """Start it again. It answers some seconds later."""
+        self.daemons.pop()
+        self.start_gateway()
+
+
 @contextmanager
 def radosgw() -> Iterator[Endpoint]:
     """Serve S3 on a free port of 127.0.0.1 for as long as the with statement lasts. Up in some ten seconds."""
+    with mortal_radosgw() as server:
+        yield server.endpoint
+
+
+@contextmanager
+def mortal_radosgw() -> Iterator[Radosgw]:
+    """Do the same, and let the gateway be killed meanwhile."""
     directory = Path(tempfile.mkdtemp(prefix="rgw-"))  # short: a socket's path has an end
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         port = free_port()
-        _start(directory, port, daemons)
-        yield Endpoint(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY)
+        start_gateway = _start(directory, port, daemons)
+        yield Radosgw(Endpoint(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY), daemons, start_gateway)
     finally:
         for daemon in reversed(daemons):
             daemon.kill()
@@ -87,7 +114,8 @@ def radosgw() -> Iterator[Endpoint]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -> None:
+def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -> Callable[[], object]:
+    """Start all of it; return what starts the gateway again."""
     mon_port, fsid = free_port(), str(uuid.uuid4())
     configuration = directory / "ceph.conf"
     configuration.write_text(
@@ -95,7 +123,7 @@ def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -
     )
     for part in ("mon", "mgr", "osd", "rgw"):
         (directory / part).mkdir()
-    log = (directory / "log").open("wb")
+    log = directory / "log"
     environment = {**os.environ, "CEPH_CONF": str(configuration)}
 
     def run(*command: str) -> None:
@@ -106,30 +134,34 @@ def _start(directory: Path, port: int, daemons: list[subprocess.Popen[bytes]]) -
             raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
 
     def start(*command: str) -> None:
-        daemons.append(subprocess.Popen(
-            [*command, "-f", "-c", str(configuration)],
-            env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        ))
+        with log.open("ab") as written:
+            daemons.append(subprocess.Popen(
+                [*command, "-f", "-c", str(configuration)],
+                env=environment, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
+            ))
 
-    with log:
-        monitors = str(directory / "monmap")
-        run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v2:127.0.0.1:{mon_port}]", monitors)
-        run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors)
-        start("ceph-mon", "-i", "a")
-        osd = str(uuid.uuid4())
-        run("ceph", "--connect-timeout", "60", "osd", "new", osd)
-        start("ceph-mgr", "-i", "x")
-        run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", osd)
-        start("ceph-osd", "-i", "0")
+    def start_gateway() -> None:
         start("radosgw", "-n", "client.rgw", "--debug-rgw", "0")
-        for user, access_key, secret_key in (
-            ("tester", ACCESS_KEY, SECRET_KEY), (GUEST, GUEST_ACCESS_KEY, GUEST_SECRET_KEY)
-        ):
-            run(
-                "radosgw-admin", "--ms-mon-client-mode", "crc", "user", "create", "--uid", user,
-                "--display-name", user, "--access-key", access_key, "--secret-key", secret_key,
-            )
-        _await(port, daemons, directory / "log")
+
+    monitors = str(directory / "monmap")
+    run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v2:127.0.0.1:{mon_port}]", monitors)
+    run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors)
+    start("ceph-mon", "-i", "a")
+    osd = str(uuid.uuid4())
+    run("ceph", "--connect-timeout", "60", "osd", "new", osd)
+    start("ceph-mgr", "-i", "x")
+    run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", osd)
+    start("ceph-osd", "-i", "0")
+    start_gateway()
+    for user, access_key, secret_key in (
+        ("tester", ACCESS_KEY, SECRET_KEY), (GUEST, GUEST_ACCESS_KEY, GUEST_SECRET_KEY)
+    ):
+        run(
+            "radosgw-admin", "--ms-mon-client-mode", "crc", "user", "create", "--uid", user,
+            "--display-name", user, "--access-key", access_key, "--secret-key", secret_key,
+        )
+    _await(port, daemons, log)
+    return start_gateway
 
 
 def _await(port: int, daemons: list[subprocess.Popen[bytes]], log: Path) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from ..archive.port import Archive, StoredFile
-from ..backup import commits, packs
+from ..backup import commits, keys, packs
 from ..backup.repository import Repository
 from ..model import moment
 from ..model.errors import Refused
@@ -128,14 +128,16 @@ def _needed(repository: Repository) -> set[str]:
     """Return the names of all files without which the backup as of its newest commit could not be read."""
     head = repository.head()
     numbers = range(head.checkpoint, head.seq + 1) if head else ()
+    keyrings = [keys.name(repository.keys.ring.number)] if repository.keys is not None else []
     return {
-        commits.FORMAT_FILE, *map(commits.name, numbers), *(packs.file_name(pack.name) for pack in repository.packs())
+        commits.FORMAT_FILE, *keyrings, *map(commits.name, numbers), *(packs.file_name(pack.name) for pack in repository.packs())
     }
 
 
 def _there(repository: Repository, archive: Archive) -> Iterator[StoredFile]:
     head = repository.head()
     yield from archive.list(commits.FORMAT_FILE)
+    yield from archive.list(f"{keys.DIRECTORY}/")
     yield from archive.list(f"{commits.DIRECTORY}/", after=commits.name(head.checkpoint - 1 if head else 0))
     yield from archive.list("packs/")
 
