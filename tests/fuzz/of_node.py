@@ -113,6 +113,7 @@ def _use_operations(scratch: Path) -> None:
     own = Record("own", "scan", 0)
     with Records(str(scratch / "state" / "operations")).alive(own):
         pass
+    (scratch / "state" / "operations" / "own.json").unlink()
 
 
 def _record() -> list[bytes]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from ..model import foreign
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from .files import explained, reading, store
 from .s3_client import LOCK_MODES, STORAGE_CLASS_FROM, S3Settings
@@ -196,11 +197,12 @@ class BucketRegistry:
     def _load(self) -> dict[str, BucketRecord]:
         try:
             with reading(self._path) as file:
-                content: Mapping[str, Any] = json.load(file)
-            return {
-                record["id"]: BucketRecord(**{key: value for key, value in record.items() if key in _FIELDS})
-                for record in content["buckets"]
-            }
+                content: Mapping[str, Any] = foreign.parse(file.read())
+            records = [
+                checked(foreign.record(BucketRecord, {key: value for key, value in one.items() if key in _FIELDS}))
+                for one in content["buckets"]
+            ]
+            return {record.id: record for record in records}
         except NotFound:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -110,11 +110,13 @@ class S3Archive(Archive):
 
     def size(self, name: str) -> int | None:
         found = self._head(name)
-        return None if found is None else int(found["ContentLength"])
+        with explained(self._settings, "look for", name):
+            return None if found is None else int(found["ContentLength"])
 
     def stored_at(self, name: str) -> int | None:
         found = self._head(name)
-        return None if found is None else int(found["LastModified"].timestamp() * 1000)
+        with explained(self._settings, "look for", name):
+            return None if found is None else int(found["LastModified"].timestamp() * 1000)
 
     def _key(self, name: str) -> dict[str, Any]:
         """Return what names a file in a request."""

@@ -14,6 +14,7 @@ import functools
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ try:
         SSLError,
     )
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
     BOTO3_MISSING = ""
 except ImportError:
@@ -180,10 +182,10 @@ def explained(settings: S3Settings, doing: str, name: str = "") -> Iterator[None
         yield
     except ClientError as error:
         raise _answer(error, settings, doing, name) from error
-    except ResponseParserError as error:
-        raise unreadable(error, settings, doing, name) from error
     except (BotoCoreError, OSError) as error:
         raise _no_answer(error, settings, doing, name) from error
+    except (ResponseParserError, HTTPException, HTTPError, ValueError, LookupError, OverflowError, MemoryError) as odd:
+        raise unreadable(odd, settings, doing, name) from odd
 
 
 def unreadable(error: Exception, settings: S3Settings, doing: str, name: str) -> Unavailable:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from ..model import foreign
 from ..model.errors import Damaged, NotABackup
 from . import frames
 from .keys import Keys
@@ -21,10 +22,12 @@ FORMAT_FILE: Final = "format.json"
 ENCRYPTION: Final = "encryption"
 """The feature of a backup whose packs and commits are encrypted."""
 DIRECTORY: Final = "commits"
+FARTHEST: Final = 100_000
+"""Commits between one and its full one. Every thousandth is full; what says otherwise would have one read for ever."""
 _NAME = re.compile(r"(\d{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What JSON that is no commit raises: RecursionError where it is nested too deep, OverflowError for 1e999."""
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What JSON that is no commit raises."""
 
 
 class PackInfo(NamedTuple):
@@ -131,19 +134,20 @@ def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
     :raises NotABackup: it is of a newer format.
     """
     try:
-        record = json.loads(data if keys is None else _unsealed(data, file_name, keys))
+        record = foreign.parse(data if keys is None else _unsealed(data, file_name, keys))
         if record["format"] > FORMAT:
             raise NotABackup(
                 f"{file_name} was written by a newer version (format {record['format']}); upgrade restante.carbonio "
                 "to read it."
             )
+        if not _sound(record) or not 0 <= record["seq"] - record["checkpoint"] <= FARTHEST or record["checkpoint"] < 1:
+            raise ValueError("a value is not of its type, or its full commit is none of those before it")
         return Commit(
-            seq=int(record["seq"]), at=int(record["at"]), hash=hashlib.sha256(data).hexdigest(),
-            previous=str(record["previous"]), nonce=str(record["nonce"]), repository=str(record["repository"]),
-            server=str(record["server"]),
-            packs=tuple(PackInfo(_pack(p["name"]), str(p["kind"]), int(p["size"])) for p in record["packs"]),
-            heads={scope: Head(h["segment"], int(h["number"]), int(h["last"])) for scope, h in record["heads"].items()},
-            tokens=dict(record["tokens"]), last=int(record["last"]), checkpoint=int(record["checkpoint"]),
+            seq=record["seq"], at=record["at"], hash=hashlib.sha256(data).hexdigest(), previous=record["previous"],
+            nonce=record["nonce"], repository=record["repository"], server=record["server"],
+            packs=tuple(PackInfo(_pack(p["name"]), p["kind"], p["size"]) for p in record["packs"]),
+            heads={scope: Head(h["segment"], h["number"], h["last"]) for scope, h in record["heads"].items()},
+            tokens=dict(record["tokens"]), last=record["last"], checkpoint=record["checkpoint"],
             removed=tuple(map(_pack, record["removed"])), full=bool(record["full"]),
         )
     except _UNREADABLE as error:
@@ -157,6 +161,19 @@ def _unsealed(data: bytes, file_name: str, keys: Keys) -> bytes:
         return frames.decode(data, keys=keys)
     except Damaged as error:
         raise Damaged(f"{file_name} is no commit that was sealed with the keys of this backup. {error}") from error
+
+
+def _sound(record: Any) -> bool:
+    """Return whether the values of a commit can be kept: texts are Unicode, and numbers those of 64 bits."""
+    heads, infos = record["heads"].items(), record["packs"]
+    numbers = [record[name] for name in ("seq", "at", "last", "checkpoint")]
+    numbers += [head[name] for _scope, head in heads for name in ("number", "last")]
+    numbers += [pack["size"] for pack in infos]
+    texts = [record[name] for name in ("previous", "nonce", "repository", "server")]
+    texts += [text for scope, head in heads for text in (scope, head["segment"])]
+    texts += [text for pair in record["tokens"].items() for text in pair]
+    texts += [pack["kind"] for pack in infos]
+    return all(foreign.fits(one, int) for one in numbers) and all(foreign.fits(one, str) for one in texts)
 
 
 def _pack(name: Any) -> str:
@@ -180,11 +197,11 @@ def parse_format(data: bytes, where: str) -> FormatInfo:
     :raises NotABackup: it is not that of a backup, or of one that this version cannot read.
     """
     try:
-        record = json.loads(data)
+        record = foreign.parse(data)
         version, features = record["format"], record["features"]
-        info = FormatInfo(
-            str(record["repository"]), str(record["server"]), int(record["created"]), features == [ENCRYPTION]
-        )
+        info = foreign.record(FormatInfo, {
+            **{name: record[name] for name in FormatInfo._fields[:-1]}, "encrypted": features == [ENCRYPTION],
+        })
     except _UNREADABLE as error:
         raise NotABackup(f"The format.json of {where} cannot be read; this is no backup, or a damaged one.") from error
     if version != FORMAT or features not in ([], [ENCRYPTION]):

@@ -53,7 +53,7 @@ def decompress(data: Any, size: int) -> bytes:
     """Return what compress was given.
 
     :param size: bytes that must come out; a frame that states another size is refused before it is unpacked.
-    :raises Damaged: the data is no such frame.
+    :raises Damaged: the data is no such frame, or more comes out of it than there is memory for.
     """
     require()
     context = getattr(_contexts, "decompressor", None)
@@ -66,6 +66,8 @@ def decompress(data: Any, size: int) -> bytes:
         plain: bytes = context.decompress(data, max_output_size=size)
     except zstandard.ZstdError as error:
         raise Damaged(f"The compressed data cannot be unpacked ({error}).") from error
+    except MemoryError as error:
+        raise Damaged(f"There is no memory for the {size} bytes that the compressed data unpacks to.") from error
     return plain
 
 

@@ -33,6 +33,9 @@ class Database:
         """
         self._schema = schema
         self._version = version
+        with contextlib.closing(sqlite3.connect(":memory:")) as model:
+            self._make_tables(model)
+            self._tables = _tables(model)
         self._path = path
         self._place = path or "the temporary catalogue"
         with self._telling():
@@ -61,6 +64,11 @@ class Database:
                 if _version(database) != self._version:  # nobody else was quicker
                     self._make_tables(database)
                 database.execute("COMMIT")
+            if _tables(database) != self._tables:
+                raise sqlite3.DatabaseError("its tables are others")
+        except UnicodeDecodeError as error:  # names in it are no text
+            database.close()
+            raise sqlite3.DatabaseError(str(error)) from error
         except BaseException:
             database.close()
             raise
@@ -163,9 +171,11 @@ class Database:
 
     def _told(self, error: sqlite3.Error) -> Exception:
         """Return an error in a sentence; a mistake of ours as it is."""
-        if isinstance(error, sqlite3.OperationalError):
+        undecodable = "decode" in str(error)
+        if isinstance(error, sqlite3.OperationalError) and not undecodable:
             return Refused(f"{self._place} cannot be used ({error}); check the disk, then run this again.")
-        if error.__class__ is sqlite3.DatabaseError:  # itself, and none of its kinds
+        # Itself, or what it says of rows that contradict each other, as only a damaged file has them.
+        if undecodable or error.__class__ in (sqlite3.DatabaseError, sqlite3.IntegrityError):
             return Damaged(f"{self._place} is damaged ({error}); delete it: it is made anew from the backup.")
         return error
 
@@ -188,6 +198,11 @@ def _alone(directory: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _tables(database: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Return what a database is made of: its tables and indexes, and whatever else somebody has put into it."""
+    return set(database.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"))
 
 
 def _version(database: sqlite3.Connection) -> int:

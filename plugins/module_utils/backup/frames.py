@@ -28,6 +28,11 @@ ZSTD: Final = 1
 NO_CIPHER: Final = 0
 AES_256_GCM: Final = 1
 
+LARGEST_CONTENT: Final = 1 << 31
+"""Plain bytes of the largest content that is kept: it has to fit into memory, here and wherever it is restored."""
+LARGEST_METADATA: Final = 64 * 1024 * 1024
+"""Plain bytes of the largest segment or index. They are written in pieces of some 8 MiB; a bomb is larger."""
+
 _FIELDS = struct.Struct(">4sBBBB16s24s32sQQ")
 _CRC = struct.Struct(">I")
 HEADER_SIZE: Final = _FIELDS.size + _CRC.size
@@ -62,8 +67,10 @@ def encode(kind: int, data: bytes, digest: bytes | None = None, lock: Lock | Non
     """Return a frame of some bytes, compressed where that makes them smaller, and encrypted where there is a lock.
 
     :param digest: the SHA-256 of data, where the caller knows it already.
-    :raises Refused: it is too large to be encrypted.
+    :raises Refused: it is larger than what is read again.
     """
+    if len(data) > _largest(kind):
+        raise Refused(f"{len(data)} bytes are more than a backup can hold in one piece ({_largest(kind)}).")
     packed = compression.compress(data)
     method = ZSTD if len(packed) < len(data) else NO_COMPRESSION
     body = packed if method == ZSTD else data
@@ -87,6 +94,10 @@ def _sealed(kind: int, method: int, size: int, body: bytes, lock: Lock) -> bytes
         size, len(body) + sealing.TAG_SIZE,
     )
     return b"".join((fields, _CRC.pack(zlib.crc32(fields)), sealing.seal(lock.key.secret, nonce, body, fields)))
+
+
+def _largest(kind: int) -> int:
+    return LARGEST_CONTENT if kind == BLOB else LARGEST_METADATA
 
 
 def header(frame: Any) -> Header:
@@ -133,6 +144,8 @@ def content(frame: Any, expected: bytes | None = None, keys: Keys | None = None)
     named = keys.name if keys is not None else bytes
     if expected is not None and head.digest != named(expected):
         raise Damaged(f"A frame with the digest {head.digest.hex()} lies where {named(expected).hex()} should be.")
+    if head.size > _largest(head.kind):
+        raise Damaged(f"The frame {head.digest.hex()} says that it holds {head.size} bytes; none holds so much.")
     body = memoryview(frame)[HEADER_SIZE: head.length]
     if len(body) != head.stored:
         raise Damaged(f"The frame {head.digest.hex()} is cut short.")

@@ -50,7 +50,10 @@ class Intake:
         try:
             if "head" in meta and self.read(int(meta["head"])).hash != meta["hash"]:
                 return False
-        except RestanteError:
+            newest = int(meta.get("newest", "0"))
+            if newest < int(meta.get("head", "0")) or (newest and not self._is_there(newest)):
+                return False
+        except (RestanteError, ValueError, KeyError):
             return False
         if any(map(self._catalogue.knows, self._forgotten())):
             return False
@@ -82,10 +85,9 @@ class Intake:
         known = self._known()
         newest = self._newest(known)
         after = known or self._base(newest) - 1
-        for seq in range(after + 1, newest + 1):
-            if self._is_there(seq):
-                self._commit(seq, known, after)
-                known = after = seq
+        for seq in self._numbers(after + 1, newest):
+            self._commit(seq, known, after)
+            known = after = seq
         noted = str(len(self._catalogue.damages()))
         if self._catalogue.meta("damages", "0") != noted:
             # A token promises that all before it is recorded. These commits promised it without knowing of a damage.
@@ -125,8 +127,21 @@ class Intake:
                 newest += 1
             if not any(self._is_there(newest + (1 << power)) for power in range(1, 12)):
                 return newest
-        numbers = map(commits.number, self._files.scan(commits.DIRECTORY))
-        return max((number for number in numbers if number), default=newest)
+        return max(self._all_numbers(), default=newest)
+
+    def _all_numbers(self) -> Iterator[int]:
+        """Yield the numbers of all commit files, in no order."""
+        return filter(None, map(commits.number, self._files.scan(commits.DIRECTORY)))
+
+    def _numbers(self, first: int, last: int) -> Iterator[int]:
+        """Yield the numbers of commit files in order. What lies between two of them is not looked for one by one."""
+        seq = first
+        while seq <= last:
+            if self._is_there(seq):
+                yield seq
+                seq += 1
+            else:
+                seq = min((number for number in self._all_numbers() if number > seq), default=last + 1)
 
     def _base(self, newest: int) -> int:
         """Return the newest full commit that can be read: nothing before it is needed. 1 where there is none."""
@@ -134,7 +149,10 @@ class Intake:
         while seq > 1:
             try:
                 commit = self.read(seq)
-            except (Damaged, NotFound):
+            except NotFound:
+                seq = max((number for number in self._all_numbers() if number < seq), default=1)
+                continue
+            except Damaged:
                 seq -= 1
                 continue
             if commit.full:
@@ -229,11 +247,11 @@ class Intake:
                     self._note(name, f"At {offset}: {error}", "The changes recorded there are unknown.")
 
     def _frame(self, pack: PackInfo, header: frames.Header, frame: memoryview) -> None:
-        digest, data = frames.content(frame, keys=self._keys)
         if header.kind == frames.SEGMENT:
+            digest, data = frames.content(frame, keys=self._keys)
             self._catalogue.add_segment(digest.hex(), *journals.read(data), pack.name)
         elif header.kind == frames.INDEX:
-            self._catalogue.add_index(*packs.decode_index(data), pack.name)
+            self._catalogue.add_index(*packs.decode_index(frames.decode(frame, keys=self._keys)), pack.name)
 
     def _chains(self, pack: PackInfo) -> None:
         """Note what is missing before the segments of a pack: known only when all packs of a commit are in."""

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from ..model import foreign
 from ..model.errors import Damaged
 from ..model.state import State
 
@@ -23,9 +24,9 @@ _quote = json.encoder.encode_basestring_ascii
 
 _TEXT: Final = r'[^"\\]*(?:\\.[^"\\]*)*'  # what stands between the quotes of a JSON string
 _LINE = re.compile(
-    rf'^\{{"seq":(\d+),"at":(-?\d+),"item":"({_TEXT})","kind":"(\w+)","state":'
+    rf'^\{{"seq":(\d{{1,18}}),"at":(-?\d{{1,18}}),"item":"({_TEXT})","kind":"(\w+)","state":'
     rf'(?:null|(\{{"kind":"\w+"(?:,"folder":"{_TEXT}")?(?:,"name":"{_TEXT}")?(?:,"flags":"{_TEXT}")?'
-    rf'(?:,"tags":\["{_TEXT}"(?:,"{_TEXT}")*\])?(?:,"date":(-?\d+))?.*\}}))\}}$',
+    rf'(?:,"tags":\["{_TEXT}"(?:,"{_TEXT}")*\])?(?:,"date":(-?\d{{1,18}}))?.*\}}))\}}$',
     re.ASCII | re.MULTILINE,
 )
 
@@ -93,8 +94,8 @@ def read(content: bytes) -> tuple[Segment, list[Row]]:
     """Return a segment's head and its transactions. :raises Damaged: it is no segment, or not all of it can be read."""
     try:
         head, _newline, body = content.decode("ascii").partition("\n")
-        segment = Segment(**json.loads(head))
-    except (ValueError, TypeError, RecursionError) as error:
+        segment = foreign.record(Segment, foreign.parse(head))
+    except ValueError as error:
         raise Damaged("A journal segment has no head that can be read.") from error
     rows = _LINE.findall(body)
     if len(rows) != body.count("\n"):

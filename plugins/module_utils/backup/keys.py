@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..model import foreign
 from ..model.errors import Damaged, NotABackup, Refused
 from . import sealing
 
@@ -27,7 +28,7 @@ KEY_ID_SIZE: Final = 16
 _FORMAT: Final = 1
 _CIPHER: Final = "AES-256-GCM"
 _NAME = re.compile(r"(\d{20})\.json")
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Forgotten(Damaged):
@@ -133,7 +134,7 @@ def encode(ring: Ring, master: bytes) -> bytes:
 def identity_of(data: bytes, where: str) -> Identity:
     """Return whose keyring a file says that it is; opening it proves that. :raises Damaged: it is none."""
     try:
-        record = json.loads(data)
+        record = foreign.parse(data)
         return Identity(str(record["repository"]), str(record["server"]), int(record["created"]))
     except _UNREADABLE as error:
         raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
@@ -148,7 +149,7 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
     """
     identity = identity_of(data, where)
     try:
-        record = json.loads(data)
+        record = foreign.parse(data)
         if record["format"] != _FORMAT or record["cipher"] != _CIPHER:
             raise NotABackup(f"{where} was written by a newer version; upgrade restante.carbonio to read it.")
         number = int(record["number"])
@@ -167,7 +168,7 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
             "encryption_key_variable or encryption_key_command)."
         )
     try:
-        keys = json.loads(_opened(sealing.derive(secret, b"keyring"), content, context))
+        keys = foreign.parse(_opened(sealing.derive(secret, b"keyring"), content, context))
         ring = Ring(
             identity, number, secret,
             {scope: Key(*map(bytes.fromhex, key)) for scope, key in keys["accounts"].items()},

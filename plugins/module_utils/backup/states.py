@@ -11,10 +11,10 @@ another, are not seen half.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
+from ..model import foreign
 from ..model.errors import Damaged
 from ..model.state import ACCOUNT_ITEM, Transaction, state_from_json
 from . import journals
@@ -134,6 +134,6 @@ def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
     if text is None:
         return Transaction(seq, at, scope, item_id, kind, None)
     try:
-        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, json.loads(text)))
-    except (KeyError, TypeError, ValueError) as error:
+        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, foreign.parse(text)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"Transaction {seq} of {scope}, item {item_id}, has a state that cannot be read.") from error

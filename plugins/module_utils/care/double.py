@@ -6,20 +6,23 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from typing import Final
 
 from ..backup.audit import Reference
 from ..backup.writer import Writer
+from ..model import foreign
 from ..model.errors import Damaged, NotFound
 from ..model.state import ItemState
 
 MAGIC: Final = b"\x1f\x8b\x08"
 """What a gzip stream begins with; no message does, nor anything else but a document."""
 
-LIMIT: Final = 512 * 1024 * 1024
-"""Bytes that a content may have; what unpacks to more stays as it is."""
+SPARE: Final = 32 * 1024 * 1024
+EXPANSION: Final = 16
+"""What unpacks to more than SPARE bytes and this many times its size stays as it is: mail shrinks to a third or so."""
+DEEPEST: Final = 8
+"""Times that a content is unpacked; there are streams that unpack to themselves."""
 
 
 def unpack(writer: Writer, found: Iterable[Reference]) -> int:
@@ -46,12 +49,12 @@ def unpack(writer: Writer, found: Iterable[Reference]) -> int:
 
 def plain(data: bytes) -> bytes | None:
     """Return what a content is when it is unpacked as often as it was packed; None where it cannot be."""
-    while data.startswith(MAGIC):
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    most = SPARE + EXPANSION * len(data)
+    for _time in range(DEEPEST):
+        if not data.startswith(MAGIC):
+            return data
         try:
-            data = stream.decompress(data, LIMIT)
-        except zlib.error:
+            data = foreign.gunzip(data, most)
+        except ValueError:
             return None
-        if not stream.eof:
-            return None
-    return data
+    return None

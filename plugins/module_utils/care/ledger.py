@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from ..model import foreign
+
 VERSION: Final = 1
 
 HERE: Final = "backup_path"
@@ -49,7 +51,7 @@ class Ledger:
         whole, last = record.get("whole"), record.get("last")
         if [record.get("repository"), record.get("path")] != [self._repository_id, self._path]:
             return
-        if isinstance(whole, dict) and isinstance(last, dict) and all(isinstance(at, int) for at in whole.values()):
+        if foreign.fits(whole, dict[str, int]) and isinstance(last, dict) and foreign.fits(last.get("at", 0), int):
             self._whole, self.last = dict(whole), last
 
     def to_json(self) -> dict[str, Any]:

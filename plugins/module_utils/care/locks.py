@@ -129,9 +129,8 @@ def _needed(repository: Repository) -> set[str]:
     head = repository.head()
     numbers = range(head.checkpoint, head.seq + 1) if head else ()
     keyrings = [keys.name(repository.keys.ring.number)] if repository.keys is not None else []
-    return {
-        commits.FORMAT_FILE, *keyrings, *map(commits.name, numbers), *(packs.file_name(pack.name) for pack in repository.packs())
-    }
+    named = map(packs.file_name, (pack.name for pack in repository.packs()))
+    return {commits.FORMAT_FILE, *keyrings, *map(commits.name, numbers), *named}
 
 
 def _there(repository: Repository, archive: Archive) -> Iterator[StoredFile]:

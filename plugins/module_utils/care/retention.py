@@ -80,7 +80,7 @@ def days(value: object, name: str) -> int:
     :param name: what it is, for the message. :raises InvalidInput: it is no whole number of days (R-240).
     """
     text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) > MOST_DAYS:
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > MOST_DAYS:
         raise InvalidInput(
             f"{name} is {value!r}; give a whole number of days from 1 to {MOST_DAYS}, or 0 to keep everything for ever."
         )

@@ -114,7 +114,7 @@ def _encoded(character: str) -> str:
 def _path(item: ItemState, folders: dict[str, ItemState]) -> str:
     names: list[str] = []
     folder = folders.get(item.folder)
-    while folder is not None and folder.folder:
+    while folder is not None and folder.folder and len(names) < len(folders):  # or they lie in each other
         names.insert(0, safe(folder.name))
         folder = folders.get(folder.folder)
     if item.kind == kinds.MESSAGE:

@@ -11,6 +11,7 @@ is written anew.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import stat
@@ -29,6 +30,11 @@ LARGEST: Final = 256 * 1024 * 1024
 
 _HEADERS: Final = 16 * 1024 * 1024
 """Bytes that an archive may spend on the headers of one member; tarfile would take them into memory unasked."""
+_UNSUSPICIOUS: Final = 64 * 1024 * 1024
+_EXPANSION: Final = 250
+"""Times that a compressed file may grow when it is unpacked, once it is no longer small. Mail shrinks to a third."""
+_ENDS: Final = 64
+"""Times that tarfile may read on at the end of a file: it skips a member that is said to be huge piece by piece."""
 _LINE: Final = 1024 * 1024
 _LAST_DATE: Final = 253_402_300_799
 """The end of the year 9999 in seconds, after which no calendar goes on."""
@@ -167,7 +173,10 @@ def _contents(file: _File) -> Iterator[Read]:
             yield _too_large(file.source, file.size)
         else:
             yield from _single(file, file.stream.read())
-    except (OSError, EOFError, ValueError, zlib.error, compression.ZstdError, tarfile.TarError, RestanteError) as error:
+    except (
+        OSError, EOFError, ValueError, ArithmeticError, RecursionError, zlib.error, compression.ZstdError,
+        tarfile.TarError, RestanteError,
+    ) as error:
         yield Problem(file.source, f"It is damaged or cut short ({error}).")
 
 
@@ -219,27 +228,30 @@ def _date(content: bytes) -> int:
 
 def _mbox(file: _File) -> Iterator[Read]:
     """Split an mbox at lines that begin with "From ", as Python's mailbox does; nothing is unescaped."""
-    stream: Any = gzip.GzipFile(fileobj=file.stream) if file.name.lower().endswith(".gz") else file.stream
+    stream: Any = file.stream
+    if file.name.lower().endswith(".gz"):
+        unpacked: Any = _Unpacked(gzip.GzipFile(fileobj=file.stream), file.size)
+        stream = io.BufferedReader(unpacked, _LINE)
     folder = (*file.folder, re.sub(r"\.mbox(\.gz)?$|\.mbx$", "", file.name, flags=re.IGNORECASE))
     file = file._replace(folder=folder)
     number = size = 0
-    lines: list[bytes] = []
+    content = bytearray()
     fresh = True  # whether the next bytes begin a line, as those after a part of an endless line do not
     for line in iter(lambda: stream.readline(_LINE), b""):
         if fresh and line.startswith(b"From "):
-            yield from _mbox_message(file, lines, size, number)
-            number, size, lines = number + 1, 0, []
+            yield from _mbox_message(file, content, size, number)
+            number, size, content = number + 1, 0, bytearray()
         else:
             size += len(line)
             if size <= LARGEST:
-                lines.append(line)
+                content += line
             else:
-                lines.clear()
+                content = bytearray()
         fresh = line.endswith(b"\n")
-    yield from _mbox_message(file, lines, size, number)
+    yield from _mbox_message(file, content, size, number)
 
 
-def _mbox_message(file: _File, lines: list[bytes], size: int, number: int) -> Iterator[Read]:
+def _mbox_message(file: _File, content: bytearray, size: int, number: int) -> Iterator[Read]:
     if number == 0:
         if size:
             yield Problem(file.source, f'Its first {size} bytes come before the first "From " line, in no message.')
@@ -249,7 +261,30 @@ def _mbox_message(file: _File, lines: list[bytes], size: int, number: int) -> It
         yield _empty(f"{file.source}#{number}")
     else:
         # The empty line before the next "From " belongs to the mbox, not to the message.
-        yield _message(file, b"".join(lines[:-1] if lines and lines[-1] == b"\n" else lines), number)
+        if content.endswith(b"\n\n") or content == b"\n":
+            del content[-1:]
+        yield _message(file, bytes(content), number)
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a compressed file, as long as that is not a bomb."""
+
+    def __init__(self, stream: Any, packed: int) -> None:
+        """:param packed: bytes of the compressed file."""
+        self._stream = stream
+        self._left = _UNSUSPICIOUS + _EXPANSION * packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on. :raises InvalidInput: it is a bomb."""
+        data: bytes = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise InvalidInput(f"it expands more than {_EXPANSION} fold, as no mail does")
+        buffer[:len(data)] = data
+        return len(data)
 
 
 class _Metered:
@@ -258,11 +293,15 @@ class _Metered:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.left = _HEADERS
+        self._ends = 0
 
     def read(self, size: int) -> bytes:
-        """Read some bytes. :raises InvalidInput: they are more than is left."""
+        """Read some bytes. :raises InvalidInput: they are more than is left. :raises EOFError: there are no more."""
         data: bytes = self._stream.read(size)
         self.left -= len(data)
+        self._ends += not data
+        if self._ends > _ENDS:
+            raise EOFError("a member is longer than the file")
         if self.left < 0:
             raise InvalidInput("a member has more headers, or unpacks to more, than any mail needs")
         return data
@@ -273,9 +312,9 @@ def _tar(file: _File) -> Iterator[Read]:
     name = file.name.lower()
     plain: Any = file.stream
     if name.endswith(".zst"):
-        plain = compression.reader(file.stream)
+        plain = _Unpacked(compression.reader(file.stream), file.size)
     elif name.endswith("gz"):
-        plain = gzip.GzipFile(fileobj=file.stream)
+        plain = _Unpacked(gzip.GzipFile(fileobj=file.stream), file.size)
     stream: Any = _Metered(plain)
     stem = re.sub(r"\.(tar(\.gz|\.zst)?|tgz)$", "", file.name, flags=re.IGNORECASE)
     with tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -290,9 +329,9 @@ def _tar(file: _File) -> Iterator[Read]:
 
 def _member(file: _File, archive: tarfile.TarFile, member: tarfile.TarInfo, names: tuple[str, ...]) -> Iterator[Read]:
     source = f"{file.source}/{printable(member.name)}"
-    data = archive.extractfile(member) if member.isreg() else None
+    data = archive.extractfile(member) if member.isreg() and not member.issparse() else None
     if data is None:
-        yield _irregular(source)
+        yield _irregular(source) if not member.issparse() else Problem(source, "It has holes, as no mail has.")
         return
     *above, name = [part for part in printable(member.name).split("/") if part not in ("", ".", "..")] or [""]
     if name.lower().endswith(_TAR):

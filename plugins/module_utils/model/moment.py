@@ -23,8 +23,14 @@ LAST: Final = "last"
 Moment = Union[int, str]
 """UTC milliseconds, or FIRST or LAST."""
 
+_EARLIEST: Final = -62_135_510_400_000
+_LATEST: Final = 253_402_214_400_000
+"""A day from the ends of the calendar, so that they are moments in every time zone."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
+
+_LONGEST_ZONE: Final = 100
 
 _VENDOR = re.compile(r"(\d{2})/(\d{2})/(\d{4}) (\d{2}):(\d{2}):(\d{2})", re.ASCII)
 _ISO = re.compile(
@@ -45,8 +51,10 @@ def zone(name: str = "") -> tzinfo | None:
     if name.upper() == "UTC":
         return timezone.utc
     try:
+        if len(name) > _LONGEST_ZONE:
+            raise ValueError("no zone has so long a name")
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError, ImportError) as error:
         raise InvalidInput(
             f"The time zone {name!r} is not known on this node; give an IANA name such as Europe/Rome, or UTC."
         ) from error
@@ -85,13 +93,17 @@ def now() -> int:
 
 
 def iso(moment: int) -> str:
-    """Return a moment (UTC milliseconds) as ISO 8601 with milliseconds and Z."""
-    return (_EPOCH + moment * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a moment (UTC milliseconds) as ISO 8601 with milliseconds and Z; the calendar's end for one beyond it."""
+    return (_EPOCH + _kept(moment) * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def vendor(moment: int, time_zone: str = "") -> str:
     """Return a moment (UTC milliseconds) in the vendor's form, to the second, in the given zone or the node's own."""
-    return (_EPOCH + moment * _MILLISECOND).astimezone(zone(time_zone)).strftime("%d/%m/%Y %H:%M:%S")
+    return (_EPOCH + _kept(moment) * _MILLISECOND).astimezone(zone(time_zone)).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _kept(moment: int) -> int:
+    return min(max(moment, _EARLIEST), _LATEST)
 
 
 def _offset(text: str) -> timezone:
@@ -109,6 +121,9 @@ def _to_ms(text: str, fields: tuple[int, int, int, int, int, int, int], where: t
         moment = datetime(*fields)
         # astimezone reads a naive time in the node's own zone, summer time included.
         aware = moment.astimezone() if where is None else moment.replace(tzinfo=where)
-        return (aware - _EPOCH) // _MILLISECOND
+        found = (aware - _EPOCH) // _MILLISECOND
+        if found != _kept(found):
+            raise OverflowError("it is at an end of the calendar")
+        return found
     except (ValueError, OverflowError) as error:
         raise InvalidInput(f"{text!r} is not a date that exists ({error}); check day, month and time.") from error

@@ -131,11 +131,11 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
 
     :param item_id: the id of the transaction that carried it.
     :param record: what to_json gave.
-    :raises KeyError, TypeError: the object is not a state (the caller names the damaged line).
+    :raises KeyError, TypeError, ValueError, AttributeError: the object is not a state (the caller names the line).
     """
     kind = record["kind"]
     if kind in kinds.ENTRY_KINDS:
-        return Entry(
+        entry = Entry(
             entry_id=record["entry_id"],
             kind=kind,
             name=record["name"],
@@ -144,7 +144,12 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
             members=tuple(record.get("members", ())),
             signatures=tuple(record.get("signatures", ())),
         )
-    return ItemState(
+        # Joining says of all at once whether they are texts.
+        "".join((entry.entry_id, entry.name, *entry.attrs, *entry.aliases, *entry.members))
+        for values in (*entry.attrs.values(), *(tuple(one.values()) for one in entry.signatures)):
+            "".join(values)
+        return entry
+    state = ItemState(
         item_id,
         kind,
         record.get("folder", ""),
@@ -156,3 +161,9 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
         record.get("digest", ""),
         record.get("attrs", NO_ATTRS),
     )
+    "".join((kind, state.folder, state.name, state.flags, *state.tags))
+    if type(state.date) is not int or type(state.size) is not int or not isinstance(state.attrs, dict):
+        raise TypeError("a value is not of its type")
+    if state.digest and len(bytes.fromhex(state.digest)) != 32:
+        raise ValueError("the digest is none")
+    return state

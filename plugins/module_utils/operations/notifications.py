@@ -18,12 +18,12 @@ import smtplib
 import ssl
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 from typing import Any, Final, NamedTuple
 
-from ..model import moment
+from ..model import foreign, moment
 from ..model.errors import NotFound
 
 INFORMATION: Final = "Information"
@@ -159,9 +159,8 @@ class Notifications:
             return None
         try:
             with open(os.path.join(self._path, name), encoding="utf-8") as file:
-                values: Mapping[str, Any] = json.load(file)
-            return Notification(**{**values, "sent_to": tuple(values.get("sent_to", ()))})
-        except (OSError, ValueError, TypeError):  # not one of ours, or damaged: the others are served
+                return foreign.record(Notification, foreign.parse(file.read()))
+        except (OSError, ValueError):  # not one of ours, or damaged: the others are served
             return None
 
 

@@ -17,8 +17,9 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
+from ..model import foreign
 from ..model.errors import AlreadyExists, Refused
 
 QUEUED: Final = "queued"
@@ -94,6 +95,16 @@ class Record:
         return round(max(left), 1) if left and self.state == RUNNING else None
 
 
+class _Phase(NamedTuple):
+    """What a record says of a phase that is behind it."""
+
+    name: str
+    started: int
+    finished: int
+    items: int
+    bytes: int
+
+
 _ENDINGS: Final = (".lock", ".stop", ".json.new", ".json")
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Record))
 
@@ -101,9 +112,12 @@ _FIELDS = frozenset(field.name for field in dataclasses.fields(Record))
 def from_json(values: Mapping[str, Any]) -> Record:
     """Return the record that to_json() has given; what other versions have added is left out.
 
-    :raises TypeError: it is none.
+    :raises ValueError, AttributeError: it is none.
     """
-    return Record(**{key: value for key, value in values.items() if key in _FIELDS})
+    record = foreign.record(Record, {key: value for key, value in values.items() if key in _FIELDS})
+    for phase in record.phases:
+        foreign.record(_Phase, phase)
+    return record
 
 
 class Records:
@@ -214,9 +228,10 @@ class Records:
     def _load(self, operation_id: str) -> Record | None:
         try:
             with open(self._file(operation_id + ".json"), encoding="utf-8") as file:
-                return from_json(json.load(file))
+                record = from_json(foreign.parse(file.read()))
+                return record if "\0" not in record.id else None
         # A file that a power failure cut is as good as none.
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        except (FileNotFoundError, ValueError, AttributeError):
             return None
 
     def _forget(self, operation_id: str, *endings: str) -> None:

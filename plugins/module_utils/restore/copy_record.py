@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..backup.files import Files
+from ..model import foreign
 from ..model.errors import AlreadyExists, Damaged
 from .idmap import account_directory, map_name, said_of
 
@@ -49,9 +50,12 @@ class CopyRecord:
         if said is None:
             return None
         try:
-            done = json.loads(self._files.read(self._done)) if self._files.size(self._done) is not None else None
-            return Said(said["request"], int(said["at"]), done)
-        except (KeyError, TypeError, ValueError) as error:
+            done = foreign.parse(self._files.read(self._done)) if self._files.size(self._done) is not None else None
+            request, at = said["request"], said["at"]
+            if not (foreign.fits(request, dict) and foreign.fits(at, int) and foreign.fits(done or {}, dict[str, int])):
+                raise ValueError("a value is not of its type")
+            return Said(request, at, done)
+        except (KeyError, ValueError) as error:
             raise Damaged(
                 f"What {self._files.root} says of an earlier restore to the account {self._where[2]} cannot be read; "
                 "restore to another address."

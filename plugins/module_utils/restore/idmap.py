@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ..backup.files import Files, full_or_refused
-from ..model import moment
+from ..model import foreign, moment
 from ..model.durable import make_directories
 from ..model.errors import Busy, Damaged, NotFound
 from ..model.state import NO_ATTRS
@@ -181,12 +181,12 @@ class ItemLog:
                     break
                 self._end += len(line)
                 try:
-                    record = json.loads(line)
+                    record = foreign.parse(line)
                     if isinstance(record, dict):
                         self._announced = record["import"] == self._header["import"]
-                    elif self._announced:
+                    elif self._announced and foreign.fits(record, list[str]):
                         yield record[0], record[1]
-                except (ValueError, LookupError, TypeError):  # damaged: the mail server knows what was in it
+                except (ValueError, LookupError):  # damaged: the mail server knows what was in it
                     continue
 
     def add(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -318,11 +318,11 @@ def _parse(path: str, data: bytes) -> tuple[dict[str, Any] | None, list[Row], in
     """Return the header (None for a map that was never finished), the rows, and the length of what is whole."""
     end = data.rfind(b"\n") + 1
     try:
-        records = [json.loads(line) for line in data[:end].splitlines()]
+        records = [foreign.parse(line) for line in data[:end].splitlines()]
         header = records[0] if records else None
-        if header is not None and (header["format"] != FORMAT or not isinstance(header["import"], str)):
+        if header is not None and (header["format"] != FORMAT or not foreign.fits(header["import"], str)):
             raise ValueError("another format")
-        rows = [Row(**record) for record in records[1:]]
+        rows = [foreign.record(Row, record) for record in records[1:]]
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(
             f"The map {path} cannot be read ({error}). Put a copy of it back, or remove it: then the restore starts "

@@ -174,7 +174,7 @@ class Mountpoints:
     def _path(self, folder: ItemState) -> str:
         names = [folder.name]
         above = self._folders.present.get(folder.folder)
-        while above is not None and above.name:
+        while above is not None and above.name and len(names) <= len(self._folders.present):
             names.append(above.name)
             above = self._folders.present.get(above.folder)
         return "/".join(reversed(names))

@@ -10,7 +10,7 @@ import json
 from typing import Final
 
 from ..backup.files import Files
-from ..model import kinds
+from ..model import foreign, kinds
 from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Damaged
 from ..model.state import Entry
@@ -51,8 +51,10 @@ class Quota:
             return
         path = self._files.path(self._note)
         try:
-            values = [str(value) for value in json.loads(self._files.read(self._note))]
-        except (ValueError, TypeError) as error:
+            values = foreign.parse(self._files.read(self._note))
+            if not foreign.fits(values, list[str]):
+                raise ValueError("it is no list of texts")
+        except ValueError as error:
             raise Damaged(
                 f"{path} does not say what the quota of account {self._account_id} was; set {QUOTA} yourself, and "
                 "remove the file."

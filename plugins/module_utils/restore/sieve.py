@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(
-    rb'(?P<skip>\s+|#[^\n]*|/\*.*?\*/)'
-    rb'|(?P<block>text:[ \t]*(?:#[^\n]*)?\r?\n.*?^\.\r?$)'
-    rb'|(?P<string>"(?:[^"\\]|\\.)*")'
+    rb'(?P<skip>\s+|#[^\n]*|/\*.*?(?:\*/|\Z))'
+    rb'|(?P<block>text:[ \t]*(?:#[^\n]*)?\r?\n.*?(?:^\.\r?$|\Z))'
+    rb'|(?P<string>"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))'
     rb'|(?P<word>:?[A-Za-z_][A-Za-z0-9_]*)'
     rb'|(?P<other>.)',
     re.DOTALL | re.MULTILINE,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -24,7 +23,7 @@ from ..care.findings import QUARANTINE, Findings, Mended
 from ..care.ledger import Ledger
 from ..care.mending import mend, plan
 from ..care.sides import Quarantine
-from ..model import moment
+from ..model import foreign, moment
 from ..model.errors import Damaged, InvalidInput, RestanteError
 from ..operations.notifications import ERROR, INFORMATION, WARNING
 from ..operations.operation import Operation
@@ -256,7 +255,7 @@ def _ledger(node: Node, repository: Repository) -> Ledger:
     ledger = Ledger(repository.repository_id, os.path.realpath(repository.path))
     with contextlib.suppress(OSError, ValueError):
         with open(_ledger_file(node, repository.path), encoding="utf-8") as file:
-            ledger.read(json.load(file))
+            ledger.read(foreign.parse(file.read()))
     return ledger
 
 

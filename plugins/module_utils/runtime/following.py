@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ..backup.repository import Repository
-from ..model import moment
+from ..model import foreign, moment
 from ..model.errors import RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.realtime import COMMIT, Gap, RealtimeScanner, Situation
@@ -80,9 +80,10 @@ def read_status(node: Node) -> Status:
     """Return what the status file tells; what an empty one would where there is none that can be read."""
     try:
         with open(_status_file(node), encoding="utf-8") as file:
-            record = json.load(file)
-        return Status(**{**record, "situation": Situation(**record["situation"])})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power failure may have cut it
+            record = foreign.parse(file.read())
+        situation = foreign.record(Situation, record.pop("situation"))
+        return dataclasses.replace(foreign.record(Status, record), situation=situation)
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, KeyError):  # a power failure may have cut it
         return Status()
 
 

@@ -14,7 +14,7 @@ import secrets
 from typing import Any, Final
 
 from ..care.retention import MOST_DAYS, days
-from ..model import moment
+from ..model import foreign, moment
 from ..model.durable import make_directories, sync_directory
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
@@ -104,10 +104,10 @@ def from_json(record: Any, where: str) -> Settings:
         raise InvalidInput(f"{where} has unknown settings: {', '.join(unknown)}; known are {', '.join(fields)}.")
     volume = record.get("backup_volume", {})
     known = {field.name for field in dataclasses.fields(BackupVolume)}
-    if not isinstance(volume, dict) or set(volume) - known or not all(isinstance(one, str) for one in volume.values()):
+    if not isinstance(volume, dict) or set(volume) - known or not all(foreign.fits(one, str) for one in volume.values()):
         raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
     for name, value in record.items():
-        if name != "backup_volume" and type(value) is not type(getattr(Settings, name)):
+        if name != "backup_volume" and not foreign.fits(value, type(getattr(Settings, name))):
             wanted = type(getattr(Settings, name)).__name__
             raise InvalidInput(f"{name} in {where} is {value!r}; it must be of the type {wanted}.")
     settings = Settings(**{**record, "backup_volume": BackupVolume(**volume)})
@@ -118,7 +118,7 @@ def from_json(record: Any, where: str) -> Settings:
 def check(settings: Settings) -> None:
     """Refuse settings that cannot work. :raises InvalidInput: which one, and what it may be."""
     for name in ("backup_path", "cache_path", "state_path", "mailstore_path"):
-        if not os.path.isabs(getattr(settings, name)):
+        if not os.path.isabs(getattr(settings, name)) or "\0" in getattr(settings, name):
             raise InvalidInput(f"{name} is {getattr(settings, name)!r}; give an absolute path.")
     if settings.mailstore_adapter not in ADAPTERS:
         raise InvalidInput(f"mailstore_adapter is {settings.mailstore_adapter!r}; it may be {', '.join(ADAPTERS)}.")
@@ -145,7 +145,7 @@ def check(settings: Settings) -> None:
     volume = settings.backup_volume
     if volume.type not in VOLUME_TYPES:
         raise InvalidInput(f"The backup volume's type is {volume.type!r}; it may be {', '.join(VOLUME_TYPES)}.")
-    if volume.type == "local" and not os.path.isabs(volume.path):
+    if volume.type == "local" and (not os.path.isabs(volume.path) or "\0" in volume.path):
         raise InvalidInput("A local backup volume needs an absolute path.")
     if volume.type == "local" and _within(volume.path, settings.backup_path):
         raise InvalidInput(
@@ -169,7 +169,7 @@ def load(path: str) -> Settings:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            record = json.load(file)
+            record = foreign.parse(file.read())
     except FileNotFoundError as error:
         raise NotFound(f"{path} does not exist; write it with the backup_config module or name another.") from error
     except ValueError as error:

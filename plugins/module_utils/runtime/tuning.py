@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..mailstore.volumes import PRIMARY, Volumes
+from ..model import foreign
 from ..model.errors import InvalidInput
 from . import settings as settings_file
 from .call import Call
@@ -86,10 +86,10 @@ def _apply(node: Node, store: Volumes, present: Tuning, wanted: Tuning) -> None:
 def _noted(node: Node) -> Tuning | None:
     try:
         with open(_file(node), encoding="utf-8") as file:
-            return Tuning(**json.load(file))
+            return foreign.record(Tuning, foreign.parse(file.read()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise InvalidInput(
             f"{_file(node)} cannot be read. Set the Realtime Scanner, the redo log and the compression of the volumes "
             "as you want them, and remove the file."

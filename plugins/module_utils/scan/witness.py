@@ -19,10 +19,11 @@ from typing import Any, Final, NamedTuple
 from ..archive.port import Archive
 from ..backup import commits
 from ..backup.files import Files
+from ..model import foreign
 from ..model.errors import InvalidInput, NotFound, Refused
 
 FILE: Final = "witness.json"
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Seen(NamedTuple):
@@ -44,7 +45,7 @@ class Seen(NamedTuple):
 def parse(data: bytes, where: str) -> Seen:
     """Read a witness. :param where: the file, for messages. :raises InvalidInput: it is none."""
     try:
-        record: dict[str, Any] = json.loads(data)
+        record: dict[str, Any] = foreign.parse(data)
         return Seen(
             str(record["repository"]), str(record["server"]), int(record["seq"]), str(record["hash"]),
             str(record["archive"]),

@@ -15,12 +15,12 @@ import errno
 import gzip
 import hashlib
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from ...model import foreign
 from ...model.durable import make_directories
 from ...model.errors import Damaged, NotFound, Refused
 from ..volumes import Volume
@@ -84,25 +84,25 @@ class Blobs:
                 self._settle(batch)
                 raise
 
-    def read(self, place: Place, digest: bytes) -> bytes:
-        """Return a blob. :raises Damaged: it is gone, unreadable or altered."""
+    def read(self, place: Place, digest: bytes, size: int) -> bytes:
+        """Return a blob. :param size: its bytes. :raises Damaged: it is gone, unreadable or altered."""
         path = os.path.join(self._volumes.get(str(place.volume)).path, place.locator)
         try:
-            data = read_file(path)
+            data = read_file(path, size)
         except OSError as error:
             raise Damaged(f"its blob {path} cannot be read ({error.strerror or error})") from error
         if hashlib.sha256(data).digest() != digest:
             raise Damaged(f"its blob {path} was altered: it does not have the digest {digest.hex()}")
         return data
 
-    def read_several(self, wanted: Sequence[tuple[Place, bytes] | None]) -> Iterator[bytes | None]:
-        """Yield blobs, given as place and digest; None for one that is not there, or is not what it should be.
+    def read_several(self, wanted: Sequence[tuple[Place, bytes, int] | None]) -> Iterator[bytes | None]:
+        """Yield blobs, given as place, digest and size; None for one that is not there, or is not what it should be.
 
         A thread reads the next ones while the caller is busy with those before.
         """
         paths = {int(volume.volume_id): volume.path for volume in self._volumes.all()}
         files = [
-            (os.path.join(paths[each[0].volume], each[0].locator), each[1])
+            (os.path.join(paths[each[0].volume], each[0].locator), *each[1:])
             if each is not None and each[0].volume in paths else None
             for each in wanted
         ]
@@ -157,31 +157,34 @@ class Blobs:
         rows = self._database.execute(
             "SELECT locator FROM items WHERE mailbox = ? AND volume = ?", (batch.mailbox, batch.volume)
         )
-        unnamed = set(batch.locators())
+        unnamed = set(batch.found(volume.path))
         unnamed.difference_update(row[0] for row in rows)
         remove(os.path.join(volume.path, locator) for locator in unnamed)
 
 
-def read_file(path: str) -> bytes:
-    """Return the blob in a file. :raises OSError: it is gone, or its compressed form is broken."""
+def read_file(path: str, size: int) -> bytes:
+    """Return the blob in a file.
+
+    :param size: the bytes that it should have. :raises OSError: it is gone, or its compressed form is broken or larger.
+    """
     with open(path, "rb") as file:
         data = file.read()
     if data[:2] != _GZIP_MAGIC:
         return data
     try:
-        return gzip.decompress(data)
-    except (EOFError, zlib.error) as error:
+        return foreign.gunzip(data, size)
+    except ValueError as error:
         raise OSError(str(error)) from error
 
 
-def _read_verified(files: Sequence[tuple[str, bytes] | None]) -> list[bytes | None]:
-    """Return the blobs in files, given with their digests; None for each that is gone or altered."""
+def _read_verified(files: Sequence[tuple[str, bytes, int] | None]) -> list[bytes | None]:
+    """Return the blobs in files, given with their digests and sizes; None for each that is gone or altered."""
     blobs: list[bytes | None] = []
     for file in files:
         blob = None
         if file is not None:
             with suppress(OSError):
-                data = read_file(file[0])
+                data = read_file(file[0], file[2])
                 blob = data if hashlib.sha256(data).digest() == file[1] else None
         blobs.append(blob)
     return blobs

@@ -29,7 +29,7 @@ def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) ->
             ).fetchone()[0]
             total = total._replace(checked_mailboxes=total.checked_mailboxes + mailboxes)
             alike = snapshot.execute(
-                "SELECT digest, mailbox, id, locator FROM items WHERE volume = ?1 AND digest IN "
+                "SELECT digest, mailbox, id, locator, size FROM items WHERE volume = ?1 AND digest IN "
                 "(SELECT digest FROM items WHERE volume = ?1 GROUP BY digest HAVING count(*) > 1) "
                 "ORDER BY digest, locator",
                 (volume.volume_id,),
@@ -37,24 +37,24 @@ def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) ->
             for digest, rows in groupby(alike, key=lambda row: bytes(row[0])):
                 # In a transaction, so that what is deleted meanwhile is removed after, and not linked to again.
                 with database.transaction():
-                    paths = [os.path.join(volume.path, row[3]) for row in rows if _is_there(database, row)]
-                    counted = _deduplicate_group(digest, paths, dry_run)
+                    files = [(os.path.join(volume.path, row[3]), row[4]) for row in rows if _is_there(database, row)]
+                    counted = _deduplicate_group(digest, files, dry_run)
                 total = Deduplication(*(one + other for one, other in zip(total, counted)))
     return total
 
 
-def _is_there(database: Database, row: tuple[bytes, int, int, str]) -> bool:
-    _digest, mailbox, item, locator = row
+def _is_there(database: Database, row: tuple[bytes, int, int, str, int]) -> bool:
+    _digest, mailbox, item, locator, _size = row
     found = database.execute("SELECT locator FROM items WHERE mailbox = ? AND id = ?", (mailbox, item)).fetchone()
     return found is not None and found[0] == locator
 
 
-def _deduplicate_group(digest: bytes, paths: list[str], dry_run: bool) -> Deduplication:
+def _deduplicate_group(digest: bytes, blobs: list[tuple[str, int]], dry_run: bool) -> Deduplication:
     duplicated = already = skipped = invalid = saved = 0
     files = []
-    for path in paths:
+    for path, size in blobs:
         try:
-            files.append((os.stat(path), path))
+            files.append((os.stat(path), path, size))
         except OSError:
             skipped += 1
     # The one with the most links is kept, so that what was linked once is not linked anew.
@@ -63,13 +63,13 @@ def _deduplicate_group(digest: bytes, paths: list[str], dry_run: bool) -> Dedupl
     links_kept = 0
     known: set[int] = set()
     links_left: dict[int, int] = {}
-    for status, path in files:
+    for status, path, size in files:
         inode = status.st_ino
         if inode in known:
             already += 1
             continue
         try:
-            if hashlib.sha256(read_file(path)).digest() != digest:
+            if hashlib.sha256(read_file(path, size)).digest() != digest:
                 invalid += 1
                 continue
             if not kept or links_kept >= _MOST_LINKS:

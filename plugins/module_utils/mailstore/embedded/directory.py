@@ -10,8 +10,8 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
-from ...model import kinds
-from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
+from ...model import foreign, kinds
+from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
 from ...model.state import Entry, state_from_json
 from .database import Database
 
@@ -106,9 +106,12 @@ class Directory:
 
 
 def _entry(data: str) -> Entry:
-    entry = state_from_json("", json.loads(data))
-    if not isinstance(entry, Entry):
-        raise TypeError("a row of the directory holds something else than an entry")
+    try:
+        entry = state_from_json("", foreign.parse(data))
+        if not isinstance(entry, Entry):
+            raise TypeError("it is none")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"An entry of the directory cannot be read ({error}); put back a copy of the store.") from error
     return entry
 
 

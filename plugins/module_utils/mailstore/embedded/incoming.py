@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from ...model.errors import Refused
 from .files import remove
 
 _WIDTH: Final = 100
+_NOTE: Final = re.compile(rb"([0-9a-f]{16}) (\d{1,18}) (\d{1,18}) (\d{1,18}) (\d{1,18}) *")
 
 
 class Batch(NamedTuple):
@@ -42,6 +44,14 @@ class Batch(NamedTuple):
     def names(self) -> list[str]:
         """Return the names of the files."""
         return [f"{self.name}-{index}.msg" for index in range(self.files)]
+
+    def found(self, directory: str) -> list[str]:
+        """Return the paths, below the volume's, of those files that are there. :param directory: the volume's."""
+        try:
+            there = os.listdir(os.path.join(directory, self.directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [f"{self.directory}/{name}" for name in there if name.startswith(f"{self.name}-")]
 
     def locators(self) -> list[str]:
         """Return the paths of the files, below the volume's."""
@@ -86,9 +96,10 @@ class Incoming:
                 continue  # its writer has closed it
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                fields = os.read(descriptor, _WIDTH).split()
-                if len(fields) == 5:
-                    yield Batch(fields[0].decode("ascii"), *(int(field) for field in fields[1:]))
+                noted = _NOTE.fullmatch(os.read(descriptor, _WIDTH))
+                if noted:
+                    name, *numbers = noted.groups()
+                    yield Batch(name.decode("ascii"), *map(int, numbers))
                 os.unlink(path)
             except (BlockingIOError, FileNotFoundError):
                 continue  # its writer is at work, or another has dealt with it

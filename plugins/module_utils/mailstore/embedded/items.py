@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from ...model import foreign
+from ...model.errors import Damaged
 from ...model.state import ItemState
 
 ROOT: Final = 1
@@ -36,12 +37,15 @@ def number_of(item_id: str) -> int:
 
 
 def state_of(row: tuple[Any, ...]) -> ItemState:
-    """Return the state that a row of COLUMNS holds."""
+    """Return the state that a row of COLUMNS holds. :raises Damaged: it holds none."""
     item, kind, folder, name, flags, tags, date, size, digest, attrs = row
-    return ItemState(
-        str(item), kind, str(folder) if folder else "", name, flags, tuple(tags.split()), date, size,
-        digest.hex() if digest else "", {} if attrs == "{}" else json.loads(attrs),
-    )
+    try:
+        return ItemState(
+            str(item), kind, str(folder) if folder else "", name, flags, tuple(tags.split()), date, size,
+            digest.hex() if digest else "", {} if attrs == "{}" else foreign.parse(attrs),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Damaged(f"Item {item} of the store cannot be read ({error}); put back a copy of the store.") from error
 
 
 def parents_first(folders: Iterable[ItemState]) -> Iterator[ItemState]:

@@ -80,16 +80,16 @@ class MailboxReader:
         tried: tuple[object, ...] = ()
         while True:
             row = self._database.execute(
-                "SELECT kind, digest, volume, locator FROM items WHERE mailbox = ? AND id = ?",
+                "SELECT kind, digest, volume, locator, size FROM items WHERE mailbox = ? AND id = ?",
                 (number, number_of(item)),
             ).fetchone()
             if row is None:
                 raise NotFound(f"Account {account} has no item {item}.")
-            kind, digest, volume, locator = row
+            kind, digest, volume, locator, size = row
             if digest is None:
                 raise NotFound(f"Item {item} of account {account} is a {kind}, which has no content.")
             try:
-                return self._blobs.read(Place(volume, locator), digest)
+                return self._blobs.read(Place(volume, locator), digest, size)
             except (Damaged, NotFound) as error:
                 # Another process may have replaced or deleted the item since the row was read.
                 if row == tried:
@@ -99,8 +99,8 @@ class MailboxReader:
     def read_blobs(self, account: str, items: Sequence[str]) -> Iterator[bytes | Exception]:
         """Yield the contents of items, read ahead in a thread."""
         number = mailbox_number(self._database, account)
-        rows = {item: (Place(volume, locator), digest) for item, volume, locator, digest in self._database.execute(
-            "SELECT id, volume, locator, digest FROM items "
+        rows = {item: (Place(volume, locator), *known) for item, volume, locator, *known in self._database.execute(
+            "SELECT id, volume, locator, digest, size FROM items "
             "WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?)) AND digest IS NOT NULL",
             (number, json.dumps([number_of(item) for item in items])),
         )}

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from ...model import foreign
 from ...model.durable import make_directories, sync_directory
 from ...model.errors import Damaged, Refused
 from .files import write_all
@@ -95,7 +96,7 @@ class RedoLog:
                 for line in file:
                     checksum, _space, text = line.rstrip(b"\n").partition(b" ")
                     if checksum == b"%08x" % zlib.crc32(text):
-                        yield Record(*json.loads(text))
+                        yield _record(text, path)
 
     def _rotate(self) -> bool:
         """Begin a new log where there is none, or where it is full; True if so."""
@@ -109,6 +110,16 @@ class RedoLog:
                 os.replace(f"{self._path}.{number}", f"{self._path}.{number + 1}")
         os.replace(self._path, f"{self._path}.1")
         return True
+
+
+def _record(text: bytes, path: str) -> Record:
+    try:
+        number, operation, fields = foreign.parse(text)
+        if not (foreign.fits(number, int) and foreign.fits(operation, str) and isinstance(fields, dict)):
+            raise ValueError("a value is not of its type")
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"A transaction in {path} cannot be read ({error}). Use a newer copy of the store.") from error
+    return Record(number, operation, fields)
 
 
 def _as_text(value: object) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,8 @@ def replay(store: EmbeddedStore, directory: str) -> int:
     for record in RedoLog(directory).records(store.last_transaction()):
         try:
             _OPERATIONS[record.operation](store, record.fields)
-        except RestanteError as error:
+        # A line whose checksum is right, and that this store has not written, may hold anything.
+        except (RestanteError, sqlite3.Error, LookupError, TypeError, ValueError, AttributeError) as error:
             raise Damaged(
                 f"Transaction {record.number} of {directory} cannot be done again on {store.path} ({error}); "
                 "is this the log of the store that it is a copy of?"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ...model import kinds, moment
 from ...model.durable import make_directories
-from ...model.errors import Refused
+from ...model.errors import Damaged, Refused
 from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from ..volumes import PRIMARY, Deduplication, MissingBlob, Usage, Volume, Volumes
@@ -48,6 +48,9 @@ class EmbeddedStore(MailStore, Volumes):
         self.path = os.path.abspath(path)
         self._database = database.connect(self.path)
         meta = dict(self._database.execute("SELECT key, value FROM meta"))
+        if not all(isinstance(meta.get(name), str) for name in ("server_id", "incarnation")):
+            self._database.close()
+            raise Damaged(f"The database of the mail store in {self.path} is damaged; put back a copy of the store.")
         self._server_id: str = meta["server_id"]
         self._volumes = VolumeTable(self._database)
         self._blobs = Blobs(self._database, self._volumes)

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 from ...model.durable import make_directories
-from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
+from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
 from ..volumes import PRIMARY, SECONDARY, Usage, Volume
 from .database import Database
 
@@ -141,7 +141,11 @@ class VolumeTable:
         absolute = os.path.normpath(os.path.join(root, path))
         return os.path.relpath(absolute, root) if absolute.startswith(root + os.sep) else absolute
 
-    def _volume(self, row: tuple[int, str, str, str, int, int, int]) -> Volume:
+    def _volume(self, row: tuple[Any, ...] | None) -> Volume:
+        if row is None or not all(isinstance(text, str) for text in row[1:4]):
+            raise Damaged(
+                f"The volumes of the mail store in {self._database.path} cannot be read; put back a copy of the store."
+            )
         number, name, volume_type, path, compressed, threshold, current = row
         path = os.path.join(self._database.path, path)
         return Volume(str(number), name, volume_type, path, bool(compressed), threshold, bool(current))
