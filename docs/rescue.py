@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -38,8 +39,10 @@ except ImportError:
 
 BLOB, SEGMENT, INDEX = 1, 2, 3
 HEADER = struct.Struct(">4sBBBB16s24s32sQQI")
+PACK = re.compile("[0-9a-f]{64}")
 ENTRY = struct.Struct(">B32sQQQ")
-FOOTER = struct.Struct(">QQI8s")
+LARGEST = {BLOB: 1 << 31, SEGMENT: 1 << 26, INDEX: 1 << 26}
+"""Plain bytes that a frame may hold: what says more is no frame, or a bomb."""
 SUFFIX = {
     "message": ".eml", "contact": ".vcf", "contact_group": ".vcf", "appointment": ".ics", "task": ".ics",
     "filter_set": ".sieve", "document": "",
@@ -74,11 +77,13 @@ def header(data: Any, offset: int) -> tuple[int, bytes, int] | None:
 def content(frame: bytes) -> bytes | None:
     """Return the plain bytes of a frame; None where they are damaged."""
     fields = HEADER.unpack(frame[: HEADER.size])
-    method, digest, size, stored = fields[3], fields[7], fields[8], fields[9]
+    kind, method, digest, size, stored = fields[2], fields[3], fields[7], fields[8], fields[9]
     body = frame[HEADER.size: HEADER.size + stored]
     try:
+        if size > LARGEST.get(kind, 0) or (method and zstandard.frame_content_size(body) != size):
+            return None
         data = zstandard.ZstdDecompressor().decompress(body, max_output_size=size) if method else body
-    except zstandard.ZstdError:
+    except (zstandard.ZstdError, MemoryError):
         return None
     return data if hashlib.sha256(data).digest() == digest else None
 
@@ -93,6 +98,24 @@ def frames(data: Any) -> Iterator[tuple[int, int, bytes, int]]:
             yield (offset, *found)
             step = found[2]
         offset = data.find(b"RSTF", offset + step)
+
+
+def transaction(line: bytes) -> dict[str, Any]:
+    """Return what a line of a journal says; nothing where it is none."""
+    try:
+        change: dict[str, Any] = json.loads(line)
+        state = {"kind": ""} if change["state"] is None else change["state"]
+        texts = [change["item"], state["kind"], *(state.get(key, "") for key in ("name", "folder", "digest"))]
+        numbers = [change["at"], change["seq"], state.get("date", 0), state.get("size", 0)]
+        if (
+            all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)
+            and re.fullmatch("([0-9a-f]{64})?", texts[-1]) and isinstance(state.get("attrs", {}), dict)
+        ):
+            return change
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass
+    report("a journal has lines that cannot be read")
+    return {}
 
 
 class Backup:
@@ -125,16 +148,16 @@ class Backup:
             try:
                 with open(os.path.join(self.path, "commits", file), "rb") as opened:
                     commit = json.load(opened)
-                named = {pack["name"]: pack["kind"] for pack in commit["packs"]}
+                named = {pack["name"]: pack["kind"] for pack in commit["packs"] if PACK.fullmatch(pack["name"])}
                 packs = named if commit["full"] else {**packs, **named}
                 for name in commit["removed"]:
                     packs.pop(name, None)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 report(f"commits/{file} cannot be read ({error})")
         if not packs:
             report("no commit can be read: all packs are looked through")
             for folder in sorted(self._names("packs")):
-                packs.update(dict.fromkeys(sorted(self._names(f"packs/{folder}")), ""))
+                packs.update(dict.fromkeys(filter(PACK.fullmatch, sorted(self._names(f"packs/{folder}"))), ""))
         return packs
 
     def _names(self, folder: str) -> list[str]:
@@ -166,7 +189,7 @@ class Backup:
                 report(f"pack {name}, frame at {offset} is altered")
             elif kind == SEGMENT:
                 self.segments.append(data[offset: offset + length])
-            elif kind == INDEX and plain[:32] != bytes(32):
+            elif kind == INDEX and len(plain) % ENTRY.size == 32 and plain[:32] != bytes(32):
                 described = plain[:32].hex()
                 entries = ENTRY.iter_unpack(plain[32:])
                 self.places.update((blob, (described, place, size)) for _kind, blob, place, size, _plain in entries)
@@ -198,16 +221,19 @@ class Backup:
     def journals(self) -> Iterator[tuple[str, list[bytes]]]:
         """Yield (account id or "server", lines) of every segment."""
         for frame in self.segments:
-            head, *lines = (content(frame) or b"{}").splitlines()
-            yield json.loads(head)["scope"], lines
+            head, *lines = (content(frame) or b"").splitlines() or [b""]
+            try:
+                yield json.loads(head)["scope"] + "", lines
+            except (ValueError, LookupError, TypeError, RecursionError):
+                report("a segment of a journal has no head that can be read")
 
     def states(self, account: str, at: int) -> dict[str, dict[str, Any]]:
         """Return the transaction of each item that holds at a moment, deletions left out."""
         last: dict[str, dict[str, Any]] = {}
         for scope, lines in self.journals():
             for line in lines if scope == account else ():
-                change = json.loads(line)
-                if change["at"] <= at and change["seq"] >= last.get(change["item"], change)["seq"]:
+                change = transaction(line)
+                if change and change["at"] <= at and change["seq"] >= last.get(change["item"], change)["seq"]:
                     last[change["item"]] = change
         return {item: change for item, change in last.items() if change["state"] is not None}
 
@@ -217,10 +243,10 @@ class Backup:
         for scope, lines in self.journals():
             for line in lines if scope != "server" else ():
                 if b'"item":"account"' in line:
-                    change = json.loads(line)
-                    if change["at"] <= at and change["seq"] >= last.get(scope, change)["seq"]:
+                    change = transaction(line)
+                    if change and change["at"] <= at and change["seq"] >= last.get(scope, change)["seq"]:
                         last[scope] = change
-        return {scope: change["state"]["name"] for scope, change in last.items() if change["state"]}
+        return {scope: change["state"].get("name", "") for scope, change in last.items() if change["state"]}
 
 
 # -- commands ------------------------------------------------------------------------------------------------------
@@ -255,10 +281,14 @@ def extract(backup: Backup, states: dict[str, dict[str, Any]], items: list[str],
             if data is None:
                 continue
             folder = os.path.join(target, *folder_path(states, state.get("folder", "")))
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            name = part(item) + (f"-{part(state['name'])}" if state.get("name") else "") + SUFFIX.get(state["kind"], "")
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(data)
+            stem = part(item) + (f"-{part(state['name'])}" if state.get("name") else "")
+            try:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                with open(os.path.join(folder, part(stem) + SUFFIX.get(state["kind"], "")), "wb") as file:
+                    file.write(data)
+            except OSError as error:
+                report(f"item {part(item)} cannot be written ({error.strerror})")
+                continue
             written += 1
     print(f"{written} of {len(items)} items had a content and were written to {target}")
 
@@ -269,7 +299,7 @@ def moment(text: str) -> int:
         return int(text)
     try:
         return int(datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).timestamp() * 1000)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it as 2026-03-28T09:29:49+01:00") from error
 
 
@@ -288,6 +318,8 @@ def main() -> int:
             options.add_argument("target", help="directory to write to")
         options.add_argument("--at", type=moment, default=2**63, metavar="T", help="the state at a moment")
     arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names that the terminal has not are written out
+        sys.stdout.reconfigure(errors="backslashreplace")
     if arguments.command == "extract" and arguments.all == bool(arguments.item):
         parser.error("name one item, or give --all")
     if not os.path.isfile(os.path.join(arguments.directory, "format.json")):

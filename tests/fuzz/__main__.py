@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.conftest import CHECKOUT
 
-from . import harness
+from . import harness, seeds
 from .targets import TARGETS
 
 SAVED = CHECKOUT / "build" / "fuzz"
@@ -33,8 +33,10 @@ def main() -> int:
     parser.add_argument("--target", action="append", default=[], help="only this one; may be given more than once")
     parser.add_argument("--only", type=int, help="this input alone, by its number")
     parser.add_argument("--input", type=Path, action="append", default=[], help="a file to be read as the input")
+    parser.add_argument("--corpus", type=Path, default=seeds.CORPUS, help="a folder with mail/, ics/, vcf/, sieve/, weird/")
     parser.add_argument("--list", action="store_true", help="say which targets there are")
     arguments = parser.parse_args()
+    seeds.CORPUS = arguments.corpus
     unknown = sorted(set(arguments.target) - set(TARGETS))
     if unknown:
         parser.error(f"there is no target {', '.join(unknown)}; there are {', '.join(TARGETS)}")
@@ -56,7 +58,8 @@ def main() -> int:
         found += len(done.findings)
         print(
             f"{name:{width}}  {done.inputs:6}  {done.refused:7}  {done.seconds:7.1f}  {done.slowest * 1000:10.0f}  "
-            f"{done.largest / harness.MIB:8.1f}  {len(done.findings):8}", flush=True,
+            f"{done.largest / harness.MIB:8.1f}  {len(done.findings):8}",
+            flush=True,
         )
     print(f"{total} inputs in {time.monotonic() - began:.0f} s, {found} findings, seed {arguments.seed}")
     return 1 if found else 0

@@ -21,25 +21,156 @@ Mutator = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 MOST: Final = 1 << 20
 """Bytes of the largest inputs, compressed ones apart."""
+_FEW: Final = 1 << 16
 
 NUMBERS: Final = (
-    0, 1, -1, 7, 127, 255, 256, 999, 65535, 2**31 - 1, 2**31, -2**31, 2**32, 2**53, 2**53 + 1, 2**62, 2**63 - 1, 2**63,
-    -2**63, -2**63 - 1, 2**64 - 1, 2**64, 10**18, 253_402_300_800_000, -62_135_596_800_001, 10**40, 10**400,
+    0,
+    1,
+    -1,
+    7,
+    127,
+    255,
+    256,
+    999,
+    65535,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**32,
+    2**53,
+    2**53 + 1,
+    2**62,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    -(2**63) - 1,
+    2**64 - 1,
+    2**64,
+    10**18,
+    253_402_300_800_000,
+    -62_135_596_800_001,
+    10**40,
+    10**400,
 )
 TEXTS: Final = (
-    "", " ", "\0", "a\0b", "/", "..", "../../../etc/passwd", "/etc/passwd", ".", "\n", "\r\n", "\r", "\t", "\x0b\x0c\x1c",
-    "\x85", "\u2028\u2029", "\ufeff", "\ud800", "\udfff\ud800", "\U0010ffff", "e\u0301" * 50, "\u202e", "\ufdfa" * 20,
-    "\x1b[2J\x1b]0;x\x07", "%s%n%d", "{0}{x}", "${x}", "'; DROP TABLE items; --", '"', "\\", "\\u0000", "\\ud800", "9" * 30,
-    "9" * 5000, "x" * 300, "y" * 70_000, "None", "null", "true", "-", "--help", "1e999", "NaN", "I\u0307", "\u00df", "\u0661\u0662",
-    "first", "last", "account", "server", "message", "2026-02-30", "31/02/2026 25:61:61", "0" * 64, "f" * 64,
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "/",
+    "..",
+    "../../../etc/passwd",
+    "/etc/passwd",
+    ".",
+    "\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "\x0b\x0c\x1c",
+    "\x85",
+    "\u2028\u2029",
+    "\ufeff",
+    "\ud800",
+    "\udfff\ud800",
+    "\U0010ffff",
+    "e\u0301" * 50,
+    "\u202e",
+    "\ufdfa" * 20,
+    "\x1b[2J\x1b]0;x\x07",
+    "%s%n%d",
+    "{0}{x}",
+    "${x}",
+    "'; DROP TABLE items; --",
+    '"',
+    "\\",
+    "\\u0000",
+    "\\ud800",
+    "9" * 30,
+    "9" * 5000,
+    "x" * 300,
+    "y" * 70_000,
+    "None",
+    "null",
+    "true",
+    "-",
+    "--help",
+    "1e999",
+    "NaN",
+    "I\u0307",
+    "\u00df",
+    "\u0661\u0662",
+    "first",
+    "last",
+    "account",
+    "server",
+    "message",
+    "2026-02-30",
+    "31/02/2026 25:61:61",
+    "0" * 64,
+    "f" * 64,
 )
 STRANGE: Final = (
-    b"[" * 5_000, b"[" * 200_000, b'{"a":' * 5_000, b"(" * 5_000, b"1e999", b"-1e999", b"NaN", b"Infinity", b'"', b"-", b"null", b"\0", b"\0" * 512,
-    b"\xff" * 8, b"\xff" * 200, b"9" * 5_000, b"\r", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n", b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\xc2\x85",
-    b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xfe\xff",
-    b"\x1f\x8b\x08", b"(\xb5/\xfd", b"RSTF", b"RSTPACK1", b"From ", b"\nFrom x\n", b":", b";", b"=", b"/*", b"*/", b"text:\n", b"\n.\n",
-    b"BEGIN:VCALENDAR\r\n", b"END:VCALENDAR\r\n", b"BEGIN:VCARD\n", b"END:VCARD\n", b"SQLite format 3\0", b"ustar\0", b"x" * 100_000, b" " * 100_000,
-    b"\t" * 50_000, b"\n" * 100_000, b"a:" * 50_000, b"\\" * 20_000, b'"\\' * 20_000, b"\n \n\t" * 10_000, b"",
+    b"[" * 5_000,
+    b"[" * 200_000,
+    b'{"a":' * 5_000,
+    b"(" * 5_000,
+    b"1e999",
+    b"-1e999",
+    b"NaN",
+    b"Infinity",
+    b'"',
+    b"-",
+    b"null",
+    b"\0",
+    b"\0" * 512,
+    b"\xff" * 8,
+    b"\xff" * 200,
+    b"9" * 5_000,
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b"\r\n\r\n",
+    b"\x0b",
+    b"\x0c",
+    b"\x1c",
+    b"\x85",
+    b"\xc2\x85",
+    b"\xe2\x80\xa8",
+    b"\xe2\x80\xa9",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\xc0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xfe\xff",
+    b"\x1f\x8b\x08",
+    b"(\xb5/\xfd",
+    b"RSTF",
+    b"RSTPACK1",
+    b"From ",
+    b"\nFrom x\n",
+    b":",
+    b";",
+    b"=",
+    b"/*",
+    b"*/",
+    b"text:\n",
+    b"\n.\n",
+    b"BEGIN:VCALENDAR\r\n",
+    b"END:VCALENDAR\r\n",
+    b"BEGIN:VCARD\n",
+    b"END:VCARD\n",
+    b"SQLite format 3\0",
+    b"ustar\0",
+    b"x" * 100_000,
+    b" " * 100_000,
+    b"\t" * 50_000,
+    b"\n" * 100_000,
+    b"a:" * 50_000,
+    b"\\" * 20_000,
+    b'"\\' * 20_000,
+    b"\n \n\t" * 10_000,
+    b"",
 )
 
 
@@ -63,7 +194,7 @@ def _cut(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
 
 
 def _end(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
-    return data[:chance.randrange(len(data) + 1)]
+    return data[: chance.randrange(len(data) + 1)]
 
 
 def _doubled(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
@@ -87,7 +218,7 @@ def _flipped(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> byte
 
 def _strange(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
     start, end = _span(chance, data)
-    return data[:start] + chance.choice(STRANGE) + data[chance.choice((start, end)):]
+    return data[:start] + chance.choice(STRANGE) + data[chance.choice((start, end)) :]
 
 
 def _text(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
@@ -108,7 +239,7 @@ def _number(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes
     if not found:
         return _binary(chance, data, seeds)
     one = chance.choice(found)
-    return data[:one.start()] + str(chance.choice(NUMBERS)).encode() + data[one.end():]
+    return data[: one.start()] + str(chance.choice(NUMBERS)).encode() + data[one.end() :]
 
 
 def _binary(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
@@ -116,11 +247,22 @@ def _binary(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes
     start = chance.randrange(len(data) + 1)
     width = chance.choice((1, 2, 4, 8))
     value = (chance.choice(NUMBERS) % (1 << 8 * width)).to_bytes(width, chance.choice(("big", "little")))
-    return data[:start] + value + data[start + width:]
+    return data[:start] + value + data[start + width :]
 
 
 _OCTETS: Final = (
-    _cut, _end, _doubled, _noise, _flipped, _flipped, _strange, _text, _spliced, _number, _number, _binary,
+    _cut,
+    _end,
+    _doubled,
+    _noise,
+    _flipped,
+    _flipped,
+    _strange,
+    _text,
+    _spliced,
+    _number,
+    _number,
+    _binary,
 )
 
 
@@ -131,35 +273,53 @@ def lines(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
     parts = data.splitlines(keepends=True)
     for _change in range(chance.choice((1, 2, 5))):
         at = chance.randrange(len(parts) + 1)
-        some = parts[at:at + chance.choice((1, 1, 3, 20))] or [b"\n"]
+        some = parts[at : at + chance.choice((1, 1, 3, 20))] or [b"\n"]
         way = chance.randrange(9)
         if way == 0:
-            del parts[at:at + len(some)]
+            del parts[at : at + len(some)]
         elif way == 1:
             times = chance.choice((1, 2, 50, 5000))
             parts[at:at] = some * (times if times * sum(map(len, some)) < MOST // 4 else 1)
         elif way == 2:
             chance.shuffle(some)
-            parts[at:at + len(some)] = some
+            parts[at : at + len(some)] = some
         elif way == 3:
             end = chance.choice((b"\r\n", b"\n", b"\r", b"\r\r\n", b"\n\r", b"\0\n", b"\x85", b"\xe2\x80\xa8", b""))
-            parts[at:at + len(some)] = [line.rstrip(b"\r\n") + end for line in some]
+            parts[at : at + len(some)] = [line.rstrip(b"\r\n") + end for line in some]
         elif way == 4:
-            parts[at:at] = [b"X-Long: " + chance.choice((b"a", b"a b ", b"=?utf-8?q?", b"<", b"(", b'"')) * chance.choice((50, 5_000, 40_000)) + b"\n"]
+            parts[at:at] = [
+                b"X-Long: "
+                + chance.choice((b"a", b"a b ", b"=?utf-8?q?", b"<", b"(", b'"')) * chance.choice((50, 5_000, 40_000))
+                + b"\n"
+            ]
         elif way == 5:
             fold = chance.choice((b"\n ", b"\r\n\t", b"\n\t \n "))
             parts[at:at] = [some[0].rstrip(b"\r\n") + fold * chance.choice((3, 1_000, 50_000)) + b"\n"]
         elif way == 6:
-            nested = chance.choice((
-                b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n", b"BEGIN:VCARD\n",
-                b"Content-Type: message/rfc822\n\n", b"if true { ", b"anyof(", b"From a b\n", b"text:\n", b"/*\n",
-            ))
+            nested = chance.choice(
+                (
+                    b"Content-Type: multipart/mixed; boundary=x\n\n--x\n",
+                    b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n",
+                    b"BEGIN:VCARD\n",
+                    b"Content-Type: message/rfc822\n\n",
+                    b"if true { ",
+                    b"anyof(",
+                    b"From a b\n",
+                    b"text:\n",
+                    b"/*\n",
+                )
+            )
             parts[at:at] = [nested * chance.choice((3, 200, 5_000))]
         elif way == 7:
             parts[at:at] = chance.choice(seeds).splitlines(keepends=True)[:200]
         else:
-            parts[at:at + 1] = [octets(chance, some[0], seeds)]
+            parts[at : at + 1] = [octets(chance, some[0], seeds)]
     return b"".join(parts)[:MOST]
+
+
+def few_lines(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
+    """Change lines of what is read slowly; the result is small."""
+    return lines(chance, data, seeds)[:_FEW]
 
 
 def values(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
@@ -172,7 +332,7 @@ def values(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
         json.loads(data)
         before, text, after = b"", data, b""
     except ValueError:
-        before, text, after = b"".join(whole[:at]), whole[at] if whole else b"", b"".join(whole[at + 1:])
+        before, text, after = b"".join(whole[:at]), whole[at] if whole else b"", b"".join(whole[at + 1 :])
     try:
         value = json.loads(text)
     except ValueError:
@@ -192,11 +352,21 @@ def _written(chance: random.Random, value: Any) -> bytes:
 
 def odd_value(chance: random.Random) -> Any:
     """Return a value that is probably not what was expected."""
-    return chance.choice((
-        lambda: chance.choice(NUMBERS), lambda: chance.choice(TEXTS), lambda: None, lambda: chance.random() < 0.5, list, dict,
-        lambda: [odd_value(chance)], lambda: {chance.choice(TEXTS): odd_value(chance)}, lambda: chance.choice((0.5, 1e300, float("inf"), float("nan"))),
-        lambda: [[]] * 100, lambda: functools.reduce(lambda inner, _n: [inner], range(chance.choice((10, 300))), None),
-    ))()
+    return chance.choice(
+        (
+            lambda: chance.choice(NUMBERS),
+            lambda: chance.choice(TEXTS),
+            lambda: None,
+            lambda: chance.random() < 0.5,
+            list,
+            dict,
+            lambda: [odd_value(chance)],
+            lambda: {chance.choice(TEXTS): odd_value(chance)},
+            lambda: chance.choice((0.5, 1e300, float("inf"), float("nan"))),
+            lambda: [[]] * 100,
+            lambda: functools.reduce(lambda inner, _n: [inner], range(chance.choice((10, 300))), None),
+        )
+    )()
 
 
 def changed_value(chance: random.Random, value: Any) -> Any:
@@ -221,7 +391,7 @@ def changed_value(chance: random.Random, value: Any) -> Any:
         if way < 0.2:
             del copied[at]
         elif way < 0.4:
-            copied *= chance.choice((2, 100))
+            copied *= chance.choice((2, 100)) if len(copied) < 1000 else 1
         elif way < 0.5:
             copied.insert(at, odd_value(chance))
         else:
@@ -237,6 +407,7 @@ def named(inner: Callable[[str], Mutator]) -> Mutator:
 
     :param inner: gives what changes contents of that name.
     """
+
     def change(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
         name, _newline, content = data.partition(b"\n")
         contents = [seed.partition(b"\n")[2] for seed in seeds]
@@ -245,8 +416,14 @@ def named(inner: Callable[[str], Mutator]) -> Mutator:
     return change
 
 
-def packed(pack: Callable[[bytes], bytes], unpack: Callable[[bytes], bytes], inner: Mutator, bombs: Callable[[], Sequence[bytes]]) -> Mutator:
+def packed(
+    pack: Callable[[bytes], bytes],
+    unpack: Callable[[bytes], bytes],
+    inner: Mutator,
+    bombs: Callable[[], Sequence[bytes]],
+) -> Mutator:
     """Return what changes compressed inputs: as they are, or what is in them, or that gives a bomb for them."""
+
     def change(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
         way = chance.random()
         if way < 0.01:
@@ -281,7 +458,13 @@ def gzip_bombs() -> tuple[bytes, ...]:
     """Return gzip streams that unpack to a thousand times their size: of zeros, of lines, of themselves, many in a row."""
     zeros = zeros_gzipped(300 << 20)
     lines_ = gzip.compress(b"a\n" * (50 << 20), 9, mtime=0)
-    return zeros, lines_, gzip.compress(zeros, 9, mtime=0), zeros_gzipped(20 << 20) * 15, gzip.compress(b"From a b\n\n" * (5 << 20), 9, mtime=0)
+    return (
+        zeros,
+        lines_,
+        gzip.compress(zeros, 9, mtime=0),
+        zeros_gzipped(20 << 20) * 15,
+        gzip.compress(b"From a b\n\n" * (5 << 20), 9, mtime=0),
+    )
 
 
 @functools.cache

@@ -30,11 +30,15 @@ _LISTING: Final = (
     b"<Contents><Key>p/packs/ab/%c3%a4</Key><LastModified>2026-03-28T09:29:49.000Z</LastModified><Size>7</Size></Contents>"
     b"<CommonPrefixes><Prefix>p/server/</Prefix></CommonPrefixes></ListBucketResult>"
 )
-_ERROR: Final = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message><RequestId>1</RequestId></Error>'
+_ERROR: Final = (
+    b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message><RequestId>1</RequestId></Error>'
+)
 _ENTITIES: Final = (
-    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "' + b"x" * 50 + b'">' + b"".join(
-        b'<!ENTITY %c "%b">' % (98 + number, b"&%c;" % (97 + number) * 10) for number in range(9)
-    ) + b"]><ListBucketResult><Name>&j;</Name></ListBucketResult>"
+    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "'
+    + b"x" * 50
+    + b'">'
+    + b"".join(b'<!ENTITY %c "%b">' % (98 + number, b"&%c;" % (97 + number) * 10) for number in range(9))
+    + b"]><ListBucketResult><Name>&j;</Name></ListBucketResult>"
 )
 
 
@@ -47,7 +51,7 @@ def answers() -> list[bytes]:
         b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_ERROR), _ERROR),
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\nETag: \"a\"\r\nConnection: close\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\nETag: "a"\r\nConnection: close\r\n\r\n',
     ]
 
 
@@ -94,13 +98,32 @@ class _Store:
 def _asked(_scratch: Path) -> Call:
     """Whatever a store answers, each question has an answer or an error of ours."""
     store = _Store()
-    archive = S3Archive(S3Settings(
-        "b", "p", "r", store.url, "key", "secret", attempts=1, connect_timeout=5, read_timeout=5, connections=1,
-    ))
+    archive = S3Archive(
+        S3Settings(
+            "b",
+            "p",
+            "r",
+            store.url,
+            "key",
+            "secret",
+            attempts=1,
+            connect_timeout=5,
+            read_timeout=5,
+            connections=1,
+        )
+    )
     questions = (
-        lambda: archive.get("format.json"), lambda: archive.get_range("packs/ab/x", 3, 5), lambda: archive.size("a"), lambda: archive.stored_at("a"),
-        lambda: list(archive.list("commits/")), archive.folders, lambda: find_servers(archive), lambda: archive.put("a", b"x"),
-        lambda: archive.put_new("a", b"x"), lambda: archive.delete("a"), lambda: archive.erase("a"),
+        lambda: archive.get("format.json"),
+        lambda: archive.get_range("packs/ab/x", 3, 5),
+        lambda: archive.size("a"),
+        lambda: archive.stored_at("a"),
+        lambda: list(archive.list("commits/")),
+        archive.folders,
+        lambda: find_servers(archive),
+        lambda: archive.put("a", b"x"),
+        lambda: archive.put_new("a", b"x"),
+        lambda: archive.delete("a"),
+        lambda: archive.erase("a"),
     )
 
     def read(data: bytes) -> None:

@@ -10,9 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
-import random
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,15 +23,29 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model import kin
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.narrator import Narrator
-from ansible_collections.restante.carbonio.plugins.module_utils.operations.notifications import Notification, Notifications
+from ansible_collections.restante.carbonio.plugins.module_utils.operations.notifications import (
+    Notification,
+    Notifications,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.records import Record, Records
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.report import RestoreReport
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.apply import DirectoryApplier
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.copy_record import CopyRecord
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import ImportMap, ItemLog, Row, read_import, said_of
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import (
+    ImportMap,
+    ItemLog,
+    Row,
+    read_import,
+    said_of,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.quota import Quota
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import coherency, following, operations, realtime, tuning
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import (
+    coherency,
+    following,
+    operations,
+    realtime,
+    tuning,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
 
@@ -42,13 +54,19 @@ from .harness import Call, Target
 
 _READ = Callable[[bytes], object]
 _SETTINGS: Final = Settings(
-    backup_path="backup", cache_path="cache", state_path="state", mailstore_path="store",
-    backup_volume=BackupVolume("local", "archive"), time_zone="Europe/Rome", administrator="admin@example.com",
+    backup_path="backup",
+    cache_path="cache",
+    state_path="state",
+    mailstore_path="store",
+    backup_volume=BackupVolume("local", "archive"),
+    time_zone="Europe/Rome",
+    administrator="admin@example.com",
 )
 
 
 def _in_file(place: str, use: Callable[[Path], object]) -> Callable[[Path], Call]:
     """Return what puts an input into a file and then does something."""
+
     def begin(scratch: Path) -> Call:
         path = scratch / place
 
@@ -68,8 +86,15 @@ def _json(value: Any) -> bytes:
 
 def _settings_seed() -> list[bytes]:
     record = _SETTINGS.to_json()
-    return [_json({**record, **{name: f"/nowhere/{record[name]}" for name in record if name.endswith("_path")},
-                   "backup_volume": {"type": "local", "path": "/nowhere/archive"}})]
+    return [
+        _json(
+            {
+                **record,
+                **{name: f"/nowhere/{record[name]}" for name in record if name.endswith("_path")},
+                "backup_volume": {"type": "local", "path": "/nowhere/archive"},
+            }
+        )
+    ]
 
 
 def _use_settings(scratch: Path) -> None:
@@ -100,7 +125,10 @@ def _use_archive(scratch: Path) -> None:
 
 
 def _node(scratch: Path) -> Node:
-    places = {name: str(scratch / getattr(_SETTINGS, name)) for name in ("backup_path", "cache_path", "state_path", "mailstore_path")}
+    places = {
+        name: str(scratch / getattr(_SETTINGS, name))
+        for name in ("backup_path", "cache_path", "state_path", "mailstore_path")
+    }
     return Node(str(scratch / "restante.json"), Settings(**places))
 
 
@@ -118,8 +146,18 @@ def _use_operations(scratch: Path) -> None:
 
 def _record() -> list[bytes]:
     record = Record(
-        "0123", "scan", 1, started=5, updated=6, phase="items", items_done=1, items_total=2, items_per_second=0.5,
-        phases=[{"name": "one", "started": 5, "finished": 6, "items": 1, "bytes": 2}], parameters={"a": 1}, result={"b": [2]},
+        "0123",
+        "scan",
+        1,
+        started=5,
+        updated=6,
+        phase="items",
+        items_done=1,
+        items_total=2,
+        items_per_second=0.5,
+        phases=[{"name": "one", "started": 5, "finished": 6, "items": 1, "bytes": 2}],
+        parameters={"a": 1},
+        result={"b": [2]},
     )
     return [_json(record.to_json()), _json(dataclasses.replace(record, state="successful", finished=9).to_json())]
 
@@ -149,7 +187,9 @@ def _ledger(scratch: Path) -> Call:
     parts = [Part("backup_path", "a"), Part("backup_path", "b")]
 
     def read(data: bytes) -> None:
-        record = data.replace(b"REPOSITORY", repository.repository_id.encode()).replace(b"PATH", os.fsencode(repository.path))
+        record = data.replace(b"REPOSITORY", repository.repository_id.encode()).replace(
+            b"PATH", os.fsencode(repository.path)
+        )
         file.write_bytes(record)
         json.dumps(coherency.last(node))
         ledger = coherency._ledger(node, repository)
@@ -201,6 +241,7 @@ def _quota(scratch: Path) -> Call:
 
 def _copy(place: str) -> Callable[[Path], Call]:
     """Return what reads the records of an account that was made again, one of its two files altered."""
+
     def begin(scratch: Path) -> Call:
         directory = scratch / "accounts" / "a"
         directory.mkdir(parents=True)
@@ -227,9 +268,17 @@ _MAP: Final = (
     + _json({"kind": "domain", "name": "example.com", "source_id": "3", "destination_id": "4"})
 )
 _ITEM_LOG: Final = _json({"import": "i", "account": "src"}) + _json(["257", "300"]) + _json(["258", "301"])
-_BUCKET: Final = dataclasses.asdict(BucketRecord(
-    "bucket", label="label", endpoint="https://s3.example.com", region="r", access_key="a", secret_key="b", id="0-1",
-))
+_BUCKET: Final = dataclasses.asdict(
+    BucketRecord(
+        "bucket",
+        label="label",
+        endpoint="https://s3.example.com",
+        region="r",
+        access_key="a",
+        secret_key="b",
+        id="0-1",
+    )
+)
 
 
 def _use_tuning(scratch: Path) -> None:
@@ -240,27 +289,46 @@ def _use_tuning(scratch: Path) -> None:
 
 TARGETS: Final = (
     Target("settings", _settings_seed, _in_file("restante.json", _use_settings), mutate.values),
-    Target("bucket configurations", lambda: [_json({"buckets": [_BUCKET]})], _in_file("buckets.json", _use_buckets), mutate.values),
+    Target(
+        "bucket configurations",
+        lambda: [_json({"buckets": [_BUCKET]})],
+        _in_file("buckets.json", _use_buckets),
+        mutate.values,
+    ),
     Target("record of an operation", _record, _in_file("state/operations/0123.json", _use_operations), mutate.values),
     Target(
-        "notification", lambda: [_json(Notification("0-1", "n", 5, "Information", "s", "t", ("a@b",)).to_json())],
-        _in_file("state/notifications/000000000000005-0-1.json", _use_notifications), mutate.values,
+        "notification",
+        lambda: [_json(Notification("0-1", "n", 5, "Information", "s", "t", ("a@b",)).to_json())],
+        _in_file("state/notifications/000000000000005-0-1.json", _use_notifications),
+        mutate.values,
     ),
     Target(
-        "status of the Realtime Scanner", lambda: [_json(dataclasses.asdict(following.Status()))],
-        _in_file("state/realtime.json", _use_status), mutate.values,
+        "status of the Realtime Scanner",
+        lambda: [_json(dataclasses.asdict(following.Status()))],
+        _in_file("state/realtime.json", _use_status),
+        mutate.values,
     ),
     Target(
         "ledger of coherency checks",
-        lambda: [_json({
-            "version": 1, "repository": "REPOSITORY", "path": "PATH", "whole": {"backup_path:a": 5},
-            "last": {"at": 5, "report": {"faults": 1}},
-        })],
-        _ledger, mutate.values,
+        lambda: [
+            _json(
+                {
+                    "version": 1,
+                    "repository": "REPOSITORY",
+                    "path": "PATH",
+                    "whole": {"backup_path:a": 5},
+                    "last": {"at": 5, "report": {"faults": 1}},
+                }
+            )
+        ],
+        _ledger,
+        mutate.values,
     ),
     Target(
-        "note of a tuning", lambda: [_json({"realtime_scanner": True, "redo_log": False, "compressed": {"1": True}})],
-        _in_file(f"state/{tuning.FILE}", _use_tuning), mutate.values,
+        "note of a tuning",
+        lambda: [_json({"realtime_scanner": True, "redo_log": False, "compressed": {"1": True}})],
+        _in_file(f"state/{tuning.FILE}", _use_tuning),
+        mutate.values,
     ),
     Target("map of an import", lambda: [_MAP], _in_file("map_s", _use_map), mutate.values),
     Target("id_mapper.log", lambda: [_ITEM_LOG], _in_file("accounts/a/id_mapper.log", _use_item_log), mutate.values),

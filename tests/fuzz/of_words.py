@@ -41,24 +41,44 @@ def _words(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
         at = chance.randrange(len(words) + 1)
         way = chance.randrange(8)
         if way == 0:
-            del words[at:at + 1]
+            del words[at : at + 1]
         elif way == 1:
-            words[at:at] = words[at:at + chance.choice((1, 2))] * chance.choice((1, 2, 500))
+            words[at:at] = words[at : at + chance.choice((1, 2))] * chance.choice((1, 2, 500))
         elif way == 2:
             chance.shuffle(words)
         elif way == 3:
-            words[at:at] = [chance.choice((
-                b"--json", b"--sync", b"--progress", b"--host", b"--host=", b"--host=localhost", b"--config-file", b"--config-file=", b"--nothing", b"-x", b"--",
-                b"help", b"HELP", b"start", b"true", b"last",
-            ))]
+            words[at:at] = [
+                chance.choice(
+                    (
+                        b"--json",
+                        b"--sync",
+                        b"--progress",
+                        b"--host",
+                        b"--host=",
+                        b"--host=localhost",
+                        b"--config-file",
+                        b"--config-file=",
+                        b"--nothing",
+                        b"-x",
+                        b"--",
+                        b"help",
+                        b"HELP",
+                        b"start",
+                        b"true",
+                        b"last",
+                    )
+                )
+            ]
         elif way == 4:
-            words[at:at + 1] = [chance.choice(mutate.TEXTS).encode("utf-8", "surrogatepass").replace(_END, b"")]
+            words[at : at + 1] = [chance.choice(mutate.TEXTS).encode("utf-8", "surrogatepass").replace(_END, b"")]
         elif way == 5:
-            words[at:at + 1] = [str(chance.choice(mutate.NUMBERS)).encode()]
+            words[at : at + 1] = [str(chance.choice(mutate.NUMBERS)).encode()]
         elif way == 6:
             words[at:at] = chance.choice(seeds).split(_END)[-2:]
         elif at < len(words):
-            words[at] = mutate.octets(chance, words[at], (b"x", b"26/03/2026 10:00:00", b"5GB"))[:100_000].replace(_END, b"")
+            words[at] = mutate.octets(chance, words[at], (b"x", b"26/03/2026 10:00:00", b"5GB"))[:100_000].replace(
+                _END, b""
+            )
     return _END.join(words)
 
 
@@ -71,7 +91,7 @@ def _typed() -> list[bytes]:
         for parameter in command.optional:
             words += [parameter.name, _value(parameter)]
         lines.append(_END.join(word.encode() for word in words))
-        lines.append(_END.join(word.encode() for word in words[:1 + len(command.words) + len(command.mandatory)]))
+        lines.append(_END.join(word.encode() for word in words[: 1 + len(command.words) + len(command.mandatory)]))
     return lines
 
 
@@ -85,6 +105,7 @@ def _value(parameter: grammar.Parameter) -> str:
 
 def _grammar(_scratch: Path) -> Call:
     """A command line is understood, or a sentence says why not; nothing is carried out."""
+
     def read(data: bytes) -> None:
         words = [word.decode("utf-8", "surrogateescape") for word in data.split(_END)]
         shell.completions(COMMANDS, words)
@@ -113,7 +134,11 @@ def _carried_out(scratch: Path) -> Call:
     def read(data: bytes) -> None:
         words = [word.decode("utf-8", "surrogateescape") for word in data.split(_END)]
         output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True) for _stream in range(2))
-        with mock.patch.object(sys, "stdin", io.StringIO("")), mock.patch.object(sys, "stdout", output), mock.patch.object(sys, "stderr", errors):
+        with (
+            mock.patch.object(sys, "stdin", io.StringIO("")),
+            mock.patch.object(sys, "stdout", output),
+            mock.patch.object(sys, "stderr", errors),
+        ):
             if _looks(words):
                 status = main(["--config-file", str(config), *words])
             else:
@@ -132,7 +157,11 @@ def _looks(words: Sequence[str]) -> bool:
         command, _rest = grammar.find(COMMANDS, line.words)
     except (InvalidInput, IndexError):
         return True
-    return command.words[0].lower().startswith(("get", "list", "monitor", "help")) and not command.works_long and not line.options.config_file.startswith("--")
+    return (
+        command.words[0].lower().startswith(("get", "list", "monitor", "help"))
+        and not command.works_long
+        and not line.options.config_file.startswith("--")
+    )
 
 
 def _looking() -> list[bytes]:
@@ -141,6 +170,7 @@ def _looking() -> list[bytes]:
 
 def _lines_of_commands(_scratch: Path) -> Call:
     """A file of commands is taken apart into words."""
+
     def read(data: bytes) -> None:
         lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="surrogateescape")
         told: list[Sequence[str]] = []
@@ -151,6 +181,7 @@ def _lines_of_commands(_scratch: Path) -> Call:
 
 def _date(_scratch: Path) -> Call:
     """A date is read, and written as it was meant."""
+
     def read(data: bytes) -> None:
         word = data.decode("utf-8", "surrogateescape")
         for zone in ("", "UTC", "Europe/Rome"):
@@ -171,6 +202,7 @@ def _zone(_scratch: Path) -> Call:
 
 def _number(_scratch: Path) -> Call:
     """Sizes, whole numbers, truth values, lists, retentions."""
+
     def read(data: bytes) -> None:
         word = data.decode("utf-8", "surrogateescape")
         for type_ in (grammar.SIZE, grammar.INTEGER, grammar.BOOLEAN, grammar.LIST):
@@ -183,8 +215,15 @@ def _number(_scratch: Path) -> Call:
 
 def _dates() -> list[bytes]:
     return [
-        b"2026-03-28T09:29:49+01:00", b"2026-03-28 09:29:49.123456789Z", b"28/03/2026 09:29:49", b"first", b"LAST", b"2026-10-25T02:30", b"0001-01-01",
-        b"9999-12-31T23:59:59.999-23:59", b"1970-01-01",
+        b"2026-03-28T09:29:49+01:00",
+        b"2026-03-28 09:29:49.123456789Z",
+        b"28/03/2026 09:29:49",
+        b"first",
+        b"LAST",
+        b"2026-10-25T02:30",
+        b"0001-01-01",
+        b"9999-12-31T23:59:59.999-23:59",
+        b"1970-01-01",
     ]
 
 
@@ -201,7 +240,12 @@ def _dated(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
 TARGETS: Final = (
     Target("command line", _typed, _grammar, _words),
     Target("commands that look", _looking, _carried_out, _words),
-    Target("file of commands", lambda: [b"backup getBackupInfo 'a b' # x\nhelp \"core\" \\\nlist\n"], _lines_of_commands, mutate.lines),
+    Target(
+        "file of commands",
+        lambda: [b"backup getBackupInfo 'a b' # x\nhelp \"core\" \\\nlist\n"],
+        _lines_of_commands,
+        mutate.few_lines,
+    ),
     Target("date", _dates, _date, _dated),
     Target("time zone", lambda: [b"Europe/Rome", b"UTC", b"Etc/GMT+5", b"America/Argentina/Buenos_Aires"], _zone),
     Target("numbers", lambda: [b"5", b"10 GB", b"true", b"a, b,c", b"36500", b"0"], _number),

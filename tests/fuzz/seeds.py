@@ -26,9 +26,11 @@ CALENDAR: Final = (
     b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20250401T100000Z\r\nSUMMARY:Meeting\r\n"
     b"END:VEVENT\r\nEND:VCALENDAR\r\nBEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:2\r\nEND:VTODO\r\nEND:VCALENDAR\r\n"
 )
-CARD: Final = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Anna\r\nEND:VCARD\r\nBEGIN:VCARD\r\nKIND:group\r\nFN:All\r\nEND:VCARD\r\n"
+CARD: Final = (
+    b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Anna\r\nEND:VCARD\r\nBEGIN:VCARD\r\nKIND:group\r\nFN:All\r\nEND:VCARD\r\n"
+)
 SCRIPT: Final = (
-    b'require ["fileinto"]; # a comment\n/* another */ if header :contains "subject" "x" { fileinto :copy "Inbox/a\"b"; }\n'
+    b'require ["fileinto"]; # a comment\n/* another */ if header :contains "subject" "x" { fileinto :copy "Inbox/a"b"; }\n'
     b"vacation text:\nI am away.\n.\n;\n"
 )
 

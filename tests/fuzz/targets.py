@@ -14,5 +14,6 @@ from .harness import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
     target.name: target
-    for room in (of_backup, of_node, of_store, of_imports, of_archive, of_words) for target in room.TARGETS
+    for room in (of_backup, of_node, of_store, of_imports, of_archive, of_words)
+    for target in room.TARGETS
 }

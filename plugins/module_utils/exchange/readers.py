@@ -30,7 +30,7 @@ LARGEST: Final = 256 * 1024 * 1024
 
 _HEADERS: Final = 16 * 1024 * 1024
 """Bytes that an archive may spend on the headers of one member; tarfile would take them into memory unasked."""
-_UNSUSPICIOUS: Final = 64 * 1024 * 1024
+_UNSUSPICIOUS: Final = 32 * 1024 * 1024
 _EXPANSION: Final = 250
 """Times that a compressed file may grow when it is unpacked, once it is no longer small. Mail shrinks to a third."""
 _ENDS: Final = 64

@@ -104,7 +104,7 @@ def from_json(record: Any, where: str) -> Settings:
         raise InvalidInput(f"{where} has unknown settings: {', '.join(unknown)}; known are {', '.join(fields)}.")
     volume = record.get("backup_volume", {})
     known = {field.name for field in dataclasses.fields(BackupVolume)}
-    if not isinstance(volume, dict) or set(volume) - known or not all(foreign.fits(one, str) for one in volume.values()):
+    if not foreign.fits(volume, dict[str, str]) or set(volume) - known:
         raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
     for name, value in record.items():
         if name != "backup_volume" and not foreign.fits(value, type(getattr(Settings, name))):

@@ -146,7 +146,7 @@ class Blobs:
 
     def _shelf(self, mailbox: int) -> int:
         row = self._database.execute("SELECT next_id FROM mailboxes WHERE number = ?", (mailbox,)).fetchone()
-        return row[0] // _SHELF if row else 0
+        return row[0] // _SHELF if row and isinstance(row[0], int) else 0
 
     def _settle(self, batch: Batch) -> None:
         """Remove the blobs of a batch that no row names."""

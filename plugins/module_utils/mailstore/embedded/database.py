@@ -19,17 +19,42 @@ from . import schema
 FILE: Final = "store.sqlite"
 
 
+class _Cursor(sqlite3.Cursor):
+    """The rows of a query; what is damaged is often seen only when they are fetched."""
+
+    path: str = ""
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _sentence(self.path, error) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _sentence(self.path, error) from error
+
+
 class Database(sqlite3.Connection):
     """A connection whose failures are sentences for the administrator."""
 
     path: str = ""
     """The directory of the store."""
 
+    def cursor(self, factory: Any = None) -> Any:
+        made = super().cursor(factory or _Cursor)
+        made.path = self.path
+        return made
+
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
             return super().execute(sql, parameters)
         except UnicodeEncodeError as error:
             raise InvalidInput(f"{error.object!r} is not Unicode text, and nothing here is called so.") from error
+        except UnicodeDecodeError as error:  # of the names of its tables
+            raise _sentence(self.path, sqlite3.DatabaseError(str(error))) from error
         except sqlite3.DatabaseError as error:
             raise _sentence(self.path, error) from error
 

@@ -26,6 +26,15 @@ def mailbox_number(database: Database, account: str) -> int:
     return number
 
 
+def change_of(database: Database, number: int) -> int:
+    """Return the newest change of a mailbox. :raises Damaged: the store does not know its own."""
+    row = database.execute("SELECT change FROM mailboxes WHERE number = ?", (number,)).fetchone()
+    if row is None or type(row[0]) is not int:
+        raise Damaged(f"The mailboxes of the store in {database.path} cannot be read; put back a copy of the store.")
+    change: int = row[0]
+    return change
+
+
 class MailboxReader:
     """All mailboxes of one store, to be read."""
 
@@ -48,7 +57,7 @@ class MailboxReader:
         snapshot = self._database.snapshot()
         try:
             number = mailbox_number(snapshot, account)
-            now: int = snapshot.execute("SELECT change FROM mailboxes WHERE number = ?", (number,)).fetchone()[0]
+            now = change_of(snapshot, number)
             token = self._token(number, now)
             mailbox, _colon, text = since.rpartition(":")
             after = int(text) if mailbox == token.rpartition(":")[0] and text.isdecimal() else -1

@@ -47,7 +47,7 @@ class EmbeddedStore(MailStore, Volumes):
         """Open a store; EmbeddedStore.open says it better."""
         self.path = os.path.abspath(path)
         self._database = database.connect(self.path)
-        meta = dict(self._database.execute("SELECT key, value FROM meta"))
+        meta = dict(self._database.execute("SELECT key, value FROM meta").fetchall())
         if not all(isinstance(meta.get(name), str) for name in ("server_id", "incarnation")):
             self._database.close()
             raise Damaged(f"The database of the mail store in {self.path} is damaged; put back a copy of the store.")
