@@ -4,9 +4,10 @@
 
 """Disturb the engine's work for a time, and say what was tried, how often, and what was found.
 
-    python -m tests.torture [--seconds 1800 | --count N] [--seed N] [--job "first scan"] [--all]
+    python -m tests.torture [--seconds 1800 | --count N] [--seed N] [--job "first scan"] [--all] [--repeat CODE]
 
-A run without --all takes at random; one with it takes every fault at every operation once, and needs some hours.
+A run without --all takes at random; one with it takes every fault at every operation once, and every power failure up
+to a bound, and needs many hours. The report is in build/torture-report.txt and .json too.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import layer
+
+if TYPE_CHECKING:
+    from .crashes import Trial
+    from .report import Report
+
+FOLDER = layer.BUILD.parent
+"""Where the report goes."""
 
 
 def main() -> int:
@@ -33,6 +40,8 @@ def main() -> int:
     parser.add_argument("--machine", action="store_true", help="instead of single jobs: all of it in random order")
     parser.add_argument("--steps", type=int, default=60, help="of each machine (default: %(default)s)")
     parser.add_argument("--unreduced", action="store_true", help="do not look for the fewest steps that fail")
+    parser.add_argument("--repeat", default="", help="only what has led to a finding, as the report says it")
+    parser.add_argument("--report", type=Path, default=FOLDER, help="the directory for the report (%(default)s)")
     arguments = parser.parse_args()
     try:
         layer.begin()
@@ -40,9 +49,9 @@ def main() -> int:
         print(error)
         return 2
     # From here on the library is loaded, and with it what is imported.
-    from .crashes import Finding, Trial
-    from .jobs import JOBS
-    from .report import table
+    from .crashes import Trial
+    from .every_job import JOBS
+    from .report import Report
     from .worlds import World
 
     unknown = sorted(set(arguments.job) - set(JOBS))
@@ -56,36 +65,50 @@ def main() -> int:
             arguments.seed, seconds=arguments.seconds, examples=arguments.count, steps=arguments.steps,
             reduce=not arguments.unreduced,
         ) else 0
+    report = Report(arguments.seed)
     chance = random.Random(arguments.seed)
-    tried: Counter[tuple[str, str]] = Counter()
-    findings: list[Finding] = []
-
-    def note(job: str, kind: str, found: Iterator[Finding]) -> None:
-        tried[job, kind] += 1
-        for finding in found:
-            findings.append(finding)
-            print(f"\nFOUND {finding.job}, {finding.disturbance}:\n{finding.what}\n", flush=True)
-
     with tempfile.TemporaryDirectory(prefix="restante-torture-") as scratch:
         world = World.create(Path(scratch) / "world")
         trials = [Trial(JOBS[name], world, Path(scratch) / name) for name in arguments.job or JOBS]
-        if arguments.all:
-            for trial in trials:
-                for fault in trial.faults():
-                    note(trial.job.name, fault.kind(), trial.disturb(fault, chance))
-        end = time.monotonic() + arguments.seconds
-        while not arguments.all and (
-            tried.total() < arguments.count if arguments.count else time.monotonic() < end
-        ):
-            trial = chance.choice(trials)
-            if chance.random() < 0.3:
-                note(trial.job.name, "power failure", trial.cut_off(chance))
+        report.operations = {trial.job.name: trial.operations for trial in trials}
+        try:
+            if arguments.repeat:
+                for trial in trials:
+                    report.note(trial.job.name, "repeated", trial.repeat(arguments.repeat))
+            elif arguments.all:
+                _everything(trials, report, chance)
             else:
-                fault = chance.choice(trial.faults())
-                note(trial.job.name, fault.kind(), trial.disturb(fault, chance))
-    table(tried, "operations", {trial.job.name: trial.operations for trial in trials})
-    print(f"{sum(tried.values())} disturbances, {len(findings)} findings, seed {arguments.seed}")
-    return 1 if findings else 0
+                _at_random(trials, report, chance, arguments.count, arguments.seconds)
+        except KeyboardInterrupt:
+            print("Ended before its time.")
+        finally:
+            report.save(arguments.report)
+    print(f"\n{report.text()}", end="")
+    return 1 if report.findings else 0
+
+
+def _everything(trials: list[Trial], report: Report, chance: random.Random) -> None:
+    for trial in trials:
+        report.note(trial.job.name, "order", trial.breaches())
+        for fault in trial.faults():
+            report.note(trial.job.name, fault.kind(), trial.disturb(fault, chance.randrange(2**32)))
+        for found in trial.cut_off_everywhere(chance.randrange(2**32)):
+            report.note(trial.job.name, "power failure", found)
+        print(f"{trial.job.name}: done", flush=True)
+
+
+def _at_random(trials: list[Trial], report: Report, chance: random.Random, count: int, seconds: float) -> None:
+    """Disturb so often, or for so many seconds where the count is 0."""
+    for trial in trials:
+        report.note(trial.job.name, "order", trial.breaches())
+    end, before = time.monotonic() + seconds, report.tried.total()
+    while report.tried.total() - before < count if count else time.monotonic() < end:
+        trial, seed = chance.choice(trials), chance.randrange(2**32)
+        if chance.random() < 0.3:
+            report.note(trial.job.name, "power failure", trial.cut_off(seed))
+        else:
+            fault = chance.choice(trial.faults())
+            report.note(trial.job.name, fault.kind(), trial.disturb(fault, seed))
 
 
 if __name__ == "__main__":

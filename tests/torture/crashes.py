@@ -12,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import itertools
 import pprint
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from . import power
+from . import order, power
 from .jobs import Job
 from .layer import (
     CREATE,
@@ -37,6 +38,12 @@ from .layer import (
 )
 from .worlds import Broken, History, World, remove
 
+LIMIT: Final = 4096
+"""Ways in which the power goes after one operation, where all of them are tried."""
+
+FAULT, POWER, EVERY, ORDER = "fault", "power", "every", "order"
+"""What a disturbance is called where it is to be repeated."""
+
 
 class Finding(NamedTuple):
     """Something that must not be."""
@@ -44,6 +51,8 @@ class Finding(NamedTuple):
     job: str
     disturbance: str
     what: str
+    repeat: str = ""
+    """What --repeat takes to do it again."""
 
 
 class Trial:
@@ -59,13 +68,20 @@ class Trial:
         scratch.mkdir()
         self.start = world.copy(scratch / "start")
         job.prepare(self.start)
-        self.before: dict[str, dict[str, History]] = {} if job.removes else self.start.histories()
+        looked_at = self.start.copy(scratch / "looked at")
+        self.before: dict[str, dict[str, History]] = {}
+        if not job.removes:
+            self.before = looked_at.histories(job.mends)
+        self._lost = looked_at.lost()
+        self._most = looked_at.contents()
+        remove(looked_at.path)
         self._undisturbed = scratch / "undisturbed"
         undisturbed, recording = self.start.copy(self._undisturbed), scratch / "recording"
         outcome = perform(lambda: job.run(undisturbed), undisturbed.path, NO_FAULT, recording)
         if outcome.broken or outcome.refused:
             raise Broken(f"{job.name}, undisturbed: {outcome.broken or outcome.refused}")
-        undisturbed.check(self.before)
+        self._most |= undisturbed.contents()
+        undisturbed.check(self.before, most=self._most)
         self.operations = outcome.operations
         self.expected: Any = job.picture(undisturbed)
         self.steps = power.read(recording, undisturbed.path, self.start.path)
@@ -83,45 +99,84 @@ class Trial:
             )
         ]
 
-    def disturb(self, fault: Fault, chance: random.Random) -> Iterator[Finding]:
+    def breaches(self) -> Iterator[Finding]:
+        """Yield what becomes durable too late when nobody disturbs the work."""
+        for what in sorted(set(order.breaches(self.steps, self.start.path))):
+            yield Finding(self.job.name, "undisturbed", what, ORDER)
+
+    def repeat(self, code: str) -> Iterator[Finding]:
+        """Do again what has led to a finding. :param code: its repeat. :raises ValueError: it is none of ours."""
+        what, _unused, details = code.partition(":")
+        if what == ORDER:
+            yield from self.breaches()
+        elif what == POWER:
+            yield from self.cut_off(int(details))
+        elif what == EVERY:
+            end, seed, number = map(int, details.split(":"))
+            disks = power.failures(self.steps[:end], self.start.path, LIMIT, random.Random(seed))
+            yield from self._powerless(end, *next(itertools.islice(disks, number, None)), code)
+        else:
+            seed, details = details.split(":", 1)
+            yield from self.disturb(Fault.decoded(details), int(seed))
+
+    def disturb(self, fault: Fault, seed: int) -> Iterator[Finding]:
         """Do the work with a fault, and yield what is wrong afterwards.
 
         Now and then the work is killed again when it goes on.
         """
-        again = [fault]
+        chance, again = random.Random(seed), [fault]
         while chance.random() < 0.2:
             again.append(Fault(chance.randrange(1, self.operations + 1), KILL_BEFORE))
         world = self.start.copy(self._scratch / "disturbed")
-        with self._watched(world, ", then ".join(map(str, again))) as findings:
+        with self._watched(world, ", then ".join(map(str, again)), f"{FAULT}:{seed}:{fault.code()}") as findings:
             for one in again:
                 self._attempt(world, one)
             self._finish(world)
         yield from findings
 
-    def cut_off(self, chance: random.Random) -> Iterator[Finding]:
+    def cut_off(self, seed: int) -> Iterator[Finding]:
         """Let the power go at some operation, or when all are done, and yield what is wrong afterwards."""
+        chance = random.Random(seed)
         end = chance.choice((len(self.steps), chance.randrange(len(self.steps) + 1)))
         disk, way = power.after_failure(self.steps[:end], self.start.path, chance)
+        yield from self._powerless(end, disk, way, f"{POWER}:{seed}")
+
+    def cut_off_everywhere(self, seed: int) -> Iterator[Iterator[Finding]]:
+        """Let the power go after every operation, in every way that leaves another disk; LIMIT ways at most for each.
+
+        Yields for each what is wrong afterwards.
+        """
+        seen: set[tuple[str, bool]] = set()
+        for end in range(len(self.steps), -1, -1):
+            disks = power.failures(self.steps[:end], self.start.path, LIMIT, random.Random(seed))
+            for number, (disk, way) in enumerate(disks):
+                state = disk.digest(), end == len(self.steps)
+                if state not in seen:
+                    seen.add(state)
+                    yield self._powerless(end, disk, way, f"{EVERY}:{end}:{seed}:{number}")
+
+    def _powerless(self, end: int, disk: power.Disk, way: str, repeat: str) -> Iterator[Finding]:
+        """Yield what is wrong with what a power failure has left, and with what becomes of it."""
         world = World(self._scratch / "cut")
         disk.write(world.path)
         world.moved_from(self.start.path, self._undisturbed)
-        with self._watched(world, f"no power after operation {end}, {way}") as findings:
-            world.check(self.before)
+        with self._watched(world, f"no power after operation {end}, {way}", repeat) as findings:
+            self._check(world)
             if end == len(self.steps):
                 self._compare(world, "What was reported as done is not there any more")
             self._finish(world)
         yield from findings
 
     @contextlib.contextmanager
-    def _watched(self, world: World, disturbance: str) -> Iterator[list[Finding]]:
+    def _watched(self, world: World, disturbance: str, repeat: str) -> Iterator[list[Finding]]:
         """Note what goes wrong while the with statement lasts, and remove the world at its end."""
         findings: list[Finding] = []
         try:
             yield findings
         except Broken as error:
-            findings.append(Finding(self.job.name, disturbance, str(error)))
+            findings.append(Finding(self.job.name, disturbance, str(error), repeat))
         except Exception as error:  # what is left cannot even be looked at
-            findings.append(Finding(self.job.name, disturbance, f"{type(error).__name__}: {error}"))
+            findings.append(Finding(self.job.name, disturbance, f"{type(error).__name__}: {error}", repeat))
         finally:
             remove(world.path)
 
@@ -129,13 +184,17 @@ class Trial:
         outcome = perform(lambda: self.job.run(world), world.path, fault)
         if outcome.broken:
             raise Broken(outcome.broken)
-        world.check(self.before)
+        self._check(world)
         return outcome.refused
+
+    def _check(self, world: World) -> None:
+        world.check(self.before, most=self._most, damaged=self.job.mends, lost=self._lost)
 
     def _finish(self, world: World) -> None:
         refused = self._attempt(world, NO_FAULT)
         if refused:
             raise Broken(f"It cannot be done again: {refused}")
+        world.check(self.before, most=self._most)
         self._compare(world, "Done again, it does not end as undisturbed")
 
     def _compare(self, world: World, sentence: str) -> None:

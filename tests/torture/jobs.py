@@ -44,6 +44,8 @@ class Job(NamedTuple):
     """What there is afterwards, without what differs from one run to the next."""
     removes: bool = False
     """Whether the backup may say less afterwards than before."""
+    mends: tuple[str, ...] = ()
+    """What is damaged before, BACKUP or ARCHIVE, and need not be whole before the work has come to its end."""
 
 
 def ready(world: World) -> None:
@@ -59,7 +61,8 @@ def _no_backup(world: World) -> None:
                 os.rmdir(folder)
 
 
-def _changes(world: World) -> None:
+def changes(world: World) -> None:
+    """Let mail come, go and be moved."""
     with world.store("a") as store:
         numbers = [mail(store, ANNA, INBOX, number) for number in range(70, 76)]
         store.delete_items(ANNA, numbers[:2])
@@ -67,7 +70,7 @@ def _changes(world: World) -> None:
         store.update_item(ANNA, first._replace(flags="f", folder="3"))
 
 
-def _scanned(world: World) -> Any:
+def scanned(world: World) -> Any:
     """The backup says what the mail server holds, and the archive holds the backup."""
     with world.store("a") as store:
         live = {
@@ -78,14 +81,21 @@ def _scanned(world: World) -> Any:
     return {"equal": recorded == live, "live": live, "behind": world.not_archived()}
 
 
-def _retrieve(world: World) -> None:
+def retrieve(world: World) -> None:
+    """Fetch the metadata for node b."""
     node = world.node("b")
     archive = retrieval.find_archive(node, retrieval.in_directory(str(world.archive)))
     retrieval.retrieve_metadata(node, archive, str(world.retrieved))
 
 
-def _external(world: World) -> None:
+def external(world: World) -> None:
+    """Restore the backup of node a to node b."""
     recovery.restore(world.node("b"), str(world.path / "a" / "backup"), ExternalOptions())
+
+
+def mailboxes(world: World) -> Any:
+    """What is in the mailboxes of node a."""
+    return world.mailboxes("a")
 
 
 def _new_account(world: World) -> None:
@@ -102,7 +112,7 @@ def _account(world: World) -> None:
     accounts.restore_account(world.node("a"), ANNA, options=CopyOptions())
 
 
-def _losses(world: World) -> None:
+def losses(world: World) -> None:
     """Delete a folder with mail in it, and remember the item that is asked for."""
     with world.store("a") as store:
         folder = add(store, ANNA, kinds.FOLDER, INBOX, "lost")
@@ -124,7 +134,8 @@ def _undelete(world: World) -> None:
     items.undelete(world.node("a"), ANNA, Interval())
 
 
-def _small_packs(world: World) -> None:
+def small_packs(world: World) -> None:
+    """Scan after each new mail."""
     for number in range(80, 88):
         with world.store("a") as store:
             mail(store, ANNA, INBOX, number)
@@ -160,15 +171,15 @@ def _moved(world: World) -> Any:
 
 
 JOBS: Final = {job.name: job for job in (
-    Job("first scan", _no_backup, World.scan, _scanned),
-    Job("scan", _changes, World.scan, _scanned),
-    Job("retrieve", ready, _retrieve, lambda world: world.histories()["b/retrieved"]),
-    Job("external restore", ready, _external, lambda world: world.mailboxes("b")),
-    Job("restore on new account", ready, _new_account, lambda world: world.mailboxes("a")),
-    Job("restore account", _delete_anna, _account, lambda world: world.mailboxes("a")),
-    Job("item restore", _losses, _item, lambda world: world.mailboxes("a")),
-    Job("undelete", _losses, _undelete, lambda world: world.mailboxes("a")),
-    Job("merge", _small_packs, _merge, lambda world: world.histories()["a/backup"]),
-    Job("purge", _small_packs, _purge, lambda world: world.histories()["a/backup"], removes=True),
+    Job("first scan", _no_backup, World.scan, scanned),
+    Job("scan", changes, World.scan, scanned),
+    Job("retrieve", ready, retrieve, lambda world: world.histories()["b/retrieved"]),
+    Job("external restore", ready, external, lambda world: world.mailboxes("b")),
+    Job("restore on new account", ready, _new_account, mailboxes),
+    Job("restore account", _delete_anna, _account, mailboxes),
+    Job("item restore", losses, _item, mailboxes),
+    Job("undelete", losses, _undelete, mailboxes),
+    Job("merge", small_packs, _merge, lambda world: world.histories()["a/backup"]),
+    Job("purge", small_packs, _purge, lambda world: world.histories()["a/backup"], removes=True),
     Job("migrate", _another_disk, _migrate, _moved),
 )}

@@ -61,6 +61,17 @@ class Fault(NamedTuple):
         }
         return f"{words[self.mode]} operation {self.at}"
 
+    def code(self) -> str:
+        """Return it as one word, which decoded() understands."""
+        kinds = "+".join(map(str, self.kinds))
+        return f"{self.at}:{self.mode}:{self.error}:{kinds}"
+
+    @classmethod
+    def decoded(cls, code: str) -> Fault:
+        """Return the fault of a word. :raises ValueError: it is none."""
+        at, mode, error, kinds = code.split(":")
+        return cls(int(at), int(mode), int(error), tuple(int(kind) for kind in kinds.split("+") if kind))
+
 
 NO_FAULT: Final = Fault()
 

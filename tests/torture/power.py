@@ -11,6 +11,8 @@ Whatever is not durable may be there or not, each piece for itself, and the last
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import random
 import struct
@@ -163,6 +165,32 @@ class Disk:
             self._changed[number] = bytearray(known.read_bytes() if known else b"")
         return self._changed[number]
 
+    def names(self) -> list[str]:
+        """Return the files, but those in directories that are gone."""
+        return sorted(name for name in self._names if self._is_reached(os.path.dirname(name)))
+
+    def content(self, name: str) -> bytes:
+        """Return what is in a file; nothing where it is not there."""
+        if name not in self._names or not self._is_reached(os.path.dirname(name)):
+            return b""
+        number = self._names[name]
+        if number in self._changed:
+            return bytes(self._changed[number])
+        return self._contents[number].read_bytes() if number in self._contents else b""
+
+    def _is_reached(self, folder: str) -> bool:
+        while folder:
+            if folder not in self._folders:
+                return False
+            folder = os.path.dirname(folder)
+        return True
+
+    def digest(self) -> str:
+        """Return what is the same for two disks with the same in them."""
+        contents = {number: hashlib.sha256(content).hexdigest() for number, content in self._changed.items()}
+        files = sorted((name, contents.get(number, str(number))) for name, number in self._names.items())
+        return hashlib.sha256(repr((files, sorted(self._folders))).encode()).hexdigest()
+
     def write(self, path: Path) -> None:
         """Write the files to a new directory; what lies in a directory that is gone, is gone."""
         path.mkdir()
@@ -174,6 +202,9 @@ class Disk:
                 descriptor = os.open(path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(self._content(number))
+                if number in self._contents:
+                    status = os.stat(self._contents[number])
+                    os.utime(path / name, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def after_failure(steps: list[Step], start: Path, chance: random.Random) -> tuple[Disk, str]:
@@ -193,6 +224,28 @@ def after_failure(steps: list[Step], start: Path, chance: random.Random) -> tupl
             part = len(step.data) // 2 // _SECTOR * _SECTOR if position == torn else None
             disk.apply(step, part)
     return disk, f"{way} of {len(pending)} unsynced operations there{', the last torn' if torn >= 0 else ''}"
+
+
+def failures(steps: list[Step], start: Path, limit: int, chance: random.Random) -> Iterator[tuple[Disk, str]]:
+    """Yield all disks that a power failure after these operations may leave, and how each came about.
+
+    :param limit: where there are more ways than this, so many of them are drawn.
+    """
+    kept = durable(steps)
+    pending = [position for position, is_kept in enumerate(kept) if not is_kept and _changes(steps[position])]
+    ways: Iterator[tuple[int, bool]] = itertools.product(range(1 << len(pending)), (False, True))
+    if len(pending) > limit.bit_length() - 2:
+        ways = ((chance.getrandbits(len(pending)), chance.random() < 0.5) for _number in range(limit))
+    for mask, is_torn in ways:
+        there = {position for bit, position in enumerate(pending) if mask >> bit & 1}
+        last = max(there & _of_contents(steps), default=-1)
+        if is_torn and last < 0:
+            continue
+        disk = Disk(start)
+        for position, step in enumerate(steps):
+            if kept[position] or position in there:
+                disk.apply(step, len(step.data) // 2 // _SECTOR * _SECTOR if is_torn and position == last else None)
+        yield disk, f"{mask:#x} of {len(pending)} unsynced operations there{', the last torn' if is_torn else ''}"
 
 
 def _changes(step: Step) -> bool:

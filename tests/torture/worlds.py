@@ -4,8 +4,12 @@
 
 """Two mail nodes, the backup of the first and its archive: a directory that can be copied, wrecked and looked at.
 
-What must always be true of it is said here: every backup in it is whole and says no less than before, and every mail
-that the mail servers list can be read.
+What must always be true of it is said here:
+
+- every backup in it, the archive among them, is whole and says no less than before; its catalogue says what its
+  journals say; each commit names the hash of the one before it; each content has its digest;
+- the archive has no commit without all those before it and their packs, and no other than the Backup Path;
+- every mail that the mail servers list can be read, and none is there more often than it may be.
 """
 
 from __future__ import annotations
@@ -14,15 +18,17 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, SERVER, Transaction
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
@@ -37,6 +43,12 @@ INBOX: Final = "2"
 
 History = dict[str, list[tuple[int, int, Any]]]
 
+BACKUP: Final = "a/backup"
+ARCHIVE: Final = "archive"
+
+Contents = Counter[tuple[str, str, str, str, int]]
+"""How often a content is in a mailbox: by node, address, kind, digest and date."""
+
 
 class Broken(Exception):
     """Something is not as it must be; the text says what."""
@@ -47,8 +59,10 @@ class World:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.archive = path / "archive"
+        self.archive = path / ARCHIVE
         self.retrieved = path / "b" / "retrieved"
+        self.copied = path / "b" / "copied"
+        self.exported = path / "exported"
 
     @classmethod
     def create(cls, path: Path) -> World:
@@ -140,38 +154,85 @@ class World:
 
     def backups(self) -> list[Path]:
         """Return the backups that there are, complete ones and copies of the metadata."""
-        places = [self.path / "a" / "backup", self.path / "b" / "backup", self.retrieved]
+        places = [
+            self.path / "a" / "backup", self.path / "b" / "backup", self.retrieved, self.copied, self.exported,
+            *(self.archive.iterdir() if self.archive.is_dir() else ()),
+        ]
         return [place for place in places if (place / "format.json").exists()]
 
-    def histories(self) -> dict[str, dict[str, History]]:
-        """Return all that each backup says."""
-        return {str(place.relative_to(self.path)): told(place) for place in self.backups()}
+    def _name(self, place: Path) -> str:
+        return ARCHIVE if place.parent == self.archive else str(place.relative_to(self.path))
+
+    def histories(self, damaged: Collection[str] = ()) -> dict[str, dict[str, History]]:
+        """Return all that each backup says, but those that are damaged."""
+        return {self._name(place): told(place) for place in self.backups() if self._name(place) not in damaged}
+
+    def contents(self) -> Contents:
+        """Return how often each content is in each mailbox."""
+        found: Contents = Counter()
+        for name in ("a", "b"):
+            with self.store(name) as store:
+                for entry in store.entries(kinds.ACCOUNT):
+                    for one in store.changes(entry.entry_id).items:
+                        if one.digest:
+                            found[name, entry.name, one.kind, one.digest, one.date] += 1
+        return found
+
+    def lost(self) -> set[tuple[str, str]]:
+        """Return the account and the id of each item of node a of which the mail server has lost the content."""
+        with self.store("a") as store:
+            return {
+                (blob.account_id, blob.item_id)
+                for volume in store.volumes() for blob in store.missing_blobs(volume.volume_id)
+            }
 
     # -- what must be true -----------------------------------------------------------------------------------------
 
-    def check(self, before: dict[str, dict[str, History]]) -> None:
-        """Look at everything. :param before: histories() of an earlier time. :raises Broken: what is wrong."""
+    def check(
+        self, before: dict[str, dict[str, History]], *, most: Contents | None = None, damaged: Collection[str] = (),
+        lost: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """Look at everything.
+
+        :param before: histories() of an earlier time. :param most: how often each content may be in a mailbox.
+        :param damaged: BACKUP or ARCHIVE, where that is being put right and need not be whole yet.
+        :param lost: items of which the content may be missing, as lost() gave them.
+        :raises Broken: what is wrong.
+        """
         for place in self.backups():
-            self._check_backup(place, before.get(str(place.relative_to(self.path)), {}))
-        for name in ("a", "b"):
-            self._check_mail(name)
-        self.check_archive()
+            if self._name(place) not in damaged:
+                self._check_backup(place, before.get(self._name(place), {}))
+        self._check_mail("a", self.lost().intersection(lost) if lost else ())
+        self._check_mail("b")
+        if not damaged:
+            self.check_archive()
+        twice = self.contents() - most if most is not None else None
+        if twice:
+            raise Broken(f"It is there too often: {next(iter(twice))}.")
 
     def _check_backup(self, place: Path, before: dict[str, History]) -> None:
-        now = told(place)
-        check_catalogue(place, now)
+        bare = self.path / "bare"
+        shutil.copytree(place, bare, ignore=lambda _folder, names: [name for name in names if "catalog" in name])
+        now = told(bare)
+        if place.parent != self.archive and told(place) != now:
+            raise Broken(f"{place.name}: the catalogue does not say what the journals say.")
         for scope, items in before.items():
             for item, history in items.items():
                 if now.get(scope, {}).get(item, [])[:len(history)] != history:
-                    raise Broken(f"{place.name}: what it said of item {item} of {scope} is gone or another.")
-        if place != self.retrieved:
-            check_contents(place, now)
+                    raise Broken(f"{self._name(place)}: what it said of item {item} of {scope} is gone or another.")
+        with contextlib.closing(Repository.open(str(bare))) as backup:
+            _check_chain(self._name(place), backup)
+            if place != self.retrieved:
+                for digest in {digest for items in now.values() for digest in digests(items)}:
+                    if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
+                        raise Broken(f"{self._name(place)}: the content {digest} is another.")
+        shutil.rmtree(bare)
 
-    def _check_mail(self, name: str) -> None:
+    def _check_mail(self, name: str, lost: Collection[tuple[str, str]] = ()) -> None:
         with self.store(name) as store:
             for entry in store.entries(kinds.ACCOUNT):
                 for state in store.changes(entry.entry_id).items:
-                    if state.digest:
+                    if state.digest and (entry.entry_id, state.item_id) not in lost:
                         content = store.read_blob(entry.entry_id, state.item_id)
                         if hashlib.sha256(content).hexdigest() != state.digest:
                             raise Broken(f"{name}: item {state.item_id} of {entry.name} has another content.")
@@ -207,6 +268,9 @@ class World:
             for commit in archived:
                 if f"commits/{commit.seq:020}.json" not in there:
                     raise Broken(f"The archive has commit {newest} and lacks {commit.seq}.")
+                name = commits.name(commit.seq)
+                if (self.archive / backup.server_id / name).read_bytes() != backup.files.read(name):
+                    raise Broken(f"Commit {commit.seq} in the archive is another one than in the Backup Path.")
                 for pack in commit.packs:
                     if there.get(packs.file_name(pack.name)) != pack.size and pack.name not in removed:
                         raise Broken(f"The archive has commit {commit.seq} and lacks its pack {pack.name}.")
@@ -231,6 +295,21 @@ def check_contents(place: Path, now: dict[str, History]) -> None:
         for digest in {digest for items in now.values() for digest in digests(items)}:
             if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
                 raise Broken(f"{place.name}: the content {digest} is another.")
+
+
+def _check_chain(name: str, backup: Repository) -> None:
+    """Make sure that each commit that there is names the hash of the one before it."""
+    before = None
+    for number in sorted(filter(None, map(commits.number, backup.files.names(commits.DIRECTORY)))):
+        try:
+            commit = backup.commit(number)
+        except Damaged as error:
+            raise Broken(f"{name}: commit {number} cannot be read: {error}") from error
+        if before is not None and number == before.seq + 1 and commit.previous != before.hash:
+            raise Broken(f"{name}: commit {number} does not name the hash of the one before it.")
+        if before is not None and number > before.seq + 1 and not commit.full:
+            raise Broken(f"{name}: the commits {before.seq + 1} to {number - 1} are missing.")
+        before = commit
 
 
 def _newest(files: dict[str, int]) -> int:

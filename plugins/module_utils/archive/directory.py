@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import IO
 
-from ..model.durable import make_directories
+from ..model.durable import make_directories, sync_directory
 from ..model.errors import InvalidInput, NotFound, Refused
 from .files import Hashed, Readable, explained, reading, store
 from .port import Archive, StoredFile
@@ -105,6 +105,7 @@ class DirectoryArchive(Archive):
         path = self._path(name)
         with explained("delete", path), suppress(FileNotFoundError):
             os.unlink(path)
+            sync_directory(os.path.dirname(path))
 
     def erase(self, name: str) -> None:
         self.delete(name)

@@ -13,6 +13,7 @@ when it has been there for the grace time: another writer, as a copied server is
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,8 @@ def remove_here(repository: Repository, grace: int, now: int, archived: int | No
         found, waiting = _not_needed(repository, _listed(repository.files), since, now - grace)
         for file in found:
             repository.files.remove(file.name)
+        for folder in sorted({os.path.dirname(file.name) for file in found}):
+            repository.files.sync_directory(folder)
     return Removed(len(found), sum(file.size for file in found), waiting)
 
 

@@ -10,10 +10,12 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ..mailstore.port import MailStore
 from ..model import kinds
+from ..model.durable import make_directories, sync_directory
 from ..model.errors import Refused, RestanteError
 from ..model.state import ItemState
 from ..operations.progress import SILENT, Progress
@@ -27,6 +29,7 @@ _PLACES: Final = {
     kinds.DOCUMENT: ("documents", ""),
     kinds.FILTER_SET: ("filters", ".sieve"),
 }
+_UNFINISHED: Final = ".part"
 _MAILDIR_FLAGS: Final = (("d", "D"), ("f", "F"), ("w", "P"), ("r", "R"), ("x", "T"))
 
 
@@ -64,6 +67,7 @@ def export_account(
     :raises NotFound: there is no such account. :raises Refused: the directory cannot be written.
     """
     report = ExportReport()
+    written: set[str] = set()
     folders = {folder.item_id: folder for folder in store.folders(account_id)}
     present = _Present()
     progress.phase("export")
@@ -83,11 +87,13 @@ def export_account(
             report.problems.append(Problem(item.item_id, str(error)))
             continue
         if not dry_run:
-            _write(path, content, item)
-            for other in outdated:
-                os.unlink(other)
+            _write(path, content, item, outdated)
+            written.add(os.path.dirname(path))
         report.exported[item.kind] += 1
         progress.advance(1, len(content))
+    for folder in sorted(written):
+        with _writing(folder):
+            sync_directory(folder)
     return report
 
 
@@ -145,7 +151,10 @@ class _Present:
             return False
 
     def with_other_flags(self, path: str) -> list[str]:
-        """Return where an earlier export wrote a message with other flags, which are part of its file's name."""
+        """Return where an earlier export wrote a message with other flags, which are part of its file's name.
+
+        What a killed export has left half written of it is among them.
+        """
         folder, name = os.path.split(path)
         stem, separator, _flags = name.partition(":2,")
         if not separator:
@@ -157,20 +166,33 @@ class _Present:
         return [os.path.join(folder, other) for other in self._messages[folder].get(stem, ()) if other != name]
 
 
-def _write(path: str, content: bytes, item: ItemState) -> None:
-    try:
+def _write(path: str, content: bytes, item: ItemState, outdated: list[str]) -> None:
+    """Write a file, whole or not at all, and remove others; its directory is not synced yet."""
+    with _writing(path):
         folder = os.path.dirname(path)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_directories(folder)
         if item.kind == kinds.MESSAGE:
             for part in ("new", "tmp"):
-                os.makedirs(os.path.join(os.path.dirname(folder), part), mode=0o700, exist_ok=True)
-        temporary = f"{path}.part"
+                make_directories(os.path.join(os.path.dirname(folder), part))
+        temporary = f"{path}{_UNFINISHED}"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         with contextlib.suppress(OverflowError, OSError):  # a date that no file system can hold
             os.utime(temporary, (item.date // 1000, item.date // 1000))
         os.replace(temporary, path)
+        for other in outdated:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(other)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Say in a sentence what could not be written."""
+    try:
+        yield
     except OSError as error:
         raise Refused(f"{path} cannot be written ({error.strerror}); check the directory and export again.") from error

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..archive.files import explained
 from ..backup import commits
 from ..backup.repository import CATALOGUE_FILE, Repository
+from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Damaged, InvalidInput, NotABackup, Refused
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import Progress
@@ -148,7 +149,7 @@ def _is_empty(destination: str) -> bool:
 def _empty(destination: str) -> None:
     """Make the directory, or what an export has left that was killed, an empty one."""
     with explained("write", destination):
-        os.makedirs(destination, mode=0o700, exist_ok=True)
+        make_directories(destination)
     if not _is_empty(destination):
         _clear(destination)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import groupby
 
+from ...model.durable import sync_directory
 from ..volumes import Deduplication, Volume
 from .blobs import read_file
 from .database import Database
@@ -22,6 +24,7 @@ _MOST_LINKS = 30_000
 def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) -> Deduplication:
     """Find identical blobs, volume by volume, and keep one file of each."""
     total = Deduplication(0, 0, 0, 0, 0, 0)
+    touched: set[str] = set()
     for volume in volumes:
         with database.snapshot().reading() as snapshot:
             mailboxes = snapshot.execute(
@@ -39,7 +42,12 @@ def deduplicate(database: Database, volumes: Iterable[Volume], dry_run: bool) ->
                 with database.transaction():
                     files = [(os.path.join(volume.path, row[3]), row[4]) for row in rows if _is_there(database, row)]
                     counted = _deduplicate_group(digest, files, dry_run)
+                    touched.update(os.path.dirname(path) for path, _size in files if counted.duplicated_blobs)
                 total = Deduplication(*(one + other for one, other in zip(total, counted)))
+    if not dry_run:
+        for directory in sorted(touched):  # what was told to be saved is saved after a power failure too
+            with suppress(OSError):
+                sync_directory(directory)
     return total
 
 
