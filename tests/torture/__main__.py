@@ -13,6 +13,7 @@ to a bound, and needs many hours. The report is in build/torture-report.txt and 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -67,7 +68,10 @@ def main() -> int:
         ) else 0
     report = Report(arguments.seed)
     chance = random.Random(arguments.seed)
+    if os.geteuid():
+        print("This is not root: no file is given to another user; permissions are only taken away.")
     with tempfile.TemporaryDirectory(prefix="restante-torture-") as scratch:
+        os.chmod(scratch, 0o711)  # work is done as another user too
         world = World.create(Path(scratch) / "world")
         trials = [Trial(JOBS[name], world, Path(scratch) / name) for name in arguments.job or JOBS]
         report.operations = {trial.job.name: trial.operations for trial in trials}
@@ -92,6 +96,9 @@ def _everything(trials: list[Trial], report: Report, chance: random.Random) -> N
         report.note(trial.job.name, "order", trial.breaches())
         for fault in trial.faults():
             report.note(trial.job.name, fault.kind(), trial.disturb(fault, chance.randrange(2**32)))
+        report.note(trial.job.name, "modes", trial.modes())
+        for forbidden in trial.forbidden():
+            report.note(trial.job.name, forbidden.way, trial.forbid(forbidden))
         for found in trial.cut_off_everywhere(chance.randrange(2**32)):
             report.note(trial.job.name, "power failure", found)
         print(f"{trial.job.name}: done", flush=True)
@@ -101,11 +108,16 @@ def _at_random(trials: list[Trial], report: Report, chance: random.Random, count
     """Disturb so often, or for so many seconds where the count is 0."""
     for trial in trials:
         report.note(trial.job.name, "order", trial.breaches())
+        report.note(trial.job.name, "modes", trial.modes())
     end, before = time.monotonic() + seconds, report.tried.total()
     while report.tried.total() - before < count if count else time.monotonic() < end:
         trial, seed = chance.choice(trials), chance.randrange(2**32)
-        if chance.random() < 0.3:
+        way = chance.random()
+        if way < 0.3:
             report.note(trial.job.name, "power failure", trial.cut_off(seed))
+        elif way < 0.5:
+            forbidden = chance.choice(trial.forbidden())
+            report.note(trial.job.name, forbidden.way, trial.forbid(forbidden))
         else:
             fault = chance.choice(trial.faults())
             report.note(trial.job.name, fault.kind(), trial.disturb(fault, seed))

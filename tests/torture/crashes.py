@@ -12,14 +12,16 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import functools
 import itertools
 import pprint
 import random
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from . import order, power
+from . import order, permissions, power
 from .jobs import Job
 from .layer import (
     CREATE,
@@ -36,12 +38,13 @@ from .layer import (
     Fault,
     perform,
 )
-from .worlds import Broken, History, World, remove
+from .permissions import Forbidden, as_service
+from .worlds import RETRIEVED, Broken, History, World, remove
 
 LIMIT: Final = 4096
 """Ways in which the power goes after one operation, where all of them are tried."""
 
-FAULT, POWER, EVERY, ORDER = "fault", "power", "every", "order"
+FAULT, POWER, EVERY, ORDER, PERMISSION, MODES = "fault", "power", "every", "order", "permission", "modes"
 """What a disturbance is called where it is to be repeated."""
 
 
@@ -65,6 +68,7 @@ class Trial:
         """
         self.job = job
         self._scratch = scratch
+        self._loaded = False
         scratch.mkdir()
         self.start = world.copy(scratch / "start")
         job.prepare(self.start)
@@ -111,6 +115,10 @@ class Trial:
             yield from self.breaches()
         elif what == POWER:
             yield from self.cut_off(int(details))
+        elif what == MODES:
+            yield from self.modes()
+        elif what == PERMISSION:
+            yield from self.forbid(Forbidden(*details.split(":", 1)[::-1]))
         elif what == EVERY:
             end, seed, number = map(int, details.split(":"))
             disks = power.failures(self.steps[:end], self.start.path, LIMIT, random.Random(seed))
@@ -167,6 +175,66 @@ class Trial:
             self._finish(world)
         yield from findings
 
+    def forbidden(self) -> list[Forbidden]:
+        """Return all that can be wrong with the permissions of what there is before."""
+        return permissions.everything(self.start.path)
+
+    def forbid(self, forbidden: Forbidden) -> Iterator[Finding]:
+        """Do the work while a file or a directory cannot be used, and again when it can; yield what is wrong.
+
+        Either the work ends with a sentence that names it, or as undisturbed, or its report says what is missing.
+        """
+        self._load()
+        world = self.start.copy(self._scratch / "forbidden")
+        repeat = f"{PERMISSION}:{forbidden.way}:{forbidden.name}"
+        with self._watched(world, f"with {forbidden}", repeat) as findings:
+            permissions.hand_over(world.path)
+            mode = stat.S_IMODE((world.path / forbidden.name).stat().st_mode)
+            forbidden.apply(world.path)
+            outcome = perform(lambda: as_service(lambda: self.job.run(world)), world.path)
+            path = world.path / forbidden.name
+            if path.exists():
+                path.chmod(mode)
+            permissions.hand_over(world.path)
+            if outcome.broken:
+                raise Broken(outcome.broken)
+            if outcome.refused and not forbidden.is_named(outcome.refused, world.path):
+                raise Broken(f"The sentence does not name the file: {outcome.refused}")
+            complaints = world.complaints()
+            # Metadata that could not be read is missing where it was retrieved to, and the report says so.
+            self._check(world, (RETRIEVED,) if complaints else ())
+            if not outcome.refused and not complaints:
+                self._compare(world, "It says that all is well, and does not end as undisturbed")
+            permissions.hand_over(world.path)
+            again = perform(lambda: as_service(lambda: self.job.run(world)), world.path)
+            if again.broken or again.refused:
+                raise Broken(f"It cannot be done again: {again.broken or again.refused}")
+            world.check(self.before, most=self._most)
+            self._compare(world, "Done again, it does not end as undisturbed")
+        yield from findings
+
+    def modes(self) -> Iterator[Finding]:
+        """Do the work with the widest and with the narrowest umask, and yield what is not private afterwards."""
+        self._load()
+        for umask in (0, 0o077):
+            world = self.start.copy(self._scratch / "modes")
+            with self._watched(world, f"with umask {umask:03o}", MODES) as findings:
+                permissions.hand_over(world.path)
+                work = functools.partial(self.job.run, world)
+                outcome = perform(functools.partial(as_service, work, umask), world.path)
+                found = permissions.too_open(world.path, self.start.path)
+                if outcome.broken or outcome.refused or found:
+                    raise Broken(outcome.broken or outcome.refused or " ".join(found))
+            yield from findings
+
+    def _load(self) -> None:
+        """Import all that the work needs, which another user may not be able to read."""
+        if not self._loaded:
+            self._loaded = True
+            world = self.start.copy(self._scratch / "loaded")
+            self.job.run(world)
+            remove(world.path)
+
     @contextlib.contextmanager
     def _watched(self, world: World, disturbance: str, repeat: str) -> Iterator[list[Finding]]:
         """Note what goes wrong while the with statement lasts, and remove the world at its end."""
@@ -187,8 +255,8 @@ class Trial:
         self._check(world)
         return outcome.refused
 
-    def _check(self, world: World) -> None:
-        world.check(self.before, most=self._most, damaged=self.job.mends, lost=self._lost)
+    def _check(self, world: World, unfinished: tuple[str, ...] = ()) -> None:
+        world.check(self.before, most=self._most, damaged=(*self.job.mends, *unfinished), lost=self._lost)
 
     def _finish(self, world: World) -> None:
         refused = self._attempt(world, NO_FAULT)

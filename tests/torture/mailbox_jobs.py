@@ -177,7 +177,8 @@ def _volumes(world: World) -> None:
     node = world.node("a")
     volumes.ensure(Call({
         "config_file": node.config_file, "name": "second", "state": "present", "volume_type": None,
-        "path": str(world.path / "a" / "second"), "compressed": True, "compression_threshold": 100, "current": True,
+        "path": str(world.path / "a" / "store" / "second"), "compressed": True, "compression_threshold": 100,
+        "current": True,
     }))
     volumes.deduplicate(node, "", dry_run=False)
 

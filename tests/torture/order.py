@@ -43,7 +43,7 @@ def breaches(steps: list[Step], start: Path) -> list[str]:
 
 
 def _is_commit(name: str) -> bool:
-    return name.endswith(".json") and os.path.basename(os.path.dirname(name)) == "commits" and "/quarantine/" not in name
+    return fnmatch.fnmatch(name, "*/commits/*.json") and "/quarantine/" not in name
 
 
 def _matters(name: str) -> bool:

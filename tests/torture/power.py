@@ -197,8 +197,12 @@ class Disk:
         for folder in sorted(self._folders - {"."}):
             if (path / folder).parent.is_dir():
                 (path / folder).mkdir(mode=0o700)
+        written: dict[int, Path] = {}
         for name, number in self._names.items():
-            if (path / name).parent.is_dir():
+            if number in written and (path / name).parent.is_dir():
+                os.link(written[number], path / name)
+            elif (path / name).parent.is_dir():
+                written[number] = path / name
                 descriptor = os.open(path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(self._content(number))

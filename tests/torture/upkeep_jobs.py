@@ -17,6 +17,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency i
 from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers import remove_here, remove_there
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import purge
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY, Retention
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import SILENT
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import (
     attributes,
@@ -44,6 +45,8 @@ def _harmed(world: World) -> None:
     harm(metadata[0], "delete", chance)
     harm(metadata[1], "cut", chance)
     harm(commits[1], "empty", chance)
+    for path in (blobs[0], metadata[1], commits[1]):
+        path.chmod(0o600)
 
 
 def _harmed_archive(world: World) -> None:
@@ -94,7 +97,9 @@ def _purge_with_archive(world: World) -> None:
             purge(writer, Retention(1, 1), now, merge_from=4)
         newest = Uploader(backup, archive).sync().newest
         backup.refresh()
-        remove_there(backup, archive, DAY, now, SILENT)
+        there = remove_there(backup, archive, DAY, now, SILENT)
+        if there.kept:
+            raise Refused(there.reasons[0])
         remove_here(backup, DAY, now, newest)
 
 

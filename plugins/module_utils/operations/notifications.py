@@ -24,6 +24,7 @@ from email.utils import format_datetime, localtime, make_msgid
 from typing import Any, Final, NamedTuple
 
 from ..model import foreign, moment
+from ..model.durable import make_directories
 from ..model.errors import NotFound
 
 INFORMATION: Final = "Information"
@@ -141,7 +142,7 @@ class Notifications:
     def _store(self, note: Notification) -> None:
         # The name sorts by time, and is never used twice.
         target = os.path.join(self._path, f"{note.at:015d}-{note.id}.json")
-        os.makedirs(self._path, mode=0o700, exist_ok=True)
+        make_directories(self._path)
         descriptor = os.open(target + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:

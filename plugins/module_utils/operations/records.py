@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Final, NamedTuple
 
 from ..model import foreign
+from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Refused
 
 QUEUED: Final = "queued"
@@ -141,7 +142,7 @@ class Records:
             lock.close()
 
     def _enter(self, record: Record) -> tuple[IO[bytes], Sequence[str]]:
-        os.makedirs(self._path, mode=0o700, exist_ok=True)
+        make_directories(self._path)
         with open(self._file("queue.lock"), "ab", opener=_private) as mutex:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             records = self.records()

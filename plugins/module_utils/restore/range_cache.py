@@ -11,8 +11,11 @@ import threading
 import uuid
 from bisect import bisect_right, insort
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
+
+from ..model.durable import make_directories
 
 
 class _Range(NamedTuple):
@@ -24,7 +27,7 @@ class RangeCache:
     """Ranges of packs by name, in a directory of its own. Safe for use by several threads and processes.
 
     Nothing here is trusted or needed: what is lost is fetched again, and who reads verifies. So writes are not synced,
-    and a full disk only means that nothing more is kept.
+    and a full disk, or a directory that cannot be used, only means that nothing more is kept.
 
     :param path: the directory, made where it is missing.
     :param limit: bytes; the oldest ranges make room for new ones.
@@ -37,19 +40,24 @@ class RangeCache:
         self._lock = threading.Lock()
         self._files: OrderedDict[tuple[str, _Range], None] = OrderedDict()
         self._ranges: dict[str, list[_Range]] = {}
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        found = []
-        with os.scandir(path) as entries:
+        found: list[tuple[float, str, _Range]] = []
+        with suppress(OSError):
+            make_directories(path)
+            found = list(self._left())
+        for _modified, pack, kept in sorted(found):
+            self._note(pack, kept)
+
+    def _left(self) -> Iterator[tuple[float, str, _Range]]:
+        """Yield what others have kept, and when; remove what they had not finished."""
+        with os.scandir(self._path) as entries:
             for entry in entries:
                 pack, _unused, rest = entry.name.partition(".")
                 offset, _unused, length = rest.partition(".")
                 with suppress(OSError):
                     if offset.isdigit() and length.isdigit() and entry.stat().st_size == int(length):
-                        found.append((entry.stat().st_mtime, pack, _Range(int(offset), int(length))))
+                        yield entry.stat().st_mtime, pack, _Range(int(offset), int(length))
                     elif entry.name.endswith(".part"):
                         os.unlink(entry.path)
-        for _modified, pack, kept in sorted(found):
-            self._note(pack, kept)
 
     def find(self, pack: str, offset: int, length: int) -> bytes | None:
         """Return bytes of a pack, None where they are not kept."""

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import IO, Final
 
+from ..model.durable import make_directories
 from ..model.errors import Busy, Refused, RestanteError
 
 _POLL_SECONDS: Final = 0.05
@@ -45,7 +46,7 @@ class PidFile:
 
     def _locked(self) -> IO[bytes]:
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            make_directories(os.path.dirname(self.path))
             file = open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")
         except OSError as error:
             raise Refused(f"{self.path} cannot be written ({error.strerror}); check its owner and mode.") from error
@@ -112,7 +113,7 @@ def detach(work: Callable[[], object], log: str) -> None:
     status = 1
     try:
         os.chdir("/")
-        os.makedirs(os.path.dirname(log), mode=0o700, exist_ok=True)
+        make_directories(os.path.dirname(log))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for stream in (1, 2):
