@@ -30,8 +30,10 @@ from .layer import (
     KILL_AFTER,
     KILL_BEFORE,
     KILL_TORN,
+    LINK,
     MKDIR,
     NO_FAULT,
+    RENAME,
     SYNC,
     SYNCFS,
     WRITE,
@@ -98,6 +100,7 @@ class Trial:
                 Fault(at, KILL_BEFORE), Fault(at, KILL_AFTER), Fault(at, KILL_TORN),
                 Fault(at, FAIL_ON, errno.ENOSPC, (CREATE, WRITE, MKDIR)),
                 Fault(at, FAIL_ONCE, errno.ENOSPC, (CREATE, WRITE, MKDIR)),
+                Fault(at, FAIL_ON, errno.EDQUOT, (CREATE, WRITE, MKDIR, LINK, RENAME, SYNC, SYNCFS)),
                 Fault(at, FAIL_ONCE, errno.EIO, (WRITE, SYNC, SYNCFS)),
                 Fault(at, FAIL_ON, errno.EIO), Fault(at, FAIL_ON, errno.EROFS),
             )
@@ -252,7 +255,10 @@ class Trial:
         outcome = perform(lambda: self.job.run(world), world.path, fault)
         if outcome.broken:
             raise Broken(outcome.broken)
-        self._check(world)
+        complaints = world.complaints()
+        self._check(world, (RETRIEVED,) if complaints else ())
+        if not (outcome.killed or outcome.refused or complaints):
+            self._compare(world, "It says that all is well, and does not end as undisturbed")
         return outcome.refused
 
     def _check(self, world: World, unfinished: tuple[str, ...] = ()) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.director
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange.exporter import export_account
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
@@ -45,7 +45,8 @@ def _realtime(world: World) -> None:
     """Close the gap, follow what happens, end, and send it to the archive."""
     node, looks = world.node("a"), iter(range(3))
     with world.store("a") as store, contextlib.closing(node.repository()) as backup:
-        scanner = RealtimeScanner(store, backup, Situation(gap_since=-1), commit_every=0)
+        situation = Situation(gap_since=-1)
+        scanner = RealtimeScanner(store, backup, situation, commit_every=0)
 
         def pause(seconds: float) -> bool:
             if not seconds:
@@ -57,6 +58,8 @@ def _realtime(world: World) -> None:
             return look == 2
 
         scanner.run(pause)
+        if situation.unreadable:
+            raise Refused(situation.unreadable[0])
         archive = node.archive(backup.server_id)
         assert archive is not None
         Uploader(backup, archive).sync()

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from ..model import foreign, moment
 from ..model.durable import make_directories
-from ..model.errors import NotFound
+from ..model.errors import NotFound, Refused
 
 INFORMATION: Final = "Information"
 WARNING: Final = "Warning"
@@ -122,11 +122,13 @@ class Notifications:
         return note
 
     def list(self) -> Sequence[Notification]:
-        """Return all notifications, the oldest first (R-278)."""
+        """Return all notifications, the oldest first (R-278). :raises Refused: their directory cannot be read."""
         try:
             names = sorted(os.listdir(self._path))
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise Refused(f"{self._path} cannot be read ({error.strerror}); check its owner and mode.") from error
         return [note for note in map(self._load, names) if note is not None]
 
     def get(self, notification_id: str) -> Notification:

@@ -168,9 +168,10 @@ class Records:
             ) from error
 
     def lives(self, operation_id: str) -> bool:
-        """Return whether the process of an operation still holds its lock."""
+        """Return whether the process of an operation still holds its lock. :raises Refused: it cannot be read."""
+        path = self._file(operation_id + ".lock")
         try:
-            with open(self._file(operation_id + ".lock"), "rb") as lock:
+            with _reading(path), open(path, "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return False
         except BlockingIOError:
@@ -182,10 +183,15 @@ class Records:
         return os.path.exists(self._file(operation_id + ".stop"))
 
     def request_stop(self, operation_id: str) -> None:
-        open(self._file(operation_id + ".stop"), "ab", opener=_private).close()
+        """Ask an operation to stop. :raises Refused: the request cannot be written down."""
+        path = self._file(operation_id + ".stop")
+        try:
+            open(path, "ab", opener=_private).close()
+        except OSError as error:
+            raise Refused(f"{path} cannot be written ({error.strerror}); check the owner of state_path.") from error
 
     def read(self, operation_id: str) -> Record | None:
-        """Return a record as it is now, None where there is none."""
+        """Return a record as it is now, None where there is none. :raises Refused: it cannot be read."""
         record = self._load(operation_id)
         if record is not None and record.state in UNFINISHED and not self.lives(operation_id):
             record = self._load(operation_id)  # it may have ended between the first look and the lock
@@ -195,8 +201,10 @@ class Records:
         return record
 
     def records(self) -> Sequence[Record]:
+        """Return all records by number. :raises Refused: one of them, or their directory, cannot be read."""
         try:
-            names = os.listdir(self._path)
+            with _reading(self._path):
+                names = os.listdir(self._path)
         except FileNotFoundError:
             return []
         found = (self.read(name[:-5]) for name in names if name.endswith(".json"))
@@ -227,8 +235,9 @@ class Records:
             self._forget(record.id, *_ENDINGS)
 
     def _load(self, operation_id: str) -> Record | None:
+        path = self._file(operation_id + ".json")
         try:
-            with open(self._file(operation_id + ".json"), encoding="utf-8") as file:
+            with _reading(path), open(path, encoding="utf-8") as file:
                 record = from_json(foreign.parse(file.read()))
                 return record if "\0" not in record.id else None
         # A file that a power failure cut is as good as none.
@@ -244,6 +253,17 @@ class Records:
     def _file(self, name: str) -> str:
         # An id comes from a user: it names a file in this directory, whatever is written in it.
         return os.path.join(self._path, os.path.basename(name))
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Say in a sentence that something may not be read; what is not there, or locked, is the caller's to judge."""
+    try:
+        yield
+    except (FileNotFoundError, BlockingIOError):
+        raise
+    except OSError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror}); give state_path to this user (chown -R).") from error
 
 
 def _private(path: str, flags: int) -> int:

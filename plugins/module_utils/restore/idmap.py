@@ -24,7 +24,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from ..backup.files import Files, full_or_refused
+from ..backup.files import Files, full_or_refused, reading
 from ..model import foreign, moment
 from ..model.durable import make_directories
 from ..model.errors import Busy, Damaged, NotFound
@@ -117,13 +117,13 @@ def import_id_of(backup_path: str, server_id: str, account_id: str = "") -> str 
 def said_of(backup_path: str, server_id: str, account_id: str = "") -> dict[str, Any] | None:
     """Return what the map of a source server, or of one account, says of its restore; None where there was none.
 
-    Reads only. :raises Damaged: the map is there, but is no map.
+    Reads only. :raises Damaged: the map is there, but is no map. :raises Refused: it cannot be read.
     """
-    path = os.path.join(backup_path, map_name(server_id, account_id))
+    files = Files(backup_path)
+    name = map_name(server_id, account_id)
     try:
-        with open(path, "rb") as file:
-            return _parse(path, file.read())[0]
-    except FileNotFoundError:
+        return _parse(files.path(name), files.read(name))[0]
+    except NotFound:
         return None
 
 
@@ -164,16 +164,21 @@ class ItemLog:
         self._end = 0
 
     def origins(self) -> OriginSet:
-        """Return the items that the log has of this import. To be read before anything is added."""
+        """Return the items that the log has of this import. To be read before anything is added.
+
+        :raises Refused: it cannot be read.
+        """
         found = OriginSet()
         for origin, _unused in self._pairs():
             found.add(origin)
         return found
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
+        path = os.path.join(*self._where)
         try:
-            file = open(os.path.join(*self._where), "rb")
-        except FileNotFoundError:
+            with reading(path):
+                file = open(path, "rb")
+        except NotFound:
             return
         with file:
             for line in file:

@@ -20,9 +20,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ..archive.files import reading
 from ..backup.repository import Repository
 from ..model import foreign, moment
-from ..model.errors import RestanteError
+from ..model.errors import NotFound, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..scan.realtime import COMMIT, Gap, RealtimeScanner, Situation
 from .node import Node
@@ -77,13 +78,16 @@ def log_file(node: Node) -> str:
 
 
 def read_status(node: Node) -> Status:
-    """Return what the status file tells; what an empty one would where there is none that can be read."""
+    """Return what the status file tells; what an empty one would where there is none.
+
+    :raises Refused: there is one, and it cannot be read.
+    """
     try:
-        with open(_status_file(node), encoding="utf-8") as file:
+        with reading(_status_file(node)) as file:
             record = foreign.parse(file.read())
         situation = foreign.record(Situation, record.pop("situation"))
         return dataclasses.replace(foreign.record(Status, record), situation=situation)
-    except (FileNotFoundError, ValueError, TypeError, AttributeError, KeyError):  # a power failure may have cut it
+    except (NotFound, ValueError, TypeError, AttributeError, KeyError):  # a power failure may have cut it
         return Status()
 
 

@@ -202,6 +202,18 @@ def test_other_flags_rename_an_exported_message(store: EmbeddedStore, tmp_path: 
     assert [path.name for path in (tmp_path / "out").rglob("*.restante:*")] == [f"1700000000.{item}.restante:2,FS"]
 
 
+def test_what_a_killed_export_has_left_half_written_is_in_nobodys_way(store: EmbeddedStore, tmp_path: Path) -> None:
+    store.write_items(ACCOUNT, [NewItem("1", ItemState("", kinds.MESSAGE, "2", date=1_700_000_000_000), MAIL)])
+    target = tmp_path / "out"
+    export_account(store, ACCOUNT, str(target))
+    [message] = target.glob("Maildir/cur/*")
+    message.rename(f"{message}.part")
+    message.with_name(message.name[:-1] + "F,S.part").write_bytes(b"Subj")
+    report = export_account(store, ACCOUNT, str(target))
+    assert not report.problems
+    assert [path.read_bytes() for path in target.glob("Maildir/cur/*")] == [MAIL]
+
+
 @pytest.mark.parametrize("name", ["..", "../../etc", "/absolute", ".", "a\nb", "x" * 300, "名" * 150])
 def test_no_folder_leads_out_of_the_export(store: EmbeddedStore, tmp_path: Path, name: str) -> None:
     folder = store.write_items(ACCOUNT, [NewItem("f", ItemState("", kinds.FOLDER, "1", name))])[0]

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from ...model import foreign
 from ...model.durable import make_directories
-from ...model.errors import Damaged, NotFound, Refused
+from ...model.errors import Damaged, NotFound, Refused, RestanteError
 from ..volumes import Volume
 from .database import Database
 from .files import remove, write_new
@@ -72,16 +72,15 @@ class Blobs:
         with self._incoming.batch(int(volume.volume_id), mailbox, self._shelf(mailbox), len(contents)) as batch:
             try:
                 _write(volume, batch, contents)
+            except BaseException as error:
+                remove(os.path.join(volume.path, locator) for locator in batch.locators())
+                if isinstance(error, OSError):
+                    raise _refused(volume, error) from error
+                raise
+            try:
                 yield [Place(batch.volume, locator) for locator in batch.locators()]
-            except OSError as error:
-                self._settle(batch)
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    reason = "is full; make room and run this again"
-                else:
-                    reason = f"cannot be written to ({error.strerror}); check the disk and the rights of the directory"
-                raise Refused(f"Volume {volume.name!r} ({volume.path}) {reason}.") from error
             except BaseException:
-                self._settle(batch)
+                self._undo(batch)
                 raise
 
     def read(self, place: Place, digest: bytes, size: int) -> bytes:
@@ -148,18 +147,42 @@ class Blobs:
         row = self._database.execute("SELECT next_id FROM mailboxes WHERE number = ?", (mailbox,)).fetchone()
         return row[0] // _SHELF if row and isinstance(row[0], int) else 0
 
+    def _undo(self, batch: Batch) -> None:
+        """Remove the blobs of a batch that no row names, now or, where the database cannot be written, by and by."""
+        try:
+            self._settle(batch)
+            self.collect_garbage()
+        except RestanteError:
+            self._incoming.abandon()
+            self._tidied = False
+
     def _settle(self, batch: Batch) -> None:
-        """Remove the blobs of a batch that no row names."""
+        """Throw away the blobs of a batch that no row names.
+
+        That is a transaction: where the one before has failed in its COMMIT, what it had written may come to life
+        again, rows and all, with whoever opens the database next. Once another one has taken its place it cannot.
+        """
         try:
             volume = self._volumes.get(str(batch.volume))
         except NotFound:
             return  # it was empty and was deleted
-        rows = self._database.execute(
-            "SELECT locator FROM items WHERE mailbox = ? AND volume = ?", (batch.mailbox, batch.volume)
-        )
-        unnamed = set(batch.found(volume.path))
-        unnamed.difference_update(row[0] for row in rows)
-        remove(os.path.join(volume.path, locator) for locator in unnamed)
+        with self._database.transaction():
+            rows = self._database.execute(
+                "SELECT locator FROM items WHERE mailbox = ? AND volume = ?", (batch.mailbox, batch.volume)
+            )
+            named = {row[0] for row in rows}
+            self._database.executemany(
+                "INSERT INTO garbage (volume, locator) VALUES (?, ?)",
+                [(batch.volume, locator) for locator in batch.found(volume.path) if locator not in named],
+            )
+
+
+def _refused(volume: Volume, error: OSError) -> Refused:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason = "is full; make room and run this again"
+    else:
+        reason = f"cannot be written to ({error.strerror}); check the disk and the rights of the directory"
+    return Refused(f"Volume {volume.name!r} ({volume.path}) {reason}.")
 
 
 def read_file(path: str, size: int) -> bytes:

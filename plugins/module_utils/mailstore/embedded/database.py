@@ -132,8 +132,12 @@ def connect(path: str) -> Database:
 
 def _connect(path: str) -> Database:
     file = Path(path, FILE)
-    if not file.exists():
-        raise _no_store(path)
+    try:
+        os.stat(file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_store(path) from error
+    except OSError as error:
+        raise Refused(f"The mail store in {path} cannot be opened ({error.strerror}); check its owner.") from error
     try:
         # The two minutes are for writers: they take turns.
         database = sqlite3.connect(

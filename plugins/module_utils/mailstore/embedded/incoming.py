@@ -68,32 +68,43 @@ class Incoming:
 
     @contextmanager
     def batch(self, volume: int, mailbox: int, shelf: int, files: int) -> Iterator[Batch]:
-        """Name a batch and keep a note of it until the block is left. :raises Refused: it cannot be noted."""
+        """Name a batch and keep a note of it until the block is left, or after that if abandon() is called in it.
+
+        :raises Refused: it cannot be noted.
+        """
         batch = Batch(secrets.token_hex(8), volume, mailbox, shelf, files)
         try:
             if self._descriptor < 0:
                 self._open()
             os.pwrite(self._descriptor, " ".join(map(str, batch)).ljust(_WIDTH).encode("ascii"), 0)
         except OSError as error:
-            raise Refused(
-                f"Nothing can be written in {self._directory} ({error.strerror}); make room, or correct its rights."
-            ) from error
+            raise self._refused(error) from error
         try:
             yield batch
         finally:
-            with suppress(OSError):  # a note that stays too long is of files that rows name by now, and that stay
-                os.pwrite(self._descriptor, b" " * _WIDTH, 0)
+            if self._descriptor >= 0:
+                with suppress(OSError):  # a note that stays too long is of files that rows name by now, and that stay
+                    os.pwrite(self._descriptor, b" " * _WIDTH, 0)
 
     def abandoned(self) -> Iterator[Batch]:
-        """Yield the batches of writers that were killed; each is forgotten when the next one is asked for."""
-        if not os.path.isdir(self._directory):
+        """Yield the batches of writers that were killed; each is forgotten when the next one is asked for.
+
+        :raises Refused: the notes cannot be read.
+        """
+        try:
+            names = sorted(os.listdir(self._directory))
+        except FileNotFoundError:
             return
-        for name in sorted(os.listdir(self._directory)):
+        except OSError as error:
+            raise self._refused(error) from error
+        for name in names:
             path = os.path.join(self._directory, name)
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
                 continue  # its writer has closed it
+            except OSError:
+                continue  # another user's: it waits for one who may read it
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 noted = _NOTE.fullmatch(os.read(descriptor, _WIDTH))
@@ -101,10 +112,15 @@ class Incoming:
                     name, *numbers = noted.groups()
                     yield Batch(name.decode("ascii"), *map(int, numbers))
                 os.unlink(path)
-            except (BlockingIOError, FileNotFoundError):
-                continue  # its writer is at work, or another has dealt with it
+            except OSError:
+                continue  # its writer is at work, another has dealt with it, or may do so
             finally:
                 os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Leave this writer's note to whoever looks for abandoned ones next."""
+        os.close(self._descriptor)
+        self._descriptor = -1
 
     def close(self) -> None:
         """Remove this writer's note."""
@@ -112,6 +128,11 @@ class Incoming:
             remove([self._own])
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _refused(self, error: OSError) -> Refused:
+        return Refused(
+            f"Nothing can be written in {self._directory} ({error.strerror}); make room, or correct its rights."
+        )
 
     def _open(self) -> None:
         make_directories(self._directory)
