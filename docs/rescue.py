@@ -4,22 +4,27 @@
 
 """Get mail out of a Backup Path without restante.carbonio: with Python 3.9 or later and its zstandard package alone.
 
-    python3 rescue.py DIRECTORY accounts [--at T]
-    python3 rescue.py DIRECTORY list ACCOUNT [--at T]
-    python3 rescue.py DIRECTORY extract ACCOUNT ITEM TARGET [--at T]
-    python3 rescue.py DIRECTORY extract ACCOUNT --all TARGET [--at T]
+    python3 rescue.py DIRECTORY accounts [--at T] [--key-file FILE]
+    python3 rescue.py DIRECTORY list ACCOUNT [--at T] [--key-file FILE]
+    python3 rescue.py DIRECTORY extract ACCOUNT ITEM TARGET [--at T] [--key-file FILE]
+    python3 rescue.py DIRECTORY extract ACCOUNT --all TARGET [--at T] [--key-file FILE]
 
 DIRECTORY is a Backup Path, or what was copied from <prefix>/<server id>/ of a bucket. ACCOUNT is an address or an id.
 T is a moment as 2026-03-28T09:29:49+01:00 (without an offset: this machine's time), or milliseconds since 1970 UTC.
+FILE holds the master key of a backup that is encrypted; without it, the environment variable RESTANTE_MASTER_KEY does.
+Such a backup also needs the package cryptography.
 
 It reads the commits, the packs of metadata, and the packs with the contents that are asked for; what is missing or
-damaged is named on the standard error and left out, and the exit status is then 1. format.md describes what it reads.
+damaged is named on the standard error and left out, and the exit status is then 1. What was forgotten on purpose is no
+damage. format.md describes what it reads.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
+import hmac
 import io
 import json
 import mmap
@@ -37,12 +42,14 @@ try:
 except ImportError:
     sys.exit("The Python package zstandard is missing: apt-get install python3-zstandard, or pip install zstandard.")
 
-BLOB, SEGMENT, INDEX = 1, 2, 3
+BLOB, SEGMENT, INDEX, COMMIT = 1, 2, 3, 4
 HEADER = struct.Struct(">4sBBBB16s24s32sQQI")
 PACK = re.compile("[0-9a-f]{64}")
 ENTRY = struct.Struct(">B32sQQQ")
-LARGEST = {BLOB: 1 << 31, SEGMENT: 1 << 26, INDEX: 1 << 26}
+LARGEST = {BLOB: 1 << 31, SEGMENT: 1 << 26, INDEX: 1 << 26, COMMIT: 1 << 26}
 """Plain bytes that a frame may hold: what says more is no frame, or a bomb."""
+INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+NUMBERED = re.compile(r"(\d{20})\.json")
 SUFFIX = {
     "message": ".eml", "contact": ".vcf", "contact_group": ".vcf", "appointment": ".ics", "task": ".ics",
     "filter_set": ".sieve", "document": "",
@@ -58,7 +65,112 @@ def report(text: str) -> None:
         print(f"damaged: {text}", file=sys.stderr)
 
 
+class Unreadable(Exception):
+    """What cannot be read, and why; without words where it was forgotten on purpose."""
+
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+
+
+def master_keys(path: str | None) -> list[bytes]:
+    """Return the master keys in a file, or in the environment: 64 hexadecimal digits each, or base64."""
+    try:
+        with open(path or os.devnull, encoding="ascii") as file:
+            words = (file.read() if path else os.environ.get("RESTANTE_MASTER_KEY", "")).split()
+        keys = [
+            bytes.fromhex(word) if re.fullmatch("[0-9a-fA-F]{64}", word) else base64.b64decode(word, validate=True)
+            for word in words
+        ]
+    except OSError as error:
+        sys.exit(f"The master key cannot be read: {error}.")
+    except ValueError:
+        keys = [b""]
+    if any(len(key) != 32 for key in keys) or (path and not keys):
+        sys.exit("The master key is none: it must be 32 bytes as 64 hexadecimal digits, or as base64.")
+    return keys
+
+
+def derived(secret: bytes, purpose: bytes) -> bytes:
+    """Return the secret for one purpose."""
+    return hmac.new(secret, purpose, "sha256").digest()
+
+
+class Keys:
+    """What an encrypted backup is opened with: what its keyring holds, and what is derived from that."""
+
+    def __init__(self, path: str, masters: list[bytes]) -> None:
+        try:
+            from cryptography.exceptions import InvalidTag
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        except ImportError:
+            sys.exit(
+                "The backup is encrypted, and the Python package cryptography is missing: "
+                "apt-get install python3-cryptography, or pip install cryptography."
+            )
+        self._cipher, self._altered = AESGCM, InvalidTag
+        if not masters:
+            sys.exit("The backup is encrypted; name its master key: --key-file FILE, or set RESTANTE_MASTER_KEY.")
+        secret, keyring = self._opened(path, masters)
+        self._names, self._contents = derived(secret, b"names"), derived(secret, b"contents")
+        self._secrets = {bytes.fromhex(key): bytes.fromhex(own) for key, own in keyring["accounts"].values()}
+        self._secrets[derived(secret, b"key id")[:16]] = derived(secret, b"repository")
+        self._destroyed = {bytes.fromhex(key) for _scope, key, _at, _alias in keyring["destroyed"]}
+        self._forgotten = {name for scope, _key, _at, alias in keyring["destroyed"] for name in (scope, alias)}
+
+    def _opened(self, path: str, masters: list[bytes]) -> tuple[bytes, Any]:
+        """Return the secret of the repository and the keys, out of the newest keyring that can be opened."""
+        files = sorted(filter(NUMBERED.fullmatch, names(path, "keys")), reverse=True)
+        for file in files:
+            for master in masters:
+                try:
+                    with open(os.path.join(path, "keys", file), "rb") as opened:
+                        record = json.load(opened)
+                    first, second = (base64.b64decode(record.pop(name)) for name in ("secret", "keys"))
+                    context = json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
+                    secret = self.unsealed(master, first[:12], first[12:], context)
+                    own = derived(secret, b"keyring")
+                    return secret, json.loads(self.unsealed(own, second[:12], second[12:], context))
+                except (*INVALID, Unreadable):
+                    continue
+            report(f"keys/{file} is altered, or is of another master key")
+        sys.exit(
+            f"No keyring in {path}/keys can be opened with this master key, and nothing can be read without one: copy "
+            "keys/ from the bucket, or name the right master key."
+        )
+
+    def unsealed(self, secret: bytes, nonce: bytes, data: bytes, context: bytes) -> bytes:
+        """Return what was encrypted."""
+        try:
+            return self._cipher(secret).decrypt(nonce, data, context)
+        except self._altered as error:
+            raise Unreadable("is altered") from error
+
+    def name(self, digest: bytes) -> bytes:
+        """Return what a content is called in packs."""
+        return derived(self._names, digest)
+
+    def secret(self, key: bytes, digest: bytes | None) -> bytes:
+        """Return what a frame is opened with. :param digest: of a content that is wanted; None for anything else."""
+        if digest is not None:
+            return derived(self._contents, digest)
+        if key not in self._secrets:
+            raise Unreadable("" if key in self._destroyed else "needs a key that only a newer keyring has; copy that")
+        return self._secrets[key]
+
+    def forgot(self, account: str) -> bool:
+        """Return whether an account, by its address or id, was forgotten."""
+        return {account, self.name(account.lower().encode("utf-8", "surrogateescape")).hex()} & self._forgotten != set()
+
+
 # -- frames and packs ----------------------------------------------------------------------------------------------
+
+
+def names(path: str, folder: str) -> list[str]:
+    """Return the names in a folder of a backup; none where there is no such folder."""
+    try:
+        return os.listdir(os.path.join(path, folder))
+    except OSError:
+        return []
 
 
 def header(data: Any, offset: int) -> tuple[int, bytes, int] | None:
@@ -69,23 +181,33 @@ def header(data: Any, offset: int) -> tuple[int, bytes, int] | None:
     magic, version, kind, method, cipher, _key, _nonce, digest, _size, stored, crc = HEADER.unpack(fields)
     if magic != b"RSTF" or crc != zlib.crc32(fields[:-4]):
         return None
-    if version != 1 or cipher or method > 1:
+    if version != 1 or cipher > 1 or method > 1:
         sys.exit("This backup was written by a newer version; use its rescue.py.")
     return kind, digest, HEADER.size + stored
 
 
-def content(frame: bytes) -> bytes | None:
-    """Return the plain bytes of a frame; None where they are damaged."""
+def content(frame: bytes, keys: Keys | None, wanted: bytes | None = None) -> bytes:
+    """Return the plain bytes of a frame. :param wanted: the digest that a content has.
+
+    :raises Unreadable: they are damaged, or their key is no more.
+    """
     fields = HEADER.unpack(frame[: HEADER.size])
-    kind, method, digest, size, stored = fields[2], fields[3], fields[7], fields[8], fields[9]
+    kind, method, cipher, key, nonce, digest, size, stored = fields[2:10]
     body = frame[HEADER.size: HEADER.size + stored]
+    if bool(cipher) != bool(keys):
+        raise Unreadable("is encrypted, and the backup is not" if cipher else "is not encrypted, and the backup is")
+    if keys:
+        body = keys.unsealed(keys.secret(key, wanted), nonce[:12], body, frame[: HEADER.size - 4])
     try:
         if size > LARGEST.get(kind, 0) or (method and zstandard.frame_content_size(body) != size):
-            return None
+            raise Unreadable("is altered")
         data = zstandard.ZstdDecompressor().decompress(body, max_output_size=size) if method else body
-    except (zstandard.ZstdError, MemoryError):
-        return None
-    return data if hashlib.sha256(data).digest() == digest else None
+    except (zstandard.ZstdError, MemoryError, OverflowError) as error:
+        raise Unreadable("is altered") from error
+    plain = hashlib.sha256(data).digest()
+    if (keys.name(plain) if keys else plain) != digest or wanted not in (None, plain):
+        raise Unreadable("is altered")
+    return data
 
 
 def frames(data: Any) -> Iterator[tuple[int, int, bytes, int]]:
@@ -121,8 +243,12 @@ def transaction(line: bytes) -> dict[str, Any]:
 class Backup:
     """What the commits and the packs of metadata say."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, masters: list[bytes]) -> None:
         self.path = path
+        encrypted = is_encrypted(path)
+        if masters and not encrypted:
+            sys.exit("There is a master key, and the backup is not encrypted; if it is the right one, name no key.")
+        self.keys = Keys(path, masters) if encrypted else None
         self.segments: list[bytes] = []
         self.places: dict[bytes, tuple[str, int, int]] = {}
         packs = self._packs()
@@ -138,8 +264,8 @@ class Backup:
         """Return the kind of every pack: as the commits say, or unknown where no commit can be read."""
         packs: dict[str, str] = {}
         expected = None
-        for file in sorted(self._names("commits")):
-            match = re.fullmatch(r"(\d{20})\.json", file)
+        for file in sorted(names(self.path, "commits")):
+            match = NUMBERED.fullmatch(file)
             if not match:
                 continue
             if expected and int(match[1]) != expected:
@@ -147,24 +273,29 @@ class Backup:
             expected = int(match[1]) + 1
             try:
                 with open(os.path.join(self.path, "commits", file), "rb") as opened:
-                    commit = json.load(opened)
+                    commit = json.loads(self._unsealed(opened.read()))
+                if commit["seq"] != int(match[1]):
+                    raise Unreadable(f"it is commit {commit['seq']}")
                 named = {pack["name"]: pack["kind"] for pack in commit["packs"] if PACK.fullmatch(pack["name"])}
                 packs = named if commit["full"] else {**packs, **named}
                 for name in commit["removed"]:
                     packs.pop(name, None)
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (*INVALID, Unreadable) as error:
                 report(f"commits/{file} cannot be read ({error})")
         if not packs:
             report("no commit can be read: all packs are looked through")
-            for folder in sorted(self._names("packs")):
-                packs.update(dict.fromkeys(filter(PACK.fullmatch, sorted(self._names(f"packs/{folder}"))), ""))
+            for folder in sorted(names(self.path, "packs")):
+                packs.update(dict.fromkeys(filter(PACK.fullmatch, sorted(names(self.path, f"packs/{folder}"))), ""))
         return packs
 
-    def _names(self, folder: str) -> list[str]:
-        try:
-            return os.listdir(os.path.join(self.path, folder))
-        except OSError:
-            return []
+    def _unsealed(self, commit: bytes) -> bytes:
+        """Return the JSON of a commit's file, which is a frame in an encrypted backup."""
+        if self.keys is None:
+            return commit
+        found = header(commit, 0)
+        if found is None or found[0] != COMMIT:
+            raise Unreadable("it is not sealed with the keys of this backup")
+        return content(commit, self.keys)
 
     def _map(self, name: str) -> Any:
         """Return the bytes of a pack; none where it cannot be read."""
@@ -184,10 +315,13 @@ class Backup:
             if kind == BLOB:
                 self.places[digest] = (name, offset, length)
                 continue
-            plain = content(data[offset: offset + length])
-            if plain is None:
-                report(f"pack {name}, frame at {offset} is altered")
-            elif kind == SEGMENT:
+            try:
+                plain = content(data[offset: offset + length], self.keys)
+            except Unreadable as error:
+                if str(error):
+                    report(f"pack {name}, frame at {offset} {error}")
+                continue
+            if kind == SEGMENT:
                 self.segments.append(data[offset: offset + length])
             elif kind == INDEX and len(plain) % ENTRY.size == 32 and plain[:32] != bytes(32):
                 described = plain[:32].hex()
@@ -204,24 +338,27 @@ class Backup:
 
     def blob(self, digest: str) -> bytes | None:
         """Return a content; None where it is missing or damaged."""
-        place = self.places.get(bytes.fromhex(digest))
+        wanted = bytes.fromhex(digest)
+        place = self.places.get(self.keys.name(wanted) if self.keys else wanted)
         if place is None:
             report(f"no pack holds the content {digest}")
             return None
         name, offset, length = place
         data = self._map(name)
         found = header(data, offset)
-        plain = content(data[offset: offset + length]) if found and offset + found[2] <= len(data) else None
-        if plain is None or hashlib.sha256(plain).hexdigest() != digest:
-            if data:
-                report(f"pack {name}: the content {digest} at {offset} is altered or cut short")
-            return None
-        return plain
+        try:
+            if found and offset + found[2] <= len(data):
+                return content(data[offset: offset + length], self.keys, wanted)
+        except Unreadable:
+            pass
+        if data:
+            report(f"pack {name}: the content {digest} at {offset} is altered or cut short")
+        return None
 
     def journals(self) -> Iterator[tuple[str, list[bytes]]]:
         """Yield (account id or "server", lines) of every segment."""
         for frame in self.segments:
-            head, *lines = (content(frame) or b"").splitlines() or [b""]
+            head, *lines = content(frame, self.keys).splitlines() or [b""]
             try:
                 yield json.loads(head)["scope"] + "", lines
             except (ValueError, LookupError, TypeError, RecursionError):
@@ -247,6 +384,19 @@ class Backup:
                     if change and change["at"] <= at and change["seq"] >= last.get(scope, change)["seq"]:
                         last[scope] = change
         return {scope: change["state"].get("name", "") for scope, change in last.items() if change["state"]}
+
+
+def is_encrypted(path: str) -> bool:
+    """Return whether a backup is encrypted; told by its keyring where it has lost its format.json."""
+    try:
+        with open(os.path.join(path, "format.json"), "rb") as file:
+            features = json.load(file)["features"]
+    except INVALID as error:
+        report(f"{path} has no format.json that can be read ({error}); is it a Backup Path?")
+        return bool(names(path, "keys"))
+    if features not in ([], ["encryption"]):
+        sys.exit("This backup was written by a newer version; use its rescue.py.")
+    return bool(features)
 
 
 # -- commands ------------------------------------------------------------------------------------------------------
@@ -317,15 +467,14 @@ def main() -> int:
             options.add_argument("--all", action="store_true", help="every item of the account")
             options.add_argument("target", help="directory to write to")
         options.add_argument("--at", type=moment, default=2**63, metavar="T", help="the state at a moment")
+        options.add_argument("--key-file", metavar="FILE", help="the master key of an encrypted backup")
     arguments = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names that the terminal has not are written out
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments.command == "extract" and arguments.all == bool(arguments.item):
         parser.error("name one item, or give --all")
-    if not os.path.isfile(os.path.join(arguments.directory, "format.json")):
-        report(f"{arguments.directory} has no format.json; is it a Backup Path?")
 
-    backup = Backup(arguments.directory)
+    backup = Backup(arguments.directory, master_keys(arguments.key_file))
     accounts = backup.accounts(arguments.at)
     if arguments.command == "accounts":
         for account, address in sorted(accounts.items(), key=lambda pair: pair[1]):
@@ -334,6 +483,8 @@ def main() -> int:
 
     wanted = [scope for scope, name in accounts.items() if arguments.account in (scope, name)] or [arguments.account]
     states = backup.states(wanted[0], arguments.at)
+    if not states and backup.keys and backup.keys.forgot(arguments.account):
+        sys.exit(f"The account {arguments.account} was forgotten, and its key destroyed.")
     if not states:
         sys.exit(f"Nothing is known of the account {arguments.account} at that moment.")
     if arguments.command == "list":

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 MASTER: Final = bytes(range(32))
 IS_ON: Final = bool(os.environ.get("RESTANTE_TEST_ENCRYPTED"))
+MASTERS: Final = (MASTER,) if IS_ON else ()
+"""What opens a backup that is made in this mode."""
 
 
 def encrypt_all() -> None:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -54,13 +54,13 @@ def account(writer: Writer, scope: str, at: int = 0) -> None:
     writer.append(scope, "2", kinds.FOLDER, ItemState("2", kinds.FOLDER, "1", "Inbox"), at)
 
 
-def fill(path: Path) -> None:
+def fill(path: Path, masters: Sequence[bytes] = encrypted.MASTERS) -> None:
     """Make a backup of three commits: Anna has messages 10 to 29, Bob 30 to 39; Anna's 10 is flagged, her 11 gone."""
     files = UnsyncedFiles(str(path))
     path.mkdir(parents=True)
-    info = commits.FormatInfo("repository-id", "server-id", 0, encrypted.IS_ON)
+    info = commits.FormatInfo("repository-id", "server-id", 0, bool(masters))
     files.write_new(commits.FORMAT_FILE, commits.encode_format(info))
-    repository = opened(path)
+    repository = opened(path, masters=masters)
     with repository.writer() as writer:
         writer.append(SERVER, "d-1", kinds.DOMAIN, Entry("d-1", kinds.DOMAIN, "example.com"), 0)
         account(writer, ANNA)
@@ -77,10 +77,12 @@ def fill(path: Path) -> None:
     repository.close()
 
 
-def opened(path: Path, files: Files | None = None) -> Repository:
+def opened(
+    path: Path, files: Files | None = None, masters: Sequence[bytes] = encrypted.MASTERS
+) -> Repository:
     """Open a backup with tiny packs and without fsync."""
     files = files or UnsyncedFiles(str(path))
-    return Repository(files, commits.parse_format(files.read(commits.FORMAT_FILE), str(path)), PACK)
+    return Repository(files, commits.parse_format(files.read(commits.FORMAT_FILE), str(path)), PACK, masters)
 
 
 def without_catalogue(path: Path) -> Path:
