@@ -49,6 +49,7 @@ ENTRY = struct.Struct(">B32sQQQ")
 LARGEST = {BLOB: 1 << 31, SEGMENT: 1 << 26, INDEX: 1 << 26, COMMIT: 1 << 26}
 """Plain bytes that a frame may hold: what says more is no frame, or a bomb."""
 INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+OPEN = ("cipher", "created", "format", "number", "repository", "server")
 NUMBERED = re.compile(r"(\d{20})\.json")
 SUFFIX = {
     "message": ".eml", "contact": ".vcf", "contact_group": ".vcf", "appointment": ".ics", "task": ".ics",
@@ -125,8 +126,10 @@ class Keys:
                 try:
                     with open(os.path.join(path, "keys", file), "rb") as opened:
                         record = json.load(opened)
-                    first, second = (base64.b64decode(record.pop(name)) for name in ("secret", "keys"))
-                    context = json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
+                    if record["format"] != 1 or record["cipher"] != "AES-256-GCM":
+                        sys.exit("This backup was written by a newer version; use its rescue.py.")
+                    context = json.dumps({name: record[name] for name in OPEN}, separators=(",", ":")).encode("ascii")
+                    first, second = base64.b64decode(record["secret"]), base64.b64decode(record["keys"])
                     secret = self.unsealed(master, first[:12], first[12:], context)
                     own = derived(secret, b"keyring")
                     return secret, json.loads(self.unsealed(own, second[:12], second[12:], context))
