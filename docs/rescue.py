@@ -296,7 +296,7 @@ class Backup:
         if self.keys is None:
             return commit
         found = header(commit, 0)
-        if found is None or found[0] != COMMIT:
+        if found is None or found[0] != COMMIT or found[2] != len(commit):
             raise Unreadable("it is not sealed with the keys of this backup")
         return content(commit, self.keys)
 
