@@ -24,7 +24,7 @@ ENCRYPTION: Final = "encryption"
 DIRECTORY: Final = "commits"
 FARTHEST: Final = 100_000
 """Commits between one and its full one. Every thousandth is full; what says otherwise would have one read for ever."""
-_NAME = re.compile(r"(\d{20})\.json")
+_NAME = re.compile(r"([0-9]{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 """What JSON that is no commit raises."""
@@ -156,8 +156,9 @@ def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
 
 def _unsealed(data: bytes, file_name: str, keys: Keys) -> bytes:
     try:
-        if frames.header(data).kind != frames.COMMIT:
-            raise Damaged("It is another kind of frame.")
+        head = frames.header(data)
+        if head.kind != frames.COMMIT or head.length != len(data):
+            raise Damaged("It is another kind of frame, or something was put behind it.")
         return frames.decode(data, keys=keys)
     except Damaged as error:
         raise Damaged(f"{file_name} is no commit that was sealed with the keys of this backup. {error}") from error

@@ -27,7 +27,7 @@ DIRECTORY: Final = "keys"
 KEY_ID_SIZE: Final = 16
 _FORMAT: Final = 1
 _CIPHER: Final = "AES-256-GCM"
-_NAME = re.compile(r"(\d{20})\.json")
+_NAME = re.compile(r"([0-9]{20})\.json")
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
@@ -40,6 +40,10 @@ class Key(NamedTuple):
 
     id: bytes
     secret: bytes
+
+    def __repr__(self) -> str:
+        """Say which, and never the secret: what is printed may be kept."""
+        return f"Key({self.id.hex()})"
 
 
 class Lock(NamedTuple):
@@ -80,6 +84,10 @@ class Ring(NamedTuple):
     """By account id."""
     destroyed: tuple[Destroyed, ...] = ()
 
+    def __repr__(self) -> str:
+        """Say which, and no secret."""
+        return f"Ring({self.identity.repository}, {self.number}, {len(self.accounts)} accounts)"
+
     def with_accounts(self, keys: Mapping[str, Key]) -> Ring:
         """Return the next ring, in which some accounts have new keys."""
         return self._replace(number=self.number + 1, accounts={**self.accounts, **keys})
@@ -92,7 +100,6 @@ class Ring(NamedTuple):
         accounts = {scope: key for scope, key in self.accounts.items() if scope not in aliases}
         new = (Destroyed(scope, self.accounts[scope].id, at, alias) for scope, alias in aliases.items())
         return self._replace(number=self.number + 1, accounts=accounts, destroyed=(*self.destroyed, *new))
-
 
     def again(self) -> Ring:
         """Return the next ring, with the same keys."""
@@ -128,7 +135,7 @@ def encode(ring: Ring, master: bytes) -> bytes:
     }, separators=(",", ":")).encode("ascii")
     record["secret"] = _closed(master, ring.secret, context)
     record["keys"] = _closed(sealing.derive(ring.secret, b"keyring"), content, context)
-    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+    return _context(record) + b"\n"
 
 
 def identity_of(data: bytes, where: str) -> Identity:
@@ -154,7 +161,9 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
             raise NotABackup(f"{where} was written by a newer version; upgrade restante.carbonio to read it.")
         number = int(record["number"])
         context = _context({key: record[key] for key in (*Identity._fields, "format", "cipher", "number")})
-        closed, content = base64.b64decode(record["secret"]), base64.b64decode(record["keys"])
+        closed, content = _decoded(record["secret"]), _decoded(record["keys"])
+        if data != _context(record) + b"\n":
+            raise ValueError("something was put into it, or behind it")
     except _UNREADABLE as error:
         raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
     for master in masters:
@@ -186,6 +195,13 @@ def _context(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
+def _decoded(text: str) -> bytes:
+    data = base64.b64decode(text)
+    if base64.b64encode(data).decode("ascii") != text:
+        raise ValueError("it says the same in another way than a writer does")
+    return data
+
+
 def _closed(secret: bytes, data: bytes, context: bytes) -> str:
     nonce = sealing.new_nonce()
     return base64.b64encode(nonce + sealing.seal(secret, nonce, data, context)).decode("ascii")
@@ -205,13 +221,13 @@ class Keys:
         """:param newer: returns the newest keyring that there is; a writer may have added keys since this one."""
         self._newer = newer
         self._new: dict[str, Key] = {}
-        """Of accounts that are in no keyring yet."""
+        """Of accounts that are in no keyring yet; something may be closed with them already."""
         self.keep(ring)
 
     def keep(self, ring: Ring) -> None:
         """Go on with another keyring: a newer one, or one that is kept by now."""
         self.ring = ring
-        self._new = {}
+        self._new = {scope: key for scope, key in self._new.items() if ring.accounts.get(scope) != key}
         self._names = sealing.derive(ring.secret, b"names")
         self._contents = sealing.derive(ring.secret, b"contents")
         self._own = Key(

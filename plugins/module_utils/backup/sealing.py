@@ -67,5 +67,5 @@ def unseal(secret: bytes, nonce: bytes, data: Any, context: bytes) -> bytes:
     require()
     try:
         return AESGCM(secret).decrypt(nonce, data, context)
-    except InvalidTag as error:
+    except (InvalidTag, ValueError, OverflowError) as error:  # the two last: a nonce, or data, of a wrong length
         raise Damaged("The encrypted data is altered, or was encrypted with another key.") from error

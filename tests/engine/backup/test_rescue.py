@@ -274,7 +274,7 @@ def test_it_names_what_needs_a_key_of_a_newer_keyring(sealed: Path, tmp_path: Pa
 
 def test_a_forgotten_account_is_no_damage(sealed: Path, tmp_path: Path) -> None:
     with closing(opened(sealed, masters=(MASTER,))) as repository, repository.writer() as writer:
-        writer.forget(ANNA, f"{ANNA}@example.com", 600)
+        writer.forget({ANNA: f"{ANNA}@example.com"}, 600)
     assert rescue(sealed, "accounts") == (f"{BOB} {BOB}@example.com\n", "")
     for name in (ANNA, f"{ANNA}@Example.com"):
         assert "was forgotten" in rescue(sealed, "list", name, status=1)[1]
