@@ -48,13 +48,23 @@ class Keyring:
                     f"The keyring of the backup in {self._files.root} is lost: there is none in {keys.DIRECTORY}/. "
                     "Without it nothing can be read; put it back from the archive or from a copy."
                 )
-            where = self._files.path(keys.name(number))
+            name = keys.name(number)
             with contextlib.suppress(NotFound):  # a newer one has taken its place
-                ring, master = keys.parse(self._files.read(keys.name(number)), self._masters, where)
-                if ring.identity != self._identity or ring.number != number:
-                    raise Damaged(f"{where} is the keyring of another backup than {commits.FORMAT_FILE} says.")
-                self._master = master
-                return ring
+                return self.read(self._files.read(name), number, self._files.path(name))
+
+    def read(self, data: bytes, number: int, where: str) -> Ring:
+        """Return what a file that says it is the keyring of this backup under some number holds.
+
+        :param where: the file, for messages.
+        :raises Refused: the master key is another one. :raises Damaged: it is altered, or another keyring.
+        """
+        ring, master = keys.parse(data, self._masters, where)
+        if ring.identity != self._identity:
+            raise Damaged(f"{where} is the keyring of another backup than {commits.FORMAT_FILE} says.")
+        if ring.number != number:
+            raise Damaged(f"{where} is the keyring {ring.number} under another name; somebody has put it there.")
+        self._master = master
+        return ring
 
     def wrap(self, master: bytes) -> None:
         """Keep what comes from now on under another master key."""

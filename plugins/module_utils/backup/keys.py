@@ -133,9 +133,8 @@ def encode(ring: Ring, master: bytes) -> bytes:
         "accounts": {scope: [key.id.hex(), key.secret.hex()] for scope, key in sorted(ring.accounts.items())},
         "destroyed": [[one.scope, one.id.hex(), one.at, one.alias.hex()] for one in ring.destroyed],
     }, separators=(",", ":")).encode("ascii")
-    record["secret"] = _closed(master, ring.secret, context)
-    record["keys"] = _closed(sealing.derive(ring.secret, b"keyring"), content, context)
-    return _context(record) + b"\n"
+    closed = _closed(master, ring.secret, context)
+    return _file(record, closed, _closed(sealing.derive(ring.secret, b"keyring"), content, context))
 
 
 def identity_of(data: bytes, where: str) -> Identity:
@@ -160,10 +159,11 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
         if record["format"] != _FORMAT or record["cipher"] != _CIPHER:
             raise NotABackup(f"{where} was written by a newer version; upgrade restante.carbonio to read it.")
         number = int(record["number"])
-        context = _context({key: record[key] for key in (*Identity._fields, "format", "cipher", "number")})
-        closed, content = _decoded(record["secret"]), _decoded(record["keys"])
-        if data != _context(record) + b"\n":
+        said = {key: record[key] for key in (*Identity._fields, "format", "cipher", "number")}
+        closed, content = base64.b64decode(record["secret"]), base64.b64decode(record["keys"])
+        if data != _file(said, closed, content):
             raise ValueError("something was put into it, or behind it")
+        context = _context(said)
     except _UNREADABLE as error:
         raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
     for master in masters:
@@ -195,16 +195,14 @@ def _context(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
-def _decoded(text: str) -> bytes:
-    data = base64.b64decode(text)
-    if base64.b64encode(data).decode("ascii") != text:
-        raise ValueError("it says the same in another way than a writer does")
-    return data
+def _file(said: Mapping[str, Any], secret: bytes, content: bytes) -> bytes:
+    closed = {"secret": base64.b64encode(secret).decode("ascii"), "keys": base64.b64encode(content).decode("ascii")}
+    return _context({**said, **closed}) + b"\n"
 
 
-def _closed(secret: bytes, data: bytes, context: bytes) -> str:
+def _closed(secret: bytes, data: bytes, context: bytes) -> bytes:
     nonce = sealing.new_nonce()
-    return base64.b64encode(nonce + sealing.seal(secret, nonce, data, context)).decode("ascii")
+    return nonce + sealing.seal(secret, nonce, data, context)
 
 
 def _opened(secret: bytes, data: bytes, context: bytes) -> bytes:

@@ -147,8 +147,8 @@ class Repository:
         self.rebuild()
 
     def reload_keys(self) -> None:
-        """Take the newest keyring, where there is a newer one. Errors as for open()."""
-        if self._keyring is not None and self.keys is not None and self._keyring.newest() != self.keys.ring.number:
+        """Take the newest keyring where that is another one than is known here. Errors as for open()."""
+        if self._keyring is not None and self.keys is not None and keyring.newest(self.files) != self.keys.ring.number:
             self.keys.keep(self._keyring.load())
 
     def name_of(self, digest: bytes) -> bytes:

@@ -68,7 +68,7 @@ class Writer:
             for name in self._files.names("open"):
                 if f"open/{name}" != _LOCK:
                     self._files.remove(f"open/{name}")
-            repository.reload_keys()  # the writer before may have changed them
+            repository.reload_keys()  # another writer may have added some, or forgotten some, or changed the master key
             repository.refresh()
             head = repository.head()
             self._seq = head.last if head else 0

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..archive.port import Archive
 from ..backup import commits, keyring, keys
 from ..backup.commits import Commit, FormatInfo
 from ..backup.files import Files
-from ..model.errors import Damaged, NotABackup, NotFound
+from ..backup.keyring import Keyring
+from ..model.errors import Damaged, NotABackup, NotFound, Refused
 from .keyrings import fetch_keyring
 
 
@@ -66,36 +67,43 @@ def _newest(files: Files) -> Commit | None:
     return None
 
 
-def put_keyring_back(files: Files, archive_of: Callable[[str], Archive | None]) -> bool:
+def put_keyring_back(files: Files, masters: Sequence[bytes], archive_of: Callable[[str], Archive | None]) -> bool:
     """Fetch the keyring of an encrypted backup from the archive where the directory has lost it; return whether it had.
 
-    :param archive_of: gives the archive of a server by its id.
-    :raises Damaged: the archive has none either. :raises Refused, Unavailable: the archive cannot be read.
+    :param masters: master keys of which one opens it. :param archive_of: gives the archive of a server by its id.
+    :raises Damaged: it is lost in the archive too, or there is none. :raises Refused: the master key is another one.
+    :raises Refused, Unavailable: the archive cannot be read.
     """
+    own = _keyring(files, masters)
+    if own is None:
+        return False
     try:
-        info = commits.parse_format(files.read(commits.FORMAT_FILE), files.root)
-    except (NotFound, NotABackup):
+        own[0].load()
         return False
-    if not info.encrypted or not has_lost_keyring(files):
-        return False
-    archive = archive_of(info.server)
-    if archive is None:
-        raise Damaged(f"The keyring of {files.root} is lost, and there is no archive; put it back from a copy.")
-    fetch_keyring(archive, files)
+    except (Damaged, Refused):
+        archive = archive_of(own[1].server)
+        if archive is None:
+            raise
+    fetch_keyring(archive, files, own[0])
     return True
 
 
-def has_lost_keyring(files: Files) -> bool:
-    """Return whether a directory holds commits that cannot be read for want of a keyring that says anything."""
-    try:
-        if not commits.parse_format(files.read(commits.FORMAT_FILE), files.root).encrypted:
-            return False
-        number = keyring.newest(files)
-        if number:
-            keys.identity_of(files.read(keys.name(number)), files.root)
-            return False
-    except (NotFound, NotABackup):
+def has_lost_keyring(files: Files, masters: Sequence[bytes]) -> bool:
+    """Return whether a directory holds commits that cannot be read for want of a keyring that can be opened."""
+    own = _keyring(files, masters)
+    if own is None:
         return False
-    except Damaged:
-        pass
-    return next(files.scan(commits.DIRECTORY), None) is not None
+    try:
+        own[0].load()
+        return False
+    except (Damaged, Refused):
+        return True
+
+
+def _keyring(files: Files, masters: Sequence[bytes]) -> tuple[Keyring, FormatInfo] | None:
+    """Return the keyring of a directory, not read yet, and whose it is; None where nothing is encrypted."""
+    try:
+        info = commits.parse_format(files.read(commits.FORMAT_FILE), files.root)
+    except (NotFound, NotABackup):
+        return None
+    return (Keyring(files, info, masters), info) if info.encrypted and masters else None

@@ -6,24 +6,32 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..archive.port import Archive
 from ..backup import keyring, keys
 from ..backup.files import Files
-from ..model.errors import Damaged, NotFound, Refused
+from ..backup.keyring import Keyring
+from ..model.errors import Damaged, NotFound, Refused, Unavailable
+
+_ATTEMPTS: Final = 10
 
 
 def numbers(archive: Archive) -> list[int]:
     """Return the numbers of the keyrings in an archive, in order: one, or a few."""
-    names = (stored.name.rpartition("/")[2] for stored in archive.list(f"{keys.DIRECTORY}/"))
-    return sorted(filter(None, map(keys.number_of, names)))
+    names = [stored.name for stored in archive.list(f"{keys.DIRECTORY}/")]
+    found = {name: keys.number_of(name.rpartition("/")[2]) for name in names}
+    return sorted(number for name, number in found.items() if number and name == keys.name(number))
 
 
-def fetch_keyring(archive: Archive, files: Files) -> None:
+def fetch_keyring(archive: Archive, files: Files, own: Keyring) -> None:
     """Have the newest keyring of an archive in a directory, and none before it.
 
-    :raises Damaged: there is none. :raises Refused, Unavailable: the archive cannot be read, or the disk takes none.
+    :param own: opens it; what cannot be opened takes the place of nothing.
+    :raises Damaged: there is none, or it is altered. :raises Refused: the master key is another one.
+    :raises Refused, Unavailable: the archive cannot be read, or the disk takes none.
     """
-    while True:
+    for _attempt in range(_ATTEMPTS):
         there = numbers(archive)
         if not there:
             raise Damaged(
@@ -31,21 +39,25 @@ def fetch_keyring(archive: Archive, files: Files) -> None:
                 f"{keys.DIRECTORY}/. Without it nothing can be read; put it back from a copy of the Backup Path."
             )
         name = keys.name(there[-1])
-        if keyring.newest(files) < there[-1] or not _is_whole(files, name):
+        if not _is_whole(files, there[-1], own):
             try:
                 data = archive.get(name)
             except NotFound:  # a newer one has taken its place
                 continue
-            keys.identity_of(data, f"{name} in {archive.describe()}")
+            own.read(data, there[-1], f"{name} in {archive.describe()}")
             files.overwrite(name, data)
             keyring.remove_before(files, there[-1])
         return
+    raise Unavailable(
+        f"{archive.describe()} lists keyrings in {keys.DIRECTORY}/ that it does not have; run this again when its "
+        "listings are up to date."
+    )
 
 
-def _is_whole(files: Files, name: str) -> bool:
+def _is_whole(files: Files, number: int, own: Keyring) -> bool:
     try:
-        keys.identity_of(files.read(name), name)
-    except (NotFound, Damaged):
+        own.read(files.read(keys.name(number)), number, keys.name(number))
+    except (NotFound, Damaged, Refused):
         return False
     return True
 

@@ -119,6 +119,7 @@ class _Retrieval:
         self._masters = masters
         self._seen = seen
         self._keys: Keys | None = None
+        self._repository = ""
         self._damages: list[Damage] = []
 
     def run(self) -> RetrieveReport:
@@ -152,6 +153,7 @@ class _Retrieval:
                 f"There is no backup in {where}. Check the prefix and the server id, or whether it was ever uploaded."
             ) from error
         info = commits.parse_format(data, where)
+        self._repository = info.repository
         keyring.check(info, self._masters, where)
         with writing(self._files.root):
             make_directories(self._files.root)
@@ -169,7 +171,7 @@ class _Retrieval:
 
     def _fetch_keys(self, own: Keyring) -> Ring:
         """Fetch the newest keyring and return it."""
-        fetch_keyring(self._archive, self._files)
+        fetch_keyring(self._archive, self._files, own)
         return own.load()
 
     def _compare(self, info: commits.FormatInfo, seen: Seen, newest: int) -> None:
@@ -192,7 +194,7 @@ class _Retrieval:
         while True:
             later = next(self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(newest)), None)
             number = commits.number(later.name.rpartition("/")[2]) if later else None
-            if number is None:
+            if number is None or number <= newest:  # nothing later, or something that is no commit
                 return newest
             newest = last_number(functools.partial(self._is_there, number), number)
 
@@ -236,11 +238,11 @@ class _Retrieval:
 
         def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
             try:
-                return commits.parse(data, piece.name, self._keys), data
+                return self._commit(data, piece.name), data
             except Damaged:
                 for later in self._archive.later_versions(piece.name):
                     with contextlib.suppress(Damaged):
-                        return commits.parse(later, piece.name, self._keys), later
+                        return self._commit(later, piece.name), later
                 raise
 
         for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
@@ -254,12 +256,19 @@ class _Retrieval:
         name = commits.name(seq)
         try:
             data = self._files.read(name)
-            return commits.parse(data, name, self._keys), data
+            return self._commit(data, name), data
         except NotFound:
             return None
         except Damaged:
             self._files.remove(name)
             return None
+
+    def _commit(self, data: bytes, name: str) -> Commit:
+        """Return the commit in a file. :raises Damaged: it is none, or another than its name says."""
+        commit = commits.parse(data, name, self._keys)
+        if commits.name(commit.seq) != name or commit.repository != self._repository:
+            raise Damaged(f"{name} is commit {commit.seq} of backup {commit.repository}.")
+        return commit
 
     def _write_commits(self, chain: Sequence[tuple[Commit, bytes]], here: int) -> int:
         """Write the commits that are not at the destination; return how many.

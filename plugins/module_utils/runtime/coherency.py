@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..archive.port import Archive
 from ..backup.commits import FORMAT_FILE
 from ..backup.files import Files
+from ..backup.keys import DIRECTORY
 from ..backup.repository import Repository
 from ..care import double, hold, identity, mailboxes
 from ..care.coherency import DEPTHS, NAMES, NOTHING, Asked, Check
@@ -79,7 +80,7 @@ def check(
     :return: changed, coherent, report, stats, warnings and operation_id.
     """
     _validate(options)
-    if not _has_lost_its_format(node, options):
+    if not _has_lost_its_format(node, options) and not _has_lost_its_keyring(node, options):
         node.repository(options.backup_path).close()  # what is wrong with it is said before it is queued
     result: dict[str, Any] = {}
     with contextlib.suppress(_Incoherent):
@@ -100,9 +101,13 @@ def preview(node: Node, options: Options) -> dict[str, Any]:
     Errors as check.
     """
     _validate(options)
-    if _has_lost_its_format(node, options):
-        line = f"{FORMAT_FILE}: is fetched from the archive, or made anew; then the rest is checked"
-        return {"changed": True, "coherent": False, "plan": [line], "report": {}, "stats": "", "warnings": []}
+    lost = [
+        f"{FORMAT_FILE}: is fetched from the archive, or made anew; then the rest is checked"
+    ] if _has_lost_its_format(node, options) else [
+        f"{DIRECTORY}/: the keyring is fetched from the archive; then the rest is checked"
+    ] if _has_lost_its_keyring(node, options) else []
+    if lost:
+        return {"changed": True, "coherent": False, "plan": lost, "report": {}, "stats": "", "warnings": []}
     with contextlib.closing(node.repository(options.backup_path)) as repository:
         archive = _archive(node, repository, options)
         found, warnings = _found(node, repository, archive, options, _ledger(node, repository), SILENT, lambda: None)
@@ -143,12 +148,19 @@ def _put_format_back(node: Node, options: Options) -> None:
     files.overwrite(FORMAT_FILE, data)
 
 
+def _has_lost_its_keyring(node: Node, options: Options) -> bool:
+    """Return whether the keyring is lost, and is to be put back."""
+    files = Files(options.backup_path or node.settings.backup_path)
+    return options.fix and identity.has_lost_keyring(files, node.masters())
+
+
 def _put_keyring_back(node: Node, options: Options) -> bool:
     """Have the keyring again where it is lost, and only where something is to be put right; return whether it was."""
-    files = Files(options.backup_path or node.settings.backup_path)
-    if not options.fix or not identity.has_lost_keyring(files):
+    if not options.fix:
         return False
-    return identity.put_keyring_back(files, _no_archive if is_foreign(node, options.backup_path) else node.archive)
+    files = Files(options.backup_path or node.settings.backup_path)
+    archive_of = _no_archive if is_foreign(node, options.backup_path) else node.archive
+    return identity.put_keyring_back(files, node.masters(), archive_of)
 
 
 def _no_archive(_server_id: str) -> None:

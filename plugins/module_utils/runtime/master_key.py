@@ -97,10 +97,9 @@ def _from_file(path: str) -> str:
 def _from_command(command: str) -> str:
     try:
         done = subprocess.run(
-            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_SECONDS,
-            check=False,
+            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMMAND_SECONDS, check=False,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:  # the last: it is empty
         raise Refused(f"encryption_key_command cannot be run ({error}); check what the settings say.") from error
     except subprocess.TimeoutExpired as error:
         raise Unavailable(
@@ -110,6 +109,6 @@ def _from_command(command: str) -> str:
     if done.returncode:
         raise Unavailable(
             f"encryption_key_command has ended with the status {done.returncode}, saying: "
-            f"{done.stderr.strip()[:500] or 'nothing'}. Put that right, then run this again."
+            f"{done.stderr.decode(errors='replace').strip()[:500] or 'nothing'}. Put that right, then run this again."
         )
-    return done.stdout
+    return done.stdout.decode("ascii", errors="replace")

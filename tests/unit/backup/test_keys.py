@@ -88,7 +88,8 @@ rings = st.builds(
     Ring, st.builds(Identity, st.text(max_size=40), st.text(max_size=40), st.integers(0, 2**53)),
     st.integers(1, 10**20 - 1), secrets, st.dictionaries(st.text(max_size=20), one_key, max_size=5),
     st.lists(st.builds(
-        Destroyed, st.text(max_size=20), st.binary(min_size=16, max_size=16), st.integers(0, 2**53), st.binary(max_size=32)
+        Destroyed, st.text(max_size=20), st.binary(min_size=16, max_size=16), st.integers(0, 2**53),
+        st.binary(max_size=32),
     ), max_size=3).map(tuple),
 )
 
