@@ -82,12 +82,19 @@ class Intake:
                 pass
 
     def _follow(self) -> None:
-        known = self._known()
+        known = began = self._known()
+        damages = len(self._catalogue.damages())
         newest = self._newest(known)
         after = known or self._base(newest) - 1
         for seq in self._numbers(after + 1, newest):
             self._commit(seq, known, after)
             known = after = seq
+        if began and len(self._catalogue.damages()) > damages and self._base(newest) > began:
+            # What was passed on the way is not all there any more, and nothing before the full commit is needed.
+            with self._standing_at(known):
+                self._catalogue.clear()
+                self._follow()
+            return
         noted = str(len(self._catalogue.damages()))
         if self._catalogue.meta("damages", "0") != noted:
             # A token promises that all before it is recorded. These commits promised it without knowing of a damage.

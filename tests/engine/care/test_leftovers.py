@@ -72,6 +72,22 @@ def test_files_stay_for_the_grace_time_and_go_after_it(past: Path) -> None:
     assert remove_here(opened(past), GRACE, now + GRACE + DAY) == Removed()
 
 
+def test_a_copy_is_brought_up_to_date_after_what_it_missed_was_purged(past: Path, tmp_path: Path) -> None:
+    """R-207: its catalogue does not look for what no commit names any more."""
+    (tmp_path / "copy").mkdir()
+    Uploader(opened(past), DirectoryArchive(str(tmp_path / "copy"))).sync()
+    opened(tmp_path / "copy").close()
+    with opened(past).writer() as writer:
+        for number in range(200, 204):
+            message(writer, ANNA, number, at=99 * DAY)
+            writer.commit()
+    run(past)
+    assert remove_here(opened(past), 0, moment.now() + DAY).files
+    Uploader(opened(past), DirectoryArchive(str(tmp_path / "copy"))).sync()
+    assert opened(tmp_path / "copy").damages() == []
+    assert told(opened(tmp_path / "copy")) == told(opened(past))
+
+
 def test_what_a_crash_left_goes_and_what_is_no_pack_stays(past: Path, tmp_path: Path) -> None:
     counting = FragileFiles(str(tmp_path / "counted"))
     run(Path(shutil.copytree(past, tmp_path / "counted")), counting)

@@ -346,20 +346,21 @@ class Machine(RuleBasedStateMachine):
         self._must("coherency fix", fix)
         self._same(f"Putting {sorted(hurt)} right")
         self._upload()
-        self._coherent()
+        self._coherent(fix=True)
         self._look_closely()
 
-    def _coherent(self) -> None:
-        options = coherency.Options(fix=True, archive=EVERYTHING)
+    def _coherent(self, fix: bool) -> None:
+        """Check the backup and its archive. :param fix: put right what is wrong: that must be nothing."""
+        options = coherency.Options(fix=fix, archive=EVERYTHING)
         found = coherency.check(self.world.node("a"), options, fail_on_damage=False)
-        if not found["coherent"] or found["changed"] or found["report"].get("lost_contents"):
-            raise Broken(f"A coherency check finds {found['stats']} {found['report']}")
+        if not found["coherent"] or found["changed"] or found["report"]["lost_contents"]:
+            raise Broken(f"A coherency check finds {found['report']}")
         self._note("coherency check: done")
 
     @rule()
     def check(self) -> None:
         self._upload()
-        self._coherent()
+        self._coherent(fix=False)
 
     # -- recovery --------------------------------------------------------------------------------------------------
 
