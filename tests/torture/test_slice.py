@@ -21,6 +21,7 @@ from tests.torture.layer import CREATE, LINK, SYNC, UNLINK, WRITE
 
 COUNT = 25
 """Disturbances of each group of jobs."""
+MACHINES, STEPS = 6, 25
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,6 +49,13 @@ def test_disturbed_work_loses_nothing_and_ends_as_undisturbed(jobs: tuple[str, .
     done = torture("--seed", "1", "--count", str(COUNT), *options)
     assert done.returncode == 0, done.stdout
     assert f"{COUNT} disturbances, 0 findings" in done.stdout
+
+
+def test_whatever_happens_in_whatever_order_the_backup_says_what_was() -> None:
+    """A few of the machines that `make torture` runs for long."""
+    done = torture("--machine", "--unreduced", "--seed", "1", "--count", str(MACHINES), "--steps", str(STEPS))
+    assert done.returncode == 0, done.stdout
+    assert f"{MACHINES} machines of {STEPS} steps, 0 findings" in done.stdout
 
 
 LAYER = """

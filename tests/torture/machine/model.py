@@ -59,14 +59,17 @@ class Witness:
             else:
                 self.switched_off[account.entry_id] = entry
 
-    def says(self, scope: str, item: str, before: Any) -> list[Any]:
-        """Return the states that a scan may record of an item, in order; the last one holds afterwards."""
+    def says(self, scope: str, item: str, before: Any, known: bool) -> list[Any]:
+        """Return the states that a scan may record of an item, in order; the last one holds afterwards.
+
+        :param before: its state so far. :param known: whether the backup may know it by now.
+        """
         if scope in self.scopes:
             return [self.scopes[scope].get(item)]
         if item != ACCOUNT_ITEM:
             return [before]  # what a deleted account held stays as it was
         off = self.switched_off.get(scope)
-        return [None] if off is None or before is None else [off, None]
+        return [off, None] if off is not None and known else [None]
 
 
 class Model:
@@ -287,7 +290,8 @@ def _compare(
         raise Broken(f"Of {where} was recorded what was known: {new}, after {before}.")
     had: list[Any] = []
     for witness in witnesses:
-        had += witness.says(*name, had[-1] if had else before)
+        known = any(state is not None for state in [before, *had])
+        had += witness.says(*name, had[-1] if had else before, known)
     rest = iter(had)
     if not all(any(state == one for one in rest) for state in new):
         raise Broken(f"Of {where} was recorded {new}; it was {had}.")
