@@ -152,6 +152,19 @@ def read_import(path: str) -> tuple[str, list[Row]]:
     return header["import"], rows
 
 
+def mailbox_import(import_id: str, ids: Mapping[str, str], account_id: str) -> str:
+    """Return the id under which the items of an account of the backup are imported.
+
+    It is that of the import, but for an account that has got the address of one which was imported before, and with it
+    its mailbox: both have items of the same ids, which are not the same items.
+
+    :param ids: id in the backup to id at the destination, in the order in which they became known (ImportMap.ids).
+    """
+    there = ids.get(account_id)
+    first = next((one for one, other in ids.items() if other == there), account_id)
+    return import_id if first == account_id else f"{import_id}/{account_id}"
+
+
 class ItemLog:
     """The id_mapper.log of one destination account, open for one import."""
 

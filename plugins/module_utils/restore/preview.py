@@ -17,7 +17,7 @@ from ..model.state import Entry
 from . import plan
 from .attributes import mapped
 from .external import choose
-from .idmap import OriginSet, import_id_of, map_name, read_map
+from .idmap import OriginSet, import_id_of, mailbox_import, map_name, read_map
 from .mailbox import Scope
 from .options import ExternalOptions
 from .plan import EntryStep
@@ -62,7 +62,7 @@ def preview(source: Repository, store: MailStore, backup_path: str, options: Ext
     entries = list(_entries(selection, References(source, store, ids, import_id or ""), store, options))
     items = {}
     for account in () if options.provisioning_only else selection.accounts:
-        counts = _items(source, store, account, import_id or "", options)
+        counts = _items(source, store, account, mailbox_import(import_id or "", ids, account.entry_id), options)
         if counts:
             items[account.name] = counts
     return Preview(entries, items)

@@ -12,6 +12,7 @@ from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.state import ACCOUNT_ITEM, NO_ATTRS, SERVER, ItemState
+from .idmap import mailbox_import
 
 Path = tuple[str, ...]
 
@@ -49,7 +50,8 @@ class References:
         if owner is None:
             return {}
         found: dict[str, str] = {}
-        for origin, item_id in self._store.imported(owner, self._import_id):
+        import_id = mailbox_import(self._import_id, self._known, account_id)
+        for origin, item_id in self._store.imported(owner, import_id):
             if origin in wanted:
                 found[origin] = item_id
                 if len(found) == len(wanted):

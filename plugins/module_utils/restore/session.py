@@ -21,7 +21,7 @@ from .apply import DirectoryApplier, MailboxApplier, Patience
 from .attributes import DEFAULT_CALENDAR
 from .blobs import Blobs
 from .folders import Folders
-from .idmap import ItemLog
+from .idmap import ItemLog, mailbox_import
 from .mailbox import Items, MailboxRestore, Scope
 from .options import ExternalOptions
 from .quota import Quota
@@ -96,11 +96,12 @@ class Session:
         task = self._task
         directory = DirectoryApplier(self.store, report, task.patience)
         quota = Quota(task.sides.backup_path, directory, account.destination_id)
-        log = ItemLog(task.sides.backup_path, account.destination_id, task.import_id, account.entry.entry_id)
+        import_id = mailbox_import(task.import_id, task.ids, account.entry.entry_id)
+        log = ItemLog(task.sides.backup_path, account.destination_id, import_id, account.entry.entry_id)
         try:
             try:
                 yield MailboxApplier(
-                    self.store, account.destination_id, account.entry.name, task.import_id, log, report,
+                    self.store, account.destination_id, account.entry.name, import_id, log, report,
                     self._progress, task.patience, quota.lift, self.same_mailbox(account),
                 )
             finally:

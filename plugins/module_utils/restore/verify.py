@@ -14,15 +14,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.errors import RestanteError
-from ..model.state import Entry, ItemState
+from ..model.state import NO_ATTRS, Entry, ItemState
 from ..operations.progress import SILENT, Progress
+from .idmap import mailbox_import
 from .sides import BackupSide, Description, StoreSide
 
 MAX_DIFFERENCES: Final = 1000
@@ -81,6 +82,7 @@ def verify(
     store: MailStore,
     import_id: str,
     *,
+    ids: Mapping[str, str] = NO_ATTRS,
     at: int | None = None,
     accounts: Collection[str] | None = None,
     directory: bool = True,
@@ -89,12 +91,13 @@ def verify(
     """Compare a mail server with what a backup held.
 
     :param import_id: under which the restore wrote (MailStore.imported).
+    :param ids: id in the backup to id at the destination of what was imported, as the map has them.
     :param at: UTC milliseconds; None for the backup's last state.
     :param accounts: addresses or ids (in the backup) of the accounts that were to be restored; None for all.
     :param directory: compare domains, the classes of service that these accounts use, and distribution lists too.
     :raises RestanteError: the mail server does not answer at all; an item that it does not give is a difference.
     """
-    return _Verification(source, store, import_id, at, progress).run(accounts, directory)
+    return _Verification(source, store, import_id, ids, at, progress).run(accounts, directory)
 
 
 _Differing = tuple[str, Any, Any]
@@ -103,12 +106,14 @@ _Differing = tuple[str, Any, Any]
 
 class _Verification:
     def __init__(
-        self, source: Repository, store: MailStore, import_id: str, at: int | None, progress: Progress
+        self, source: Repository, store: MailStore, import_id: str, ids: Mapping[str, str], at: int | None,
+        progress: Progress,
     ) -> None:
         self.report = VerifyReport()
         self._source = source
         self._store = store
         self._import_id = import_id
+        self._ids = ids
         self._at = at
         self._progress = progress
         self._backup = BackupSide(source, at)
@@ -157,7 +162,7 @@ class _Verification:
 
     def _mailbox(self, account: Entry, copy: Entry | None) -> None:
         address, account_id = account.name, account.entry_id
-        copies, twice = ({}, set()) if copy is None else self._copies(copy.entry_id)
+        copies, twice = ({}, set()) if copy is None else self._copies(account_id, copy.entry_id)
         claimed = set()
         for last in self._source.states(account_id, self._at):
             state = last.state
@@ -191,11 +196,12 @@ class _Verification:
                 if present.item_id not in claimed:
                     self.report.foreign[present.kind] += 1
 
-    def _copies(self, account_id: str) -> tuple[dict[str, str], set[str]]:
+    def _copies(self, account_id: str, copy_id: str) -> tuple[dict[str, str], set[str]]:
         """Return the item id of each copy by its origin, and the origins that have been written more than once."""
         copies: dict[str, str] = {}
         twice = set()
-        for origin, item_id in self._store.imported(account_id, self._import_id):
+        import_id = mailbox_import(self._import_id, self._ids, account_id)
+        for origin, item_id in self._store.imported(copy_id, import_id):
             if copies.setdefault(origin, item_id) != item_id:
                 twice.add(origin)
         return copies, twice

@@ -18,7 +18,7 @@ from ..model.errors import InvalidInput, NotFound, Refused
 from ..model.state import Entry
 from ..restore.blobs import ArchiveBlobs, Blobs, LocalBlobs
 from ..restore.external import NAME, choose, external_restore
-from ..restore.idmap import import_id_of
+from ..restore.idmap import map_name, read_import
 from ..restore.options import ExternalOptions
 from ..restore.preview import preview
 from ..restore.selection import is_system_account
@@ -82,16 +82,18 @@ def prove(
     :raises NotFound: the backup was never restored to this node.
     """
     with contextlib.closing(node.repository(source_path)) as source, contextlib.closing(node.store()) as store:
-        import_id = import_id_of(node.settings.backup_path, source.server_id)
-        if import_id is None:
+        map_file = os.path.join(node.settings.backup_path, map_name(source.server_id))
+        if not os.path.exists(map_file):
             raise NotFound(
                 f"The backup in {source_path} was never restored to this node: {node.settings.backup_path} has no map "
                 "of it. Run the External Restore first."
             )
+        import_id, rows = read_import(map_file)
+        ids = {row.source_id: row.destination_id for row in rows}
         if not accounts and not system_accounts:
             accounts = [entry.name for entry in _accounts(source, at) if not is_system_account(entry)]
         with operation(node, VERIFY, {"source_path": source_path, "accounts": list(accounts)}) as running:
-            report = verify(source, store, import_id, at=at, accounts=accounts or None, progress=running)
+            report = verify(source, store, import_id, ids=ids, at=at, accounts=accounts or None, progress=running)
             running.record.result = report.to_json()
     return report
 

@@ -20,7 +20,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.operations.repor
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.apply import Patience
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import LocalBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import import_id_of
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import map_name, read_import
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.verify import VerifyReport, verify
@@ -84,10 +84,9 @@ class World:
         return external_restore(sides or self.sides(), ExternalOptions(**options), patience=NO_WAIT, **extra)
 
     def verify(self) -> VerifyReport:
-        import_id = import_id_of(str(self.backup_path), self.server_id)
-        assert import_id is not None
+        import_id, rows = read_import(str(self.backup_path / map_name(self.server_id)))
         with contextlib.closing(self.source()) as source, self.b() as store:
-            return verify(source, store, import_id)
+            return verify(source, store, import_id, ids={row.source_id: row.destination_id for row in rows})
 
     def picture(self) -> dict[str, Any]:
         """All that server B holds: entries, and items by account, with their ids."""

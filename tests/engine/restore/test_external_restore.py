@@ -285,6 +285,36 @@ def test_data_sources_can_be_left_out(world: World) -> None:
     assert len(world.items(ANNA, kinds.DATA_SOURCE)) == 1
 
 
+def test_the_mail_of_an_account_that_got_the_address_of_another_comes_beside_that_of_the_other(
+    empty_world: World,
+) -> None:
+    """R-150: their items have the same ids at the source, and are not the same."""
+    def make(entry_id: str, number: int) -> None:
+        store.create_entry(Entry(entry_id, kinds.ACCOUNT, ANNA))
+        folder = add(store, entry_id, kinds.FOLDER, INBOX, f"folder {number}")
+        mail(store, entry_id, folder, number)
+
+    with empty_world.a() as store:
+        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
+        make("a-1", 1)
+    empty_world.restore()
+    with empty_world.a() as store:
+        store.delete_entry(kinds.ACCOUNT, "a-1")
+        make("a-2", 2)
+        store.create_entry(Entry("a-x", kinds.ACCOUNT, BRUNO))
+        add(store, "a-x", kinds.MOUNTPOINT, "1", "hers", attrs={
+            "owner_id": "a-2", "owner_name": ANNA, "remote_id": "256", "remote_path": "/Inbox/folder 2",
+        })
+    empty_world.restore()
+    folders = {state.item_id: state.name for state in empty_world.items(ANNA, kinds.FOLDER)}
+    found = [(folders[state.folder], state.date) for state in empty_world.items(ANNA, kinds.MESSAGE)]
+    assert found == [("folder 1", YEAR_2024 + DAY), ("folder 2", YEAR_2024 + 2 * DAY)]
+    [mountpoint] = empty_world.items(BRUNO, kinds.MOUNTPOINT)
+    assert folders[mountpoint.attrs["remote_id"]] == "folder 2"
+    assert empty_world.verify().passed
+    assert not empty_world.restore().changed
+
+
 def test_several_accounts_at_a_time_end_in_the_same_result(world: World) -> None:
     """R-166, R-167."""
     one = world.restore(skip_system_accounts=False)

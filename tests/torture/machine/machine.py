@@ -31,7 +31,11 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.copy_source import CopyOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import import_id_of
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import (
+    mailbox_import,
+    map_name,
+    read_import,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.undelete import Interval
@@ -454,24 +458,30 @@ class Machine(RuleBasedStateMachine):
         after = self._node_b()
         node = self.world.node("b")
         with contextlib.closing(self.world.node("a").repository()) as backup:
-            import_id = import_id_of(node.settings.backup_path, backup.server_id) or ""
+            map_file = str(Path(node.settings.backup_path) / map_name(backup.server_id))
+        import_id, rows = read_import(map_file)
+        ids = {row.source_id: row.destination_id for row in rows}
         for name, mailbox in before.items():
             untouched(mailbox, after.get(name, {}), f"{name} at the destination", frozenset({
                 kinds.FOLDER, kinds.TAG, kinds.CONTACT_GROUP, *SETTINGS,
             }))
         new: dict[str, set[str]] = {}
+        apart: set[str] = set()
         for scope in source.accounts():
             entry = source.state(scope, ACCOUNT_ITEM)
             if entry is None:
                 continue
             name, mailbox = entry["name"], source.mailbox(scope)
+            if source.ends(scope):  # its new mailbox has items of the ids of the old one
+                apart.add(name)
+                continue
             with self.world.store("b") as store:
                 found = store.find_entry(kinds.ACCOUNT, name)
                 # What was unset since an earlier run stays: nothing is taken away at the destination.
                 wanted = entry.get("attrs", {}).get("displayName")
                 if found is None or (wanted and [found.first("displayName")] != wanted):
                     raise Broken(f"The account {entry} is {found} at the destination.")
-                pairs = list(store.imported(found.entry_id, import_id))
+                pairs = list(store.imported(found.entry_id, mailbox_import(import_id, ids, scope)))
             if len({origin for origin, _item in pairs}) != len(pairs):
                 raise Broken(f"{name}: an item was imported twice: {pairs}")
             became, there = dict(pairs), after[name]
@@ -490,6 +500,8 @@ class Machine(RuleBasedStateMachine):
                 elif known not in there and known in before.get(name, {}):
                     raise Broken(f"{name}: item {item} was {known} at the destination, and is gone.")
         for name, mailbox in after.items():
+            if name in apart:
+                continue
             found_new = {
                 item for item, state in mailbox.items()
                 if state.kind in COMES_BACK and item not in before.get(name, {})
