@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+from ..backup.ended import was_switched_off
 from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.writer import Writer
-from ..model import kinds
 from ..model.errors import Damaged
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry
-from ..model.switch import Switch
 from ..operations.progress import SILENT, Progress
 from . import hold, retention
 from .repack import MERGE_FROM, Repack, Repacked
@@ -159,12 +158,7 @@ def _ended(repository: Repository, scope: str) -> Ended | None:
     found = repository.state(scope, ACCOUNT_ITEM)
     if found is None or found.state is not None:
         return None
-    last = _last(repository, scope)
-    off = last is not None and not Switch(
-        (one.state for one in repository.entries(kinds.COS, found.at) if isinstance(one.state, Entry)),
-        (one.state for one in repository.entries(kinds.DOMAIN, found.at) if isinstance(one.state, Entry)),
-    ).is_on(last)
-    return Ended(found.at, off, found.seq)
+    return Ended(found.at, was_switched_off(repository, found), found.seq)
 
 
 def _last(repository: Repository, scope: str) -> Entry | None:

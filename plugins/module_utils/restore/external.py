@@ -13,9 +13,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from ..backup.ended import began_after
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
@@ -27,7 +28,7 @@ from ..operations.report import INVALID_ITEM, RestoreReport
 from . import plan, workers
 from .apply import PATIENT, DirectoryApplier, Patience
 from .attributes import empty, mapped
-from .idmap import ImportMap, Row
+from .idmap import ImportMap, Row, mailbox_row
 from .late import LateItems
 from .options import ExternalOptions, check, named_accounts
 from .quota import Quota
@@ -173,6 +174,7 @@ class _ExternalRestore:
         if self._options.skip_account_provisioning:
             rows += self._existing(accounts, store)
             present.update((row.source_id, row.destination_id) for row in rows)
+        rows += mailbox_rows(source, accounts, present)
         import_map.record(rows)
         return [Account(entry, present[entry.entry_id]) for entry in accounts if entry.entry_id in present]
 
@@ -223,6 +225,17 @@ class _ExternalRestore:
                 incomplete.remove(account.entry.entry_id)
                 logger.info("account restored: %s", account.entry.name)
         return [accounts[number] for number in sorted(late)], incomplete
+
+
+def mailbox_rows(source: Repository, accounts: Sequence[Entry], ids: Mapping[str, str]) -> Iterator[Row]:
+    """Yield what is to be remembered of mailboxes that are not the first one of their account.
+
+    :param ids: id in the backup to id at the destination of those accounts that are there.
+    """
+    for entry in accounts:
+        number = began_after(source, entry.entry_id)
+        if number and entry.entry_id in ids:
+            yield mailbox_row(entry, number, ids[entry.entry_id])
 
 
 def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:

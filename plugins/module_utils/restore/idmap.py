@@ -28,10 +28,12 @@ from ..backup.files import Files, full_or_refused, reading
 from ..model import foreign, moment
 from ..model.durable import make_directories
 from ..model.errors import Busy, Damaged, NotFound
-from ..model.state import NO_ATTRS
+from ..model.state import NO_ATTRS, Entry
 
 FORMAT: Final = 1
 ITEM_LOG: Final = "id_mapper.log"
+MAILBOX: Final = "mailbox"
+"""The kind of the rows of mailboxes that are not the first one of their account."""
 
 _BITMAP: Final = 1 << 27
 _LOCK_SECONDS: Final = 10.0
@@ -152,17 +154,30 @@ def read_import(path: str) -> tuple[str, list[Row]]:
     return header["import"], rows
 
 
+def mailbox_row(account: Entry, began_after: int, destination_id: str) -> Row:
+    """Return the row of a mailbox that is not the first one of its account.
+
+    :param began_after: the number of the deletion of the account after which it was there again (backup/ended.py).
+    """
+    return Row(MAILBOX, account.name, f"{account.entry_id}@{began_after}", destination_id)
+
+
 def mailbox_import(import_id: str, ids: Mapping[str, str], account_id: str) -> str:
     """Return the id under which the items of an account of the backup are imported.
 
-    It is that of the import, but for an account that has got the address of one which was imported before, and with it
-    its mailbox: both have items of the same ids, which are not the same items.
+    It is that of the import, but where the items come into a mailbox into which those of another one were imported
+    before: of an account that had the address before this one, or of this account before it was deleted at the source
+    and made again. Both have items of the same ids, which are not the same items.
 
     :param ids: id in the backup to id at the destination, in the order in which they became known (ImportMap.ids).
     """
-    there = ids.get(account_id)
-    first = next((one for one, other in ids.items() if other == there), account_id)
-    return import_id if first == account_id else f"{import_id}/{account_id}"
+    mailbox = account_id
+    for one in ids:
+        if one.startswith(f"{account_id}@"):
+            mailbox = one
+    there = ids.get(mailbox)
+    first = next((one for one, other in ids.items() if other == there), mailbox)
+    return import_id if first == mailbox else f"{import_id}/{mailbox}"
 
 
 class ItemLog:

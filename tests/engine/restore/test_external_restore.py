@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import Any
@@ -20,6 +21,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
     NotFound,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.preview import preview
 from restore_kit import DAY, INBOX, YEAR_2024, World, add, mail
 
 ANNA, BRUNO, HARA, GALSYNC = "anna@example.com", "bruno@example.com", "o'hara \"x\"@example.org", "galsync@example.com"
@@ -313,6 +316,36 @@ def test_the_mail_of_an_account_that_got_the_address_of_another_comes_beside_tha
     assert folders[mountpoint.attrs["remote_id"]] == "folder 2"
     assert empty_world.verify().passed
     assert not empty_world.restore().changed
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "switched off"])
+def test_the_new_mailbox_of_an_account_that_was_deleted_is_restored_beside_the_old_one(
+    empty_world: World, deleted: bool
+) -> None:
+    """R-150, R-245: one whose backup was only switched off for a time has the mailbox that it had."""
+    with empty_world.a() as store:
+        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
+        store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
+        mail(store, "a-1", INBOX, 1)
+    empty_world.restore()
+    with empty_world.a() as store:
+        if deleted:
+            store.delete_entry(kinds.ACCOUNT, "a-1")
+        else:
+            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ("FALSE",)}))
+    with empty_world.a() as store:
+        if deleted:
+            store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
+        else:
+            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ()}))
+        mail(store, "a-1", INBOX, 2)
+    for new in (1, 0):
+        with contextlib.closing(empty_world.source()) as source, empty_world.b() as store:
+            foretold = preview(source, store, str(empty_world.backup_path), ExternalOptions())
+        assert foretold.items.get(ANNA, {}).get(kinds.MESSAGE, 0) == new
+        assert empty_world.restore().restored[kinds.MESSAGE] == new
+        assert [one.date for one in empty_world.items(ANNA, kinds.MESSAGE)] == [YEAR_2024 + DAY, YEAR_2024 + 2 * DAY]
+        assert empty_world.verify().passed
 
 
 def test_several_accounts_at_a_time_end_in_the_same_result(world: World) -> None:
