@@ -89,6 +89,12 @@ class S3Settings:
     read_timeout: float = 60
     """Both in seconds, of one try."""
 
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether requests go over a network without TLS."""
+        url = urlsplit(self.endpoint)
+        return url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1")
+
     def where(self) -> str:
         """Return the bucket, prefix and endpoint for a message."""
         path = f"{self.bucket}/{self.prefix.strip('/')}".rstrip("/")

@@ -131,6 +131,11 @@ def ensure(
         unsupported.update(admin.apply(steps))
         if differs or steps:
             told = probe(bucket_archive(wanted.settings()))
+            if wanted.settings().is_in_the_clear:
+                told.append(
+                    f"{wanted.endpoint} is spoken to without TLS: who is on the line can read the backup and alter it. "
+                    "Give an https:// URL."
+                )
             if 0 < wanted.object_lock_days < FEWEST_LOCK_DAYS:
                 told.append(
                     f"Object Lock for {wanted.object_lock_days} days: locks are renewed by night, when half of their "

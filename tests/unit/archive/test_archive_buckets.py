@@ -12,7 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord, BucketRegistry
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import (
+    BucketRecord,
+    BucketRegistry,
+    checked,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     AlreadyExists,
     InvalidInput,
@@ -130,3 +134,20 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(40)))
     assert len(BucketRegistry(str(tmp_path / "buckets.json")).records()) == 40
+
+
+@pytest.mark.parametrize(("url", "clear"), [
+    ("", False), ("https://s3.example.com", False), ("http://s3.example.com:9000", True), ("http://127.0.0.1:9000", False),
+])
+def test_it_is_known_when_a_bucket_is_spoken_to_without_tls(url: str, clear: bool) -> None:
+    assert BucketRecord("b", endpoint=url).settings().is_in_the_clear is clear
+
+
+@pytest.mark.parametrize(("mode", "days", "reason"), [
+    ("forever", 30, "unknown"), ("COMPLIANCE", 0, "number of days"), ("", 30, "number of days"),
+    ("GOVERNANCE", -1, "number of days"),
+])
+def test_a_lock_takes_a_mode_and_a_time(mode: str, days: int, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        checked(BucketRecord("b", object_lock_mode=mode, object_lock_days=days))
+    assert checked(BucketRecord("b", object_lock_mode="compliance", object_lock_days=7)).object_lock_mode == "COMPLIANCE"
