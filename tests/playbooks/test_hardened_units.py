@@ -173,12 +173,13 @@ def booted(units: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (units / "driver").write_text(DRIVER.format(shared=SHARED, user=USER), "utf-8")
     (units / "driver").chmod(0o755)
     # The Python of the tests may lie in a home directory, which is hidden from the services.
-    (units / "python").write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={BASE}/lib PYTHONPATH={LIBRARIES} exec {PYTHON} "$@"\n', "utf-8")
+    start = f'LD_LIBRARY_PATH={BASE}/lib PYTHONPATH={LIBRARIES} exec {PYTHON} "$@"'
+    (units / "python").write_text(f"#!/bin/sh\n{start}\n", "utf-8")
     (units / "python").chmod(0o755)
     read = {sys.base_prefix: BASE, sysconfig.get_path("purelib"): LIBRARIES}
     binds = [f"--bind={units}:{SHARED}", *(f"--bind-ro={outside}:{inside}" for outside, inside in read.items())]
     script = BOOT.format(
-        work=tmp_path_factory.mktemp("boot"), units=units / "units", machine=f"t{uuid.uuid4().hex[:8]}", user=USER,
+        work=tmp_path_factory.mktemp("boot"), units=units / "units", user=USER, machine=f"t{uuid.uuid4().hex[:8]}",
         binds=" ".join(binds),
     )
     done = subprocess.run(
@@ -217,7 +218,7 @@ def test_a_hardened_realtime_scanner_goes_on(booted: Path) -> None:
 
 
 def test_what_they_write_is_for_their_user_alone(booted: Path) -> None:
-    written = [path for path in (booted / "backup_path").rglob("*")]
+    written = list((booted / "backup_path").rglob("*"))
     assert written and all(path.lstat().st_mode & 0o077 == 0 for path in written)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import uuid
@@ -156,7 +155,10 @@ def command_line(way: Way, endpoint: Endpoint, bucket: str) -> None:
     config.chmod(0o600)
     restante("core", "doCreateBucket", "CustomS3", bucket, "key", "-", endpoint.url, "c", given=f"{BUCKET_SECRET}\n")
     restante("core", "listBuckets", "all")
-    restante("backup", "retrieveMetadataFromArchive", "S3", str(node / "restore"), "c")
+    restante("backup", "retrieveMetadataFromArchive", "S3", str(node / "restore"), "bucket_configuration_id", "c")
+    given = ("bucket_name", bucket, "access_key", "key", "secret", "-", "url", endpoint.url)
+    words = ("backup", "retrieveMetadataFromArchive", "S3", str(node / "restore" / "again"), *given)
+    restante(*words, given=f"{BUCKET_SECRET}\n")
     restante("--sync", "backup", "doExternalRestore", str(node / "restore"), "blobs_archive", "c")
     restante("--sync", "backup", "doSmartScan", "start")
     restante("config", "get", "account", ACCOUNT)

@@ -33,7 +33,7 @@ def add(node: Node, record: BucketRecord) -> BucketRecord:
     present = BucketAdmin(record.settings()).present()
     if present is None:
         raise _missing(record)
-    record = _with_lock(record, present)
+    record = with_lock(record, present)
     probe(bucket_archive(record.settings()))
     return node.buckets.add(record)
 
@@ -51,7 +51,7 @@ def update(node: Node, provider: str, bucket_id: str, **changes: Any) -> BucketR
         there = BucketAdmin(wanted.settings()).present()
         if there is None:
             raise _missing(wanted)
-        wanted = _with_lock(wanted, there)
+        wanted = with_lock(wanted, there)
         probe(bucket_archive(wanted.settings()))
         node.buckets.update(present.id, **dataclasses.asdict(wanted))
     return wanted
@@ -122,7 +122,7 @@ def ensure(
     if there is None and not create:
         raise _missing(wanted)
     if there is not None and desired.object_lock is None:
-        wanted = _with_lock(wanted, there)
+        wanted = with_lock(wanted, there)
     steps = plan(desired, there)
     unsupported = dict(there.unsupported) if there else {}
     differs = wanted != present
@@ -193,7 +193,7 @@ _OPTIONS: Final = {
 """The module's options by the fields of a configuration."""
 
 
-def _with_lock(record: BucketRecord, there: Present) -> BucketRecord:
+def with_lock(record: BucketRecord, there: Present) -> BucketRecord:
     """Return a configuration that knows the Object Lock of its bucket: by that alone it is read and written rightly.
 
     :raises Refused: it is to lock files, and the bucket cannot.

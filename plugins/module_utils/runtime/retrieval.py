@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from ..archive.bucket_admin import BucketAdmin
 from ..archive.buckets import BucketRecord, checked
 from ..archive.directory import DirectoryArchive
 from ..archive.files import explained
@@ -27,6 +28,7 @@ from ..operations.progress import SILENT, Progress
 from ..restore.retrieve import THREADS, find_servers, retrieve
 from ..scan.upload import Uploader, UploadReport
 from ..scan.witness import load as load_witness
+from .buckets import with_lock
 from .call import Call
 from .node import Node
 from .operations import operation
@@ -62,7 +64,7 @@ def bucket_of(node: Node, arguments: Mapping[str, Any]) -> BucketRecord:
     if bucket_id:
         return node.bucket(bucket_id)
     url = arguments.get("url") or ""
-    return checked(
+    record = checked(
         BucketRecord(
             bucket=name,
             provider="CustomS3" if url else "S3",
@@ -73,6 +75,8 @@ def bucket_of(node: Node, arguments: Mapping[str, Any]) -> BucketRecord:
             secret_key=arguments.get("secret") or "",
         )
     )
+    there = BucketAdmin(record.settings()).present()
+    return record if there is None else with_lock(record, there)
 
 
 def find_archive(node: Node, archive_at: ArchiveAt, server_id: str = "") -> Archive:

@@ -110,7 +110,10 @@ def test_a_reader_can_restore_and_change_nothing(
     bucket = Bucket(ceph_bucket, lock)
     backup.grow(3)
     Uploader(backup.repository, bucket_archive(bucket.owner)).sync()
-    archive = bucket_archive(bucket.guest("reader"))
+    guest = bucket.guest("reader")
+    present = BucketAdmin(guest).present()
+    assert present is not None and (present.state.object_lock is not None) is lock, "so it knows how to read it"
+    archive = bucket_archive(guest)
     assert retrieve(archive, str(tmp_path / "restore")).newest == 3
     with contextlib.closing(Repository.open(str(tmp_path / "restore"))) as repository:
         blobs = dict(ArchiveBlobs(repository, archive).read(list(backup.contents)))

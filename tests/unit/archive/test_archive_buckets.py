@@ -137,7 +137,8 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("url", "clear"), [
-    ("", False), ("https://s3.example.com", False), ("http://s3.example.com:9000", True), ("http://127.0.0.1:9000", False),
+    ("", False), ("https://s3.example.com", False), ("http://s3.example.com:9000", True),
+    ("http://127.0.0.1:9000", False),
 ])
 def test_it_is_known_when_a_bucket_is_spoken_to_without_tls(url: str, clear: bool) -> None:
     assert BucketRecord("b", endpoint=url).settings().is_in_the_clear is clear
@@ -150,4 +151,5 @@ def test_it_is_known_when_a_bucket_is_spoken_to_without_tls(url: str, clear: boo
 def test_a_lock_takes_a_mode_and_a_time(mode: str, days: int, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         checked(BucketRecord("b", object_lock_mode=mode, object_lock_days=days))
-    assert checked(BucketRecord("b", object_lock_mode="compliance", object_lock_days=7)).object_lock_mode == "COMPLIANCE"
+    right = checked(BucketRecord("b", object_lock_mode="compliance", object_lock_days=7))
+    assert right.object_lock_mode == "COMPLIANCE"
