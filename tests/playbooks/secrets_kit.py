@@ -50,7 +50,7 @@ class Watch:
     def _processes(self) -> None:
         known: set[str] = set()
         own = str(os.getpid())
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(0.05):
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 if pid == own:
                     continue

@@ -73,8 +73,8 @@ class Way:
         assert done.returncode == 0, f"{name}: {done.stdout[-3000:]}"
 
 
-def fill(path: Path) -> None:
-    """Make a mail server with one account, in which the canaries are."""
+def fill(path: Path) -> str:
+    """Make a mail server with one account, in which the canaries are; return the id of its data source."""
     with contextlib.closing(EmbeddedStore.create(str(path))) as store:
         store.create_entry(Entry("d", kinds.DOMAIN, "example.com"))
         store.create_entry(Entry("ann", kinds.ACCOUNT, ACCOUNT, attrs={"userPassword": (f"{{SSHA512}}{HASH}",)}))
@@ -83,13 +83,14 @@ def fill(path: Path) -> None:
             "type": "imap", "host": "imap.elsewhere.example", "username": "ann", "password": SOURCE_PASSWORD,
             "folder": "2", "enabled": False,
         }
-        store.write_items("ann", [
+        written = store.write_items("ann", [
             NewItem("", ItemState("", kinds.MESSAGE, "2", date=1_700_000_000_000, flags="u"), mail),
             NewItem("", ItemState("", kinds.DATA_SOURCE, "", "elsewhere", attrs=source), None),
         ])
+    return str(written[1].item_id)
 
 
-def playbook(way: Way, endpoint: Endpoint, bucket: str, smtp_port: int) -> None:
+def playbook(way: Way, endpoint: Endpoint, bucket: str, smtp_port: int, source: str) -> None:
     """Back up node A, and restore it on node B, from a playbook."""
 
     def node(name: str, **settings: Any) -> list[dict[str, Any]]:
@@ -117,11 +118,8 @@ def playbook(way: Way, endpoint: Endpoint, bucket: str, smtp_port: int) -> None:
             {"restante.carbonio.backup_volume": {"type": "s3", "bucket_configuration_id": bucket}},
             {"restante.carbonio.smartscan": {}, "diff": True},
             {"restante.carbonio.config_info": {"level": "account", "name": ACCOUNT}},
-            {"restante.carbonio.item_search_info": {
-                "account": ACCOUNT, "type": "data_source", "search_filter": "all",
-            }, "register": "sources"},
-            {"restante.carbonio.item_info": {"account": ACCOUNT, "item": "{{ sources['items'][0].item_id }}"}},
-            {"restante.carbonio.coherency_check": {"archive": "contents"}},
+            {"restante.carbonio.item_info": {"account": ACCOUNT, "item": source}},
+            {"restante.carbonio.coherency_check": {}},
         ]),
         play("b", [
             *node("b"),
@@ -161,7 +159,8 @@ def command_line(way: Way, endpoint: Endpoint, bucket: str) -> None:
     restante(*words, given=f"{BUCKET_SECRET}\n")
     restante("--sync", "backup", "doExternalRestore", str(node / "restore"), "blobs_archive", "c")
     restante("--sync", "backup", "doSmartScan", "start")
-    restante("config", "get", "account", ACCOUNT)
+    restante("config", "get", "account", ACCOUNT, "userPassword")
+    restante("config", "dump", "account", ACCOUNT)
     restante("--sync", "backup", "doPurge")
 
 
@@ -172,14 +171,14 @@ def way(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     way.temporary.mkdir()
     for name in "abc":
         (way.nodes / name).mkdir(mode=0o700, parents=True)
-    fill(way.nodes / "a" / "mailstore_path")
+    source = fill(way.nodes / "a" / "mailstore_path")
     for name in "bc":
         EmbeddedStore.create(str(way.nodes / name / "mailstore_path")).close()
     bucket = f"secrets-{uuid.uuid4().hex[:8]}"
     make_bucket(endpoint, bucket)
     with mail_server() as mail, way.watch.going_on():
         mail.credentials = ("restante", SMTP_PASSWORD)
-        playbook(way, endpoint, bucket, mail.port)
+        playbook(way, endpoint, bucket, mail.port, source)
         command_line(way, endpoint, bucket)
         way.mailed = [one.message.as_string() for one in mail.mails]
     yield way

@@ -14,14 +14,14 @@ from ..archive.s3_client import LOCK_MODES
 from ..model import moment
 from ..runtime import buckets, realtime
 from ..runtime.node import Node
-from . import secret
 from .grammar import BOOLEAN, INTEGER, TEXT, Command, Parameter, choice
 from .parameters import PREFIX, REGION, URL
+from .secret import FROM_STDIN, SECRET
 
 _BUCKET: Final = (
     Parameter("bucket_name", TEXT, "as it is called at the provider"),
     Parameter("access_key"),
-    secret.SECRET,
+    SECRET,
 )
 _CONFIGURATION: Final = (
     Parameter("provider", choice(*PROVIDERS)),
@@ -50,7 +50,7 @@ _BUCKET_KINDS: Final[Mapping[str, tuple[Sequence[Parameter], Sequence[Parameter]
 
 def _create_bucket(provider: str, node: Node, **given: Any) -> Any:
     wanted = BucketRecord(
-        bucket=given.pop("bucket_name"), secret_key=secret.read(given.pop("secret")), endpoint=given.pop("url"),
+        bucket=given.pop("bucket_name"), secret_key=given.pop("secret"), endpoint=given.pop("url"),
         provider=provider, **given,
     )
     return {"Bucket ID": buckets.add(node, wanted).id}
@@ -66,7 +66,7 @@ def _create_bucket_command(provider: str) -> Command:
     return Command(
         "core", ("doCreateBucket", provider), f"keep the configuration of a bucket of {provider} under an id", run,
         (*_BUCKET, *mandatory), (*optional, *_LOCK), by_position,
-        example=" ".join(["doCreateBucket", provider, "carbonio-backup", "ACCESS_KEY", secret.FROM_STDIN, *shown]),
+        example=" ".join(["doCreateBucket", provider, "carbonio-backup", "ACCESS_KEY", FROM_STDIN, *shown]),
     )
 
 
@@ -92,10 +92,11 @@ def _list_buckets(node: Node, provider: str, show_secrets: bool) -> Any:
 
 
 def _update_bucket(
-    node: Node, provider: str, bucket_configuration_id: str, bucket_name: str, url: str, **given: Any
+    node: Node, provider: str, bucket_configuration_id: str, bucket_name: str, secret: str, url: str, **given: Any
 ) -> Any:
-    given["secret_key"] = secret.read(given.pop("secret"))
-    buckets.update(node, provider, bucket_configuration_id, bucket=bucket_name, endpoint=url, **given)
+    buckets.update(
+        node, provider, bucket_configuration_id, bucket=bucket_name, secret_key=secret, endpoint=url, **given
+    )
     return "ok"
 
 

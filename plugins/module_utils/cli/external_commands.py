@@ -12,9 +12,9 @@ from typing import Any, Final
 from ..restore.options import ExternalOptions
 from ..runtime import inspection, recovery, retrieval
 from ..runtime.node import Node
-from . import secret
 from .grammar import BOOLEAN, INTEGER, LIST, PATH, TEXT, Command, Parameter, Type
 from .parameters import NOTIFICATIONS, PREFIX, REGION, SERVER_ID, THREADS, URL, WITNESS
+from .secret import SECRET
 
 
 def _retrieve(node: Node, archive_at: retrieval.ArchiveAt, **given: Any) -> Any:
@@ -26,7 +26,6 @@ def _retrieve(node: Node, archive_at: retrieval.ArchiveAt, **given: Any) -> Any:
 
 
 def _retrieve_s3(node: Node, **given: Any) -> Any:
-    given["secret"] = secret.read(given["secret"])
     return _retrieve(node, retrieval.in_bucket(retrieval.bucket_of(node, given), given["volume_prefix"]), **given)
 
 
@@ -66,7 +65,7 @@ COMMANDS: Final = (
         (
             Parameter("bucket_name", TEXT, "where the bucket has no configuration here", ""),
             Parameter("access_key", TEXT, "", ""),
-            secret.SECRET._replace(default=""),
+            SECRET._replace(default=""),
             Parameter("volume_prefix", TEXT, "the one of the backup that wrote it", ""),
             Parameter("bucket_configuration_id", TEXT, "the Bucket ID that listBuckets shows", ""),
             REGION, URL, PREFIX, THREADS, NOTIFICATIONS, SERVER_ID, WITNESS,

@@ -18,7 +18,7 @@ from ..operations.narrator import Narrator
 from ..operations.operation import Operations
 from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
 from ..runtime.node import Node, check_host
-from . import shell, text
+from . import secret, shell, text
 from .background import Background, Failed
 from .commands import COMMANDS
 from .grammar import HELP, Command, Options, SyntaxFault, find, split, values
@@ -81,7 +81,7 @@ def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
         _say(output, _help([word for word in words if word.lower() != HELP]))
         return 0
     command, rest = find(COMMANDS, words)
-    given = values(command, rest)
+    given = secret.told(values(command, rest))
     check_host(line.options.host)
     if command.works_long:
         return _work(command, given, line.options, output, errors)

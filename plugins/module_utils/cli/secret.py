@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from .grammar import TEXT, Parameter
 
@@ -18,8 +19,9 @@ SECRET: Final = Parameter(
 )
 
 
-def read(text: str) -> str:
-    """Return a secret, which may be waiting on standard input."""
-    if text != FROM_STDIN:
-        return text
-    return getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+def told(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a command with its secret, which may be waiting on standard input."""
+    if given.get(SECRET.name) != FROM_STDIN:
+        return dict(given)
+    waiting = getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    return {**given, SECRET.name: waiting}
