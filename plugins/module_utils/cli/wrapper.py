@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..archive.files import explained
+from ..model.durable import make_directories
 from ..model.errors import Damaged, InvalidInput
 from ..runtime.call import Call
 from .main import main
@@ -100,7 +101,7 @@ def _present(path: str) -> tuple[bytes, int] | None:
 
 
 def _write(path: str, content: bytes, mode: int) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_directories(os.path.dirname(path), 0o755)  # commands are for everybody to run, and for nobody to replace
     descriptor, unfinished = tempfile.mkstemp(dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 
 
-def make_directories(path: str) -> None:
-    """Make a directory and those above it that are missing, for nobody but us, durably.
+def make_directories(path: str, mode: int = 0o700) -> None:
+    """Make a directory and those above it that are missing, all of one mode, durably.
 
-    :raises OSError: it cannot be made.
+    :param mode: for nobody but us, unless it is given. :raises OSError: it cannot be made.
     """
     path = os.path.abspath(path)
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
-    make_directories(parent)
+    make_directories(parent, mode)
     try:
-        os.mkdir(path, 0o700)
+        os.mkdir(path, mode)
     except FileExistsError:
         if not os.path.isdir(path):
             raise

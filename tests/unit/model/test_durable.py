@@ -28,3 +28,14 @@ def test_a_file_in_the_place_of_a_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("a file", encoding="utf-8")
     with pytest.raises(OSError, match="one"):
         durable.make_directories(str(tmp_path / "one"))
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_all_directories_that_are_made_have_the_mode_whatever_the_umask(tmp_path: Path, mode: int) -> None:
+    umask = os.umask(0)
+    try:
+        durable.make_directories(str(tmp_path / "one" / "two" / "three"), mode)
+    finally:
+        os.umask(umask)
+    made = [tmp_path / "one", tmp_path / "one" / "two", tmp_path / "one" / "two" / "three"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [mode] * 3
