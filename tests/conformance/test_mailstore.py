@@ -291,6 +291,22 @@ def test_an_update_changes_all_that_it_names_and_nothing_else(server: Any) -> No
     assert server.store.read_blob(account, item) == b"another content"
 
 
+def test_several_updates_are_made_and_one_that_is_refused_costs_no_other(server: Any) -> None:
+    account = server.account()
+    items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _number in range(3)]
+    wanted = [server.store.item(account, item)._replace(flags="f", date=number) for number, item in enumerate(items)]
+    wanted[1] = wanted[1]._replace(folder="999999")
+    inbox = server.store.item(account, server.inbox(account))._replace(attrs={"color": 5})
+    refused = server.store.update_items(account, [*wanted, inbox, inbox._replace(item_id="999999")])
+    assert [error is None for error in refused] == [True, False, True, True, False]
+    assert "999999" in str(refused[1]) and isinstance(refused[4], NotFound)
+    present = [server.store.item(account, state.item_id) for state in (*wanted, inbox)]
+    assert [now == state for now, state in zip(present, (*wanted, inbox))] == [True, False, True, True]
+    token = server.store.changes(account).token
+    assert server.store.update_items(account, [wanted[0], inbox]) == [None, None]
+    assert server.store.changes(account).token == token
+
+
 def test_an_update_that_changes_nothing_is_no_change(server: Any) -> None:
     account = server.account()
     item = server.add(account, kinds.MESSAGE, blob=MAIL, attrs={"subject": "one"})

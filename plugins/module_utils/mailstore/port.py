@@ -15,7 +15,7 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..model.errors import RestanteError
+from ..model.errors import NotFound, Refused, RestanteError
 from ..model.state import Entry, ItemState
 from .following import Follower, TokenFollower
 
@@ -181,6 +181,20 @@ class MailStore(abc.ABC):
     @abc.abstractmethod
     def update_item(self, account_id: str, state: ItemState, blob: bytes | None = None) -> None:
         """Give an existing item this folder, name, flags, tags, date and attributes; and this content if given."""
+
+    def update_items(self, account_id: str, states: Sequence[ItemState]) -> list[RestanteError | None]:
+        """Give existing items this folder, name, flags, tags, date and attributes; durable when this returns.
+
+        :return: why each was refused, None where it was not; one that is refused never stops the others.
+        """
+        refused: list[RestanteError | None] = []
+        for state in states:
+            try:
+                self.update_item(account_id, state)
+                refused.append(None)
+            except (NotFound, Refused) as error:
+                refused.append(error)
+        return refused
 
     @abc.abstractmethod
     def delete_items(self, account_id: str, item_ids: Sequence[str]) -> None:

@@ -230,6 +230,26 @@ class MailboxApplier:
         self._progress.advance(1, state.size)
         return True
 
+    def change_all(self, changes: Sequence[tuple[ItemState, ItemState]]) -> None:
+        """Make several items what they are to be, as change() does, but for contents.
+
+        :param changes: of each the item in the backup, and what the item of the mailbox is to become.
+        """
+        if not changes:
+            return
+        wanted = [present for _unused, present in changes]
+        refused = self._patience.ask(lambda: self.store.update_items(self.account_id, wanted))
+        done = []
+        for (state, present), error in zip(changes, refused):
+            if error is None:
+                done.append((state, present.item_id))
+            else:
+                self.leave(state, state.item_id, cause_of(error), str(error))
+        if done:
+            self._record(done)
+            self._count(Counter(state.kind for state, _unused in done), Counter())
+            self._progress.advance(len(done))
+
     def amend(self, present: ItemState, blob: bytes | None = None) -> None:
         """Change an item of the mailbox that is not a copy, or whose copy has been counted."""
         self._patience.ask(lambda: self.store.update_item(self.account_id, present, blob))

@@ -36,6 +36,8 @@ class Folders:
             if plan.is_root(folder):
                 self.root = folder.item_id
         self._ids = {origin: item_id for origin, item_id in imported.items() if item_id in self.present}
+        self._adopted: list[tuple[ItemState, str]] = []
+        self._changed: list[tuple[ItemState, ItemState]] = []
 
     def restore(self, folders: Iterable[ItemState]) -> None:
         """Find or make the folders of the backup."""
@@ -49,6 +51,7 @@ class Folders:
                         new.clear()
                         self._join(state.item_id, wanted)
             self._make(new.values())
+        self._record_joined()
 
     def id_of(self, folder_id: str) -> str:
         """Return what a folder of the backup is in the mailbox.
@@ -102,10 +105,17 @@ class Folders:
         self._ids[folder_id] = present.item_id
         joined = merged(wanted, self._attrs(wanted), present)
         if joined == present:
-            self._applier.adopt([(wanted, present.item_id)])
-        elif self._applier.change(wanted, joined):
-            self.present[present.item_id] = joined
+            self._adopted.append((wanted, present.item_id))
+        else:
+            self._changed.append((wanted, joined))
+            self.present[present.item_id] = joined  # what joins it next adds to that
         return True
+
+    def _record_joined(self) -> None:
+        """Carry out, together, what was found to be done to the folders that were there."""
+        self._applier.adopt(self._adopted)
+        self._applier.change_all(self._changed)
+        self._adopted, self._changed = [], []
 
     def _settle(self, wanted: ItemState, present: ItemState) -> None:
         """Correct shares with whom was not at the destination when an earlier run restored them, and is now."""
@@ -113,7 +123,7 @@ class Folders:
         if settled == present:
             self._applier.skip_one(kinds.FOLDER)
         else:
-            self._applier.change(wanted, settled)
+            self._changed.append((wanted, settled))
 
     def _make(self, wanted: Iterable[ItemState]) -> None:
         batch = [

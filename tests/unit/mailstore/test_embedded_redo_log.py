@@ -58,6 +58,8 @@ def much_happens(box: Any) -> None:
     store.write_items("b", box.batch(3, 7), "import")
     store.map_imported("b", "import", [("900", "2")])
     store.update_item("b", store.item("b", "258")._replace(flags="f"), bytes(range(256)))
+    flagged = store.item("b", "260")._replace(flags="f")
+    store.update_items("b", [flagged, flagged._replace(item_id="77777"), store.item("b", "2")._replace(date=5)])
     store.delete_items("b", ["259"])
     with pytest.raises(RestanteError):
         store.delete_items("b", ["2"])
@@ -69,7 +71,7 @@ def test_a_copy_catches_up_and_is_then_the_same(box: Any, tmp_path: Path) -> Non
     box.mail(b"in the copy already")
     copy = copy_of(box, tmp_path / "copy")
     much_happens(box)
-    assert replay(copy, log_of(box)) == 10
+    assert replay(copy, log_of(box)) == 11
     assert whole(copy) == whole(box.store)
     assert replay(copy, log_of(box)) == 0
     box.mail(b"one more")

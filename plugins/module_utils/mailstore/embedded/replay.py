@@ -67,6 +67,10 @@ def _update_item(store: EmbeddedStore, fields: dict[str, Any]) -> None:
     store.update_item(fields["account"], _state(fields["item"], fields["state"]), _blob(fields["blob"]))
 
 
+def _update_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.update_items(fields["account"], [_state(item["item"], item["state"]) for item in fields["items"]])
+
+
 def _delete_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
     store.delete_items(fields["account"], fields["items"])
 
@@ -78,6 +82,7 @@ _OPERATIONS: dict[str, Callable[[EmbeddedStore, dict[str, Any]], None]] = {
     "write_items": _write_items,
     "map_imported": _map_imported,
     "update_item": _update_item,
+    "update_items": _update_items,
     "delete_items": _delete_items,
 }
 

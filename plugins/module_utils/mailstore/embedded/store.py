@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ...model import kinds, moment
 from ...model.durable import make_directories
-from ...model.errors import Damaged, Refused
+from ...model.errors import Damaged, NotFound, Refused, RestanteError
 from ...model.state import SERVER, Entry, ItemState
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from ..volumes import PRIMARY, Deduplication, MissingBlob, Usage, Volume, Volumes
@@ -215,6 +215,25 @@ class EmbeddedStore(MailStore, Volumes):
                     })
         if blob is not None:
             self._blobs.collect_garbage()
+
+    def update_items(self, account_id: str, states: Sequence[ItemState]) -> list[RestanteError | None]:
+        number = mailbox_number(self._database, account_id)
+        refused: list[RestanteError | None] = []
+        changed = False
+        with self._database.transaction():
+            for state in states:
+                try:
+                    changed = self._writer.update(number, state, None) or changed
+                    refused.append(None)
+                except (NotFound, Refused) as error:
+                    if not self._database.in_transaction:  # the disk is full, and SQLite has given up all of it
+                        raise
+                    refused.append(error)
+            if changed:
+                self._record(account_id, "update_items", lambda: {
+                    "account": account_id, "items": [{"item": one.item_id, "state": one.to_json()} for one in states],
+                })
+        return refused
 
     def delete_items(self, account_id: str, item_ids: Sequence[str]) -> None:
         number = mailbox_number(self._database, account_id)
