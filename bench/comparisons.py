@@ -31,7 +31,7 @@ def first_scan(place: Place) -> Iterator[Row]:
         return peer.create("first", place.tree())
 
     def loop() -> Usage:
-        return step("local", "pack_files", place.tree(), place.new("packed"))
+        return step("loops", "pack_files", place.tree(), place.new("packed"))
 
     usage, theirs, others, limit = (median(place.scale.runs, once) for once in (place.scanned, restic, borg, loop))
     yield Row(

@@ -123,7 +123,7 @@ class Place:
 
     def written(self, processes: int) -> Usage:
         """Write the files of the mail, and do nothing else: no restore that keeps a file for each message is faster."""
-        return step("local", "write_files", self.tree(), self.new("written"), processes)
+        return step("loops", "write_files", self.tree(), self.new("written"), processes)
 
     def new(self, name: str) -> Path:
         """Return a path at which nothing is.

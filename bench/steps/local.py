@@ -2,27 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SmartScan, and what bounds it and a restore: loops that do the same to files and know nothing of mail."""
+"""SmartScan."""
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.restante.carbonio.plugins.module_utils.backup.compression import compress
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 
 from . import main
-
-_TOGETHER = 64
-"""Files that a thread takes at once."""
 
 
 def scan(store_path: str, backup_path: str) -> Mapping[str, Any]:
@@ -37,64 +29,5 @@ def scan(store_path: str, backup_path: str) -> Mapping[str, Any]:
     return {"new_items": report.new_items}
 
 
-def write_files(tree: str, target: str, processes: str) -> Mapping[str, Any]:
-    """Write the files of a tree of folders anew and make them durable, with one syncfs for all.
-
-    It does as little for them as can be done.
-    """
-    folders = sorted(Path(tree).iterdir())
-    Path(target).mkdir()
-    children = [_forked(folders[number::int(processes)], Path(target)) for number in range(1, int(processes))]
-    _copy(folders[::int(processes)], Path(target))
-    if any(os.waitpid(child, 0)[1] for child in children):
-        raise SystemExit("a process that wrote files has failed")
-    directory = os.open(target, os.O_RDONLY)
-    ctypes.CDLL(None).syncfs(directory)
-    os.close(directory)
-    return {}
-
-
-def _forked(folders: Sequence[Path], target: Path) -> int:
-    """Copy folders in a process of its own; return its id."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        _copy(folders, target)
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _copy(folders: Sequence[Path], target: Path) -> None:
-    for folder in folders:
-        there = target / folder.name
-        there.mkdir()
-        for name in os.listdir(folder):
-            (there / name).write_bytes((folder / name).read_bytes())
-
-
-def pack_files(tree: str, target: str) -> Mapping[str, Any]:
-    """Read, hash and compress the files of a tree of folders by two threads, and write them into one file, durably."""
-    files = [folder / name for folder in sorted(Path(tree).iterdir()) for name in os.listdir(folder)]
-    parts = [files[start:start + _TOGETHER] for start in range(0, len(files), _TOGETHER)]
-    whole = hashlib.sha256()
-    with open(target, "wb") as file, ThreadPoolExecutor(2) as pool:
-        for packed in pool.map(_packed, parts):
-            whole.update(packed)
-            file.write(packed)
-        os.fsync(file.fileno())
-    return {}
-
-
-def _packed(files: Sequence[Path]) -> bytes:
-    packed = []
-    for file in files:
-        content = file.read_bytes()
-        packed += [hashlib.sha256(content).digest(), compress(content)]
-    return b"".join(packed)
-
-
 if __name__ == "__main__":
-    main(scan, write_files, pack_files)
+    main(scan)
