@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from . import peers
-from .measure import Usage, median, step
+from .measure import Usage, median, middle, step
 from .place import CORES, Place, at_most, expect
 from .report import Row, faster, megabytes, seconds
 
@@ -91,6 +91,19 @@ def two_processes(place: Place) -> Iterator[Row]:
         "by one process", one, "",
         f"the plain write of the files by {CORES} processes: {seconds(written[1].seconds)}, by one: "
         f"{seconds(written[0].seconds)}, {faster(written[1], written[0])}",
+    )
+
+
+def encryption(place: Place) -> Iterator[Row]:
+    """The same restore from a backup that is encrypted and from one that is not, in turns."""
+    plain, encrypted, messages = place.backup(), place.encrypted(), place.scale.messages
+    sealed, opened = map(middle, zip(*(
+        (place.restored(encrypted, messages, CORES, environment=place.key), place.restored(plain, messages, CORES))
+        for _run in range(place.scale.runs)
+    )))
+    yield Row(
+        "External Restore of an encrypted backup", sealed, "at most 1.15x", at_most(1.15, sealed, opened),
+        "of the same, not encrypted", opened,
     )
 
 

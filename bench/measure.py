@@ -79,7 +79,11 @@ def step(group: str, *arguments: str | int | Path, environment: Mapping[str, str
 
 def median(runs: int, once: Callable[[], Usage]) -> Usage:
     """Do something several times; return the median of the times and the largest peak."""
-    usages = [once() for _run in range(runs)]
+    return middle([once() for _run in range(runs)])
+
+
+def middle(usages: Sequence[Usage]) -> Usage:
+    """Return the median of the times of several runs and the largest peak."""
     return Usage(
         statistics.median(usage.seconds for usage in usages), max(usage.peak for usage in usages), usages[-1].facts
     )

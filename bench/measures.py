@@ -15,8 +15,8 @@ from .report import Row
 MEASURES: Mapping[str, Callable[[Place], Iterator[Row]]] = {
     measure.__name__: measure
     for measure in (
-        comparisons.first_scan, comparisons.bucket_to_mail, comparisons.two_processes, comparisons.unchanged_scan,
-        sizes.history, sizes.items, sizes.accounts,
+        comparisons.first_scan, comparisons.bucket_to_mail, comparisons.two_processes, comparisons.encryption,
+        comparisons.unchanged_scan, sizes.history, sizes.items, sizes.accounts,
     )
 }
 

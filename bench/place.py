@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from . import peers
 from .growth import Growth
 from .measure import Failed, Usage, step
 from .report import megabytes
+from .steps import MASTER_KEY
 
 CORES = 2
 """Accounts that are restored at the same time when a whole server is, and processes of the plain write."""
@@ -72,6 +74,8 @@ class Place:
         self.server = server
         self.rclone = peers.Rclone(server)
         self.growth = Growth()
+        self.key = {MASTER_KEY: secrets.token_hex(32)}
+        """The environment in which a step makes and opens backups that are encrypted."""
         self._corpus = corpus
         self._count = itertools.count(1)
         self._tree = self.new("mail")
@@ -100,6 +104,13 @@ class Place:
         self._backup = self.new("backup")
         return step("local", "scan", self._store, self._backup)
 
+    def encrypted(self) -> Path:
+        """Return a backup of the mail that is encrypted with the key; a new one."""
+        self._made()
+        backup = self.new("encrypted")
+        step("local", "scan", self._store, backup, environment=self.key)
+        return backup
+
     def backup(self) -> Path:
         """Return the backup of the mail."""
         if self._backup is None:
@@ -112,14 +123,19 @@ class Place:
         place = (self.server.endpoint, peers.BUCKET, prefix)
         return step(group, name, *place, *more, environment=self.server.credentials)
 
-    def restored(self, backup: Path, messages: int, workers: int, target: Path | None = None) -> Usage:
+    def restored(
+        self, backup: Path, messages: int, workers: int, target: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Usage:
         """Restore all of a backup from its own packs to a new mail store.
 
         :param target: where the mail store is to be, with what else a restore makes.
+        :param environment: the key of a backup that is encrypted.
         """
         target = target or self.new("restored")
         target.mkdir()
-        return expect(step("recovery", "restore", "", "", "", backup, target, workers), "messages", messages)
+        arguments = ("", "", "", backup, target, workers)
+        return expect(step("recovery", "restore", *arguments, environment=environment), "messages", messages)
 
     def written(self, processes: int) -> Usage:
         """Write the files of the mail, and do nothing else: no restore that keeps a file for each message is faster."""

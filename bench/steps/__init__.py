@@ -11,11 +11,20 @@ has to say as one JSON object.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Step = Callable[..., Mapping[str, Any]]
+
+MASTER_KEY = "BENCH_MASTER_KEY"
+"""The environment variable with the master key of a backup that is encrypted, in hexadecimal."""
+
+
+def masters() -> Sequence[bytes]:
+    """Return the master keys that a backup is made and opened with: none for one that is not encrypted."""
+    return [bytes.fromhex(key) for key in [os.environ.get(MASTER_KEY, "")] if key]
 
 
 def main(*steps: Step) -> None:

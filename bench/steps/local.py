@@ -14,16 +14,16 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup.repositor
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 
-from . import main
+from . import main, masters
 
 
 def scan(store_path: str, backup_path: str) -> Mapping[str, Any]:
     """Run SmartScan, the first one or a later one."""
     store = EmbeddedStore.open(store_path)
     if os.path.exists(backup_path):
-        repository = Repository.open(backup_path)
+        repository = Repository.open(backup_path, masters=masters())
     else:
-        repository = Repository.create(backup_path, store.server_id())
+        repository = Repository.create(backup_path, store.server_id(), masters=masters())
     with repository.writer() as writer:
         report = smart_scan(store, writer)
     return {"new_items": report.new_items}

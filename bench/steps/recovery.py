@@ -17,7 +17,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.external
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
 
-from . import main
+from . import main, masters
 from .bucket import archive
 
 
@@ -40,7 +40,9 @@ def restore(
         return ArchiveBlobs(source, archive(endpoint, bucket, prefix), str(Path(target) / "cache"))
 
     sides = Sides(
-        source=lambda: Repository.open(directory), store=lambda: EmbeddedStore.open(store_path), blobs=blobs,
+        source=lambda: Repository.open(directory, masters=masters()),
+        store=lambda: EmbeddedStore.open(store_path),
+        blobs=blobs,
         backup_path=str(Path(target) / "backup"),
     )
     report = external_restore(sides, ExternalOptions(concurrent_accounts=int(concurrent_accounts)))

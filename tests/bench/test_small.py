@@ -35,7 +35,7 @@ def test_every_measure_is_made_and_written_down(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "work" / "results.json").read_text())
     rows = results["rows"]
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert all(row["ours"]["seconds"] > 0 and row["ours"]["peak"] > 0 for row in rows)
     assert all(row["name"] in document.read_text() for row in rows)
     for subject in {point["subject"] for point in results["growth"]}:
