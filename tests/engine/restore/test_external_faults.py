@@ -137,6 +137,20 @@ def test_a_folder_that_the_mail_server_refuses_does_not_cost_what_is_in_it(world
     assert len(world.items(ANNA, kinds.MESSAGE)) == 12
 
 
+def test_a_folder_that_cannot_be_corrected_costs_no_other(world: World) -> None:
+    """Those that every mailbox has are there, and get the colours and dates of the backup."""
+    def update_items(store: Any, account: str, states: Any) -> Any:
+        done = iter(store.update_items(account, [state for state in states if state.name != "Inbox"]))
+        return [Refused("this one stays blue") if state.name == "Inbox" else next(done) for state in states]
+
+    report = world.restore(between(world, update_items=update_items))
+    assert {(item.kind, item.reason) for item in report.unrestored} == {(kinds.FOLDER, "this one stays blue")}
+    assert len(report.unrestored) == report.restored[kinds.ACCOUNT]
+    assert len(world.items(ANNA, kinds.MESSAGE)) == 12
+    again = world.restore()
+    assert not again.unrestored and again.restored == {kinds.FOLDER: len(report.unrestored)}
+
+
 def test_a_mail_server_that_does_not_answer_is_asked_again(world: World) -> None:
     answers = seconds(2)
 
