@@ -70,7 +70,7 @@ def _style() -> str:
     # Colours are written out for both: not every program that shows an SVG knows variables of CSS.
     return (
         "text { font: 12px system-ui, sans-serif } .title { font-size: 15px; font-weight: 600 } "
-        f"polyline {{ fill: none; stroke-width: 2 }} {_colours(*_LIGHT)} "
+        f"polyline {{ fill: none }} {_colours(*_LIGHT)} "
         f"@media (prefers-color-scheme: dark) {{ {_colours(*_DARK)} }}"
     )
 
@@ -104,8 +104,11 @@ def _panel(panel: Panel, sizes: str) -> list[str]:
         parts.append(_text(LEFT - 8, y(value) + 4, f"{value:,.6g} {panel.unit}", "end"))
     for number, line in enumerate(panel.lines.values()):
         route = " ".join(f"{x(size)},{y(value)}" for size, value in line)
-        parts.append(f'<polyline class="l{number}" points="{route}"/>')
-        parts += [f'<circle class="l{number}" cx="{x(size)}" cy="{y(value)}" r="3.5"/>' for size, value in line]
+        thick = 4.5 - number * 0.75  # what lies upon another leaves its edges to be seen
+        parts.append(f'<polyline class="l{number}" stroke-width="{thick}" points="{route}"/>')
+        parts += [
+            f'<circle class="l{number}" cx="{x(size)}" cy="{y(value)}" r="{thick + 1.5}"/>' for size, value in line
+        ]
     return parts
 
 
