@@ -113,10 +113,12 @@ def _from_the_archive(world: World) -> None:
         archive = DirectoryArchive(str(world.archive), source.server_id)
         return ArchiveBlobs(source, archive, node.settings.cache_path, threads=2)
 
-    external_restore(
+    report = external_restore(
         Sides(lambda: Repository.open(str(world.retrieved)), node.store, blobs, node.settings.backup_path),
         ExternalOptions(),
     )
+    if report.unrestored:
+        raise Refused(report.text())
 
 
 def _prove(world: World) -> None:

@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A short part of `make torture`, chosen by a seed: so many disturbances of each job; and the tools themselves."""
+"""A short part of `make torture`, chosen by a seed: so many disturbances of each group of jobs, and what each job is
+held to when nobody disturbs it: the order of its syncs, and the modes of what it writes; and the tools themselves."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import random
 import subprocess
@@ -16,12 +19,22 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, COLLECTIONS
-from tests.torture import layer, power
-from tests.torture.layer import CREATE, LINK, SYNC, UNLINK, WRITE
+from tests.torture import layer, order, power
+from tests.torture.layer import CREATE, LINK, MKDIR, SYNC, UNLINK, WRITE
 
-COUNT = 25
+COUNT = 12
 """Disturbances of each group of jobs."""
 MACHINES, STEPS = 6, 25
+
+GROUPS = (
+    ("first scan", "scan", "retrieve", "follow in real time", "copy the Backup Path", "export"),
+    ("external restore", "restore from the archive", "prove a restore", "fix shares", "migrate"),
+    ("restore on new account", "restore account", "item restore", "folder restore", "undelete",
+     "undelete into one folder"),
+    ("merge", "purge", "purge with the archive", "mend the backup", "mend the archive", "rebuild the catalogue",
+     "legal hold"),
+    ("restore blobs", "import files", "export files", "volumes", "settings"),
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,15 +53,28 @@ def torture(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("jobs", [
-    ("first scan", "scan", "retrieve"), ("external restore", "migrate"), ("restore on new account", "restore account"),
-    ("item restore", "undelete"), ("merge", "purge"),
-], ids=", ".join)
-def test_disturbed_work_loses_nothing_and_ends_as_undisturbed(jobs: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("jobs", GROUPS, ids=", ".join)
+def test_disturbed_work_loses_nothing_and_ends_as_undisturbed(jobs: tuple[str, ...], tmp_path: Path) -> None:
     options = [option for job in jobs for option in ("--job", job)]
-    done = torture("--seed", "1", "--count", str(COUNT), *options)
+    done = torture("--seed", "1", "--count", str(COUNT), "--report", str(tmp_path), *options)
     assert done.returncode == 0, done.stdout
-    assert f"{COUNT} disturbances, 0 findings" in done.stdout
+    report = json.loads((tmp_path / "torture-report.json").read_text())
+    assert report["findings"] == []
+    assert set(report["jobs"]) == set(jobs)
+    assert all(job["tried"]["order"] == job["tried"]["modes"] == 1 for job in report["jobs"].values())
+    assert sum(sum(job["tried"].values()) for job in report["jobs"].values()) == COUNT + 2 * len(jobs)
+    assert "0 findings, seed 1" in (tmp_path / "torture-report.txt").read_text()
+
+
+@pytest.mark.parametrize(("job", "code"), [
+    ("scan", "permission:unreadable:a/store"), ("undelete", "permission:unreadable:a/state/operations"),
+    ("restore blobs", "permission:unreadable:a/store/volumes/message1/1"),
+    ("external restore", "permission:unreadable:a/backup/commits"),
+])
+def test_what_may_not_be_used_is_named_and_costs_nothing(job: str, code: str, tmp_path: Path) -> None:
+    done = torture("--job", job, "--repeat", code, "--report", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert "1 disturbances, 0 findings" in done.stdout
 
 
 def test_whatever_happens_in_whatever_order_the_backup_says_what_was() -> None:
@@ -133,3 +159,49 @@ def test_a_power_failure_takes_what_was_not_synced_and_nothing_else(tmp_path: Pa
     assert possible(published, start, tmp_path / "d") == {
         (("final", whole), ("new", whole), old), (("final", whole), old),
     }
+
+
+def disks(steps: list[power.Step], start: Path, limit: int = 4096) -> list[tuple[tuple[str, bytes], ...]]:
+    """Return all disks that failures() gives."""
+    found = power.failures(steps, start, limit, random.Random(1))
+    return [tuple((name, disk.content(name)) for name in disk.names()) for disk, _way in found]
+
+
+def test_every_legal_loss_is_tried_where_there_are_few_and_so_many_where_there_are_more(tmp_path: Path) -> None:
+    create = power.Step(CREATE, "new", object=0)
+    writes = [power.Step(WRITE, "new", "", 0, 1024 * number, b"x" * 1024) for number in range(3)]
+    seen = disks([create, *writes], tmp_path)
+    assert len(seen) == 2**4 + 14, "with and without each, and torn where there is a write"
+    assert (("new", b"x" * 512),) in seen
+    assert (("new", bytes(2048) + b"x" * 1024),) in seen
+    synced = [create, *writes, power.Step(SYNC, "new", object=0), power.Step(SYNC, ".")]
+    assert disks(synced, tmp_path) == [(("new", b"x" * 3072),)]
+    assert len(disks([create, *writes * 4], tmp_path, limit=50)) <= 50
+
+
+def published(*left_out: int) -> list[power.Step]:
+    """Return how a pack and its commit are published, without some of the steps."""
+    pack, commit = b"pack", b'{"packs":[{"name":"%s"}]}' % hashlib.sha256(b"pack").hexdigest().encode()
+    name = f"backup/packs/{hashlib.sha256(pack).hexdigest()[:2]}/{hashlib.sha256(pack).hexdigest()}"
+    steps = [
+        power.Step(CREATE, "backup/open/pack", object=0), power.Step(WRITE, "backup/open/pack", "", 0, 0, pack),
+        power.Step(SYNC, "backup/open/pack", object=0),
+        power.Step(MKDIR, os.path.dirname(name)), power.Step(SYNC, "backup/packs"),
+        power.Step(LINK, "backup/open/pack", name, 0), power.Step(SYNC, os.path.dirname(name)),
+        power.Step(CREATE, "backup/commits/1.part", object=1),
+        power.Step(WRITE, "backup/commits/1.part", "", 1, 0, commit),
+        power.Step(SYNC, "backup/commits/1.part", object=1),
+        power.Step(LINK, "backup/commits/1.part", "backup/commits/1.json", 1), power.Step(SYNC, "backup/commits"),
+    ]
+    return [step for number, step in enumerate(steps) if number not in left_out]
+
+
+@pytest.mark.parametrize(("left_out", "sentence"), [
+    (2, "has its name, and its content is not synced"), (4, "is not on the disk yet"), (6, "is not on the disk yet"),
+    (9, "has its name, and its content is not synced"), (11, "when the work is reported as done"),
+])
+def test_a_sync_that_is_left_out_is_found(tmp_path: Path, left_out: int, sentence: str) -> None:
+    for folder in ("open", "packs", "commits"):
+        (tmp_path / "backup" / folder).mkdir(parents=True)
+    assert order.breaches(published(), tmp_path) == []
+    assert sentence in " ".join(order.breaches(published(left_out), tmp_path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 from typing import Any, Final
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord
@@ -119,6 +120,8 @@ def _copy(world: World) -> None:
 
 
 def _export(world: World) -> None:
+    if world.exported.exists() and world.complaints():  # it is not complete, as it has said: another one is made
+        shutil.rmtree(world.exported)
     export.answer(Call({
         "config_file": world.node("a").config_file, "destination": str(world.exported), "domains": [], "cos": [],
         "skip_items": False, "threshold": 0, "read_error_threshold": 0, "notifications": [],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -21,9 +22,9 @@ def make_directories(path: str, mode: int = 0o700) -> None:
     make_directories(parent, mode)
     try:
         os.mkdir(path, mode)
-    except FileExistsError:
+    except FileExistsError as error:
         if not os.path.isdir(path):
-            raise
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from error
         # Another writer was quicker, and may not have come to the next line yet.
     sync_directory(parent)
 

@@ -25,7 +25,8 @@ _ENDING = ".restored"
 def missing(database: Database, volume: Volume) -> Iterator[MissingBlob]:
     """Yield the blobs of a volume whose file is not there, or is empty though the blob is not.
 
-    :raises Refused: the directory of the volume is not there: then its disk is, rather than its blobs.
+    :raises Refused: the directory of the volume is not there: then its disk is, rather than its blobs; or a directory
+        cannot be read.
     """
     _require(volume)
     with database.snapshot().reading() as snapshot:
@@ -35,7 +36,15 @@ def missing(database: Database, volume: Volume) -> Iterator[MissingBlob]:
             (volume.volume_id,),
         )
         for account, item, kind, digest, size, locator in rows:
-            if _is_lost(os.path.join(volume.path, locator), size):
+            path = os.path.join(volume.path, locator)
+            try:
+                lost = _is_lost(path, size)
+            except OSError as error:  # it may be there all the same
+                raise Refused(
+                    f"{path} of volume {volume.name!r} cannot be looked for ({error.strerror}); check the disk and the "
+                    "rights of its directories."
+                ) from error
+            if lost:
                 yield MissingBlob(account, str(item), kind, bytes(digest).hex(), size, locator)
 
 
