@@ -44,7 +44,9 @@ from .permissions import Forbidden, as_service
 from .worlds import RETRIEVED, Broken, History, World, remove
 
 LIMIT: Final = 4096
-"""Ways in which the power goes after one operation, where all of them are tried."""
+"""Up to how many ways in which the power may go after one operation all of them are tried."""
+DRAWN: Final = 16
+"""How many are drawn where there are more."""
 
 FAULT, POWER, EVERY, ORDER, PERMISSION, MODES = "fault", "power", "every", "order", "permission", "modes"
 """What a disturbance is called where it is to be repeated."""
@@ -124,7 +126,7 @@ class Trial:
             yield from self.forbid(Forbidden(*details.split(":", 1)[::-1]))
         elif what == EVERY:
             end, seed, number = map(int, details.split(":"))
-            disks = power.failures(self.steps[:end], self.start.path, LIMIT, random.Random(seed))
+            disks = power.failures(self.steps[:end], self.start.path, LIMIT, DRAWN, random.Random(seed))
             yield from self._powerless(end, *next(itertools.islice(disks, number, None)), code)
         else:
             seed, details = details.split(":", 1)
@@ -153,13 +155,13 @@ class Trial:
         yield from self._powerless(end, disk, way, f"{POWER}:{seed}")
 
     def cut_off_everywhere(self, seed: int) -> Iterator[Iterator[Finding]]:
-        """Let the power go after every operation, in every way that leaves another disk; LIMIT ways at most for each.
+        """Let the power go after every operation, in every way that leaves another disk, or in some.
 
         Yields for each what is wrong afterwards.
         """
         seen: set[tuple[str, bool]] = set()
         for end in range(len(self.steps), -1, -1):
-            disks = power.failures(self.steps[:end], self.start.path, LIMIT, random.Random(seed))
+            disks = power.failures(self.steps[:end], self.start.path, LIMIT, DRAWN, random.Random(seed))
             for number, (disk, way) in enumerate(disks):
                 state = disk.digest(), end == len(self.steps)
                 if state not in seen:

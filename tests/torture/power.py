@@ -12,7 +12,6 @@ Whatever is not durable may be there or not, each piece for itself, and the last
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import random
 import struct
@@ -230,18 +229,27 @@ def after_failure(steps: list[Step], start: Path, chance: random.Random) -> tupl
     return disk, f"{way} of {len(pending)} unsynced operations there{', the last torn' if torn >= 0 else ''}"
 
 
-def failures(steps: list[Step], start: Path, limit: int, chance: random.Random) -> Iterator[tuple[Disk, str]]:
+def failures(
+    steps: list[Step], start: Path, limit: int, drawn: int, chance: random.Random
+) -> Iterator[tuple[Disk, str]]:
     """Yield all disks that a power failure after these operations may leave, and how each came about.
 
-    :param limit: where there are more ways than this, so many of them are drawn.
+    What becomes of a catalogue, which is derived and is not synced on purpose, is drawn anew for each.
+
+    :param limit: where there are more ways than this, some are drawn. :param drawn: how many.
     """
     kept = durable(steps)
     pending = [position for position, is_kept in enumerate(kept) if not is_kept and _changes(steps[position])]
-    ways: Iterator[tuple[int, bool]] = itertools.product(range(1 << len(pending)), (False, True))
-    if len(pending) > limit.bit_length() - 2:
-        ways = ((chance.getrandbits(len(pending)), chance.random() < 0.5) for _number in range(limit))
+    derived = [position for position in pending if "catalog.sqlite" in steps[position].path]
+    pending = [position for position in pending if "catalog.sqlite" not in steps[position].path]
+    if 2 << len(pending) <= limit:
+        ways = [(mask, is_torn) for mask in range(1 << len(pending)) for is_torn in (False, True)]
+    else:
+        ways = [(chance.getrandbits(len(pending)), chance.random() < 0.5) for _number in range(drawn)]
     for mask, is_torn in ways:
-        there = {position for bit, position in enumerate(pending) if mask >> bit & 1}
+        share = chance.random()
+        there = {position for position in derived if chance.random() < share}
+        there.update(position for bit, position in enumerate(pending) if mask >> bit & 1)
         last = max(there & _of_contents(steps), default=-1)
         if is_torn and last < 0:
             continue
