@@ -33,6 +33,12 @@ options:
   backup_path:
     description: Another Backup Path than the node's own.
     type: path
+  trust_clock:
+    description:
+      - Whether to take the node's clock for right. Otherwise the present is no later than by the clock of the archive, or
+        where there is none, than a week after the newest commit; a warning tells where that matters.
+    type: bool
+    default: false
 seealso:
   - module: restante.carbonio.backup_config
   - module: restante.carbonio.legal_hold
@@ -80,7 +86,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import c
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import NOTIFICATIONS, OPERATION
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
-ARGUMENTS = {"purge_days": {"type": "str"}, "backup_path": {"type": "path"}, **NOTIFICATIONS, **OPERATION}
+ARGUMENTS = {
+    "purge_days": {"type": "str"}, "backup_path": {"type": "path"}, "trust_clock": {"type": "bool", "default": False},
+    **NOTIFICATIONS, **OPERATION,
+}
 
 
 def main() -> None:

@@ -102,15 +102,12 @@ class Inventory:
 
     # -- what stays ------------------------------------------------------------------------------------------------
 
-    def first_between(self, scope: str, after: int, until: int) -> int | None:
-        """Return the first transaction of a journal that was recorded after a moment and not after another one.
+    def first_between(self, after: int, until: int) -> int | None:
+        """Return the first transaction that was recorded after a moment and not after another one.
 
         :param after: UTC milliseconds, as until.
         """
-        row = self._catalogue.row(
-            "SELECT min(seq) FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?) "
-            "AND at > ? AND at <= ?", (scope, after, until),
-        )
+        row = self._catalogue.row("SELECT min(seq) FROM transactions WHERE at > ? AND at <= ?", (after, until))
         return row[0] if row else None
 
     def put(self, scope: str, keep: Keep | None) -> Taken:

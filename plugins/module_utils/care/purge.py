@@ -9,6 +9,7 @@ First a plan: what becomes of each journal, and what that comes to. Then packs a
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -99,10 +100,16 @@ def plan(
     journals, names = [], []
     scopes = repository.scopes()
     progress.phase("plan", len(scopes) + 1)
+
+    @functools.cache
+    def since(at: int) -> int:
+        found = inventory.first_between(at, now)
+        return retention.NEVER if found is None else found
+
     for scope in (SERVER, *scopes):
         entry = _last(repository, scope)
         name = entry.name if entry else scope if scope != SERVER else ""
-        verdict = _verdict(repository, inventory, scope, asked, now, on_hold)
+        verdict = _verdict(repository, scope, asked, now, on_hold, since)
         gone = inventory.put(scope, verdict.keep())
         if gone.transactions:
             journals.append(Journal(scope, name, verdict, *gone))
@@ -139,15 +146,10 @@ def merge(writer: Writer, progress: Progress = SILENT, merge_from: int = MERGE_F
 
 
 def _verdict(
-    repository: Repository, inventory: Inventory, scope: str, asked: Retention | None, now: int, on_hold: set[str]
+    repository: Repository, scope: str, asked: Retention | None, now: int, on_hold: set[str], since: retention.Since
 ) -> Verdict:
     if asked is None:
         return Verdict(retention.RETENTION, None)
-
-    def since(at: int) -> int:
-        found = inventory.first_between(scope, at, now)
-        return retention.NEVER if found is None else found
-
     if scope == SERVER:
         return retention.server(asked, now, bool(on_hold), since)
     return retention.account(asked, now, _ended(repository, scope), scope in on_hold, since)

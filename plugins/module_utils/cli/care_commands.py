@@ -18,8 +18,8 @@ from .parameters import NOTIFICATIONS
 _ACCOUNTS: Final = Parameter("accounts", LIST, "by address or id, or the word all")
 
 
-def _purge(node: Node, purgeDays: str, backup_path: str) -> Any:
-    return care.purge(node, purgeDays, backup_path)
+def _purge(node: Node, purgeDays: str, backup_path: str, trust_clock: bool) -> Any:
+    return care.purge(node, purgeDays, backup_path, trust_clock=trust_clock)
 
 
 def _get(node: Node, accounts: Sequence[str]) -> Any:
@@ -56,6 +56,7 @@ COMMANDS: Final = (
         optional=(
             Parameter("purgeDays", TEXT, "data retention in days in the place of this node's; 0 for ever", ""),
             Parameter("backup_path", PATH, "another one than this node's", ""),
+            Parameter("trust_clock", BOOLEAN, "take this node's clock for right, whatever the archive's says", False),
         ),
         example="doPurge purgeDays 30", works_long=True,
     ),

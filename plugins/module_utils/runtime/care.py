@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from ..archive.port import Archive
 from ..backup.repository import Repository
-from ..care import hold
+from ..care import clock, hold
+from ..care.clock import Present
 from ..care.hold import Held
 from ..care.leftovers import Removed, remove_here, remove_there
 from ..care.purge import Plan, plan
@@ -33,7 +34,8 @@ OPERATION: Final = "Purge"
 
 
 def purge(
-    node: Node, purge_days: str = "", backup_path: str = "", notifications: Sequence[str] = ()
+    node: Node, purge_days: str = "", backup_path: str = "", notifications: Sequence[str] = (),
+    trust_clock: bool = False,
 ) -> dict[str, Any]:
     """Purge the node's backup, or the one in a directory; upload the result and tidy up the archive.
 
@@ -41,6 +43,7 @@ def purge(
 
     :param purge_days: data retention in the place of the node's (R-238).
     :param backup_path: another Backup Path; it has no archive that is known here.
+    :param trust_clock: take this node's clock for right, whatever the archive's clock or the newest commit says.
     :raises InvalidInput: purge_days is no number of days (R-240). :raises NotABackup: there is none.
     :raises Damaged: something of the backup cannot be read; it is left as it is.
     :return: changed, report, stats, warnings and operation_id.
@@ -48,11 +51,14 @@ def purge(
     asked = _retention(node, purge_days)
     with contextlib.closing(node.repository(backup_path)):
         pass  # what is wrong with it is said before it is queued
-    parameters = {"purge_days": asked.data_days, "account_days": asked.account_days, "backup_path": backup_path}
+    parameters = {
+        "purge_days": asked.data_days, "account_days": asked.account_days, "backup_path": backup_path,
+        "trust_clock": trust_clock,
+    }
     with operation(node, OPERATION, parameters) as running:
         with contextlib.closing(node.repository(backup_path)) as repository:
             archive = None if is_foreign(node, backup_path) else node.archive(repository.server_id)
-            result = _purge(node, repository, archive, asked, running)
+            result = _purge(node, repository, archive, asked, _present(repository, archive, trust_clock), running)
         running.record.result = result
     troubled = bool(result["warnings"])
     if result["changed"] or troubled:
@@ -63,9 +69,10 @@ def purge(
 
 
 def _purge(
-    node: Node, repository: Repository, archive: Archive | None, asked: Retention, running: Operation
+    node: Node, repository: Repository, archive: Archive | None, asked: Retention, present: Present,
+    running: Operation,
 ) -> dict[str, Any]:
-    now, grace = moment.now(), node.settings.purge_grace_days * DAY
+    now, grace = present.at, node.settings.purge_grace_days * DAY
     planned, repacked = Plan([], [], 0, 0), Repacked()
     if asked.data_days:
         with repository.writer(PATIENCE) as writer:
@@ -80,6 +87,7 @@ def _purge(
         except RestanteError as error:
             warnings.append(f"The archive was not tidied up; the next purge does that. {error}")
     here = Removed() if repacked.stopped else remove_here(repository, grace, now, archived)
+    warnings += [present.warning] if present.warning else []
     # That locked files wait is as it must be where this archive locks them, and told by the report alone.
     if there.kept > there.locked or (there.locked and archive is not None and not archive.retention):
         warnings.append(f"{there.kept} files stay in the archive for now: {there.reasons[0]}")
@@ -95,6 +103,18 @@ def _purge(
     return {"changed": changed, "report": report, "stats": _text(report, asked), "warnings": warnings}
 
 
+def _present(repository: Repository, archive: Archive | None, trust_clock: bool) -> Present:
+    """Return what is taken for the present."""
+    if trust_clock:
+        return Present(moment.now())
+    there = None
+    if archive is not None:
+        with contextlib.suppress(RestanteError):  # it is told when the upload fails, too
+            there = archive.now()
+    head = repository.head()
+    return clock.present(moment.now(), there, head.at if head else None)
+
+
 def _text(report: dict[str, Any], asked: Retention) -> str:
     lines = [f"{key.replace('_', ' ').capitalize()}: {_shown(value)}" for key, value in report.items()]
     if not asked.data_days:
@@ -106,14 +126,21 @@ def _shown(value: Any) -> str:
     return (", ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
-def preview(node: Node, purge_days: str = "", backup_path: str = "") -> dict[str, Any]:
+def preview(
+    node: Node, purge_days: str = "", backup_path: str = "", trust_clock: bool = False
+) -> dict[str, Any]:
     """Return what a purge would take out of a backup, without changing anything: for check mode. Errors as purge."""
     asked = _retention(node, purge_days)
     if not asked.data_days:
         return {"changed": False, "plan": [], "report": Plan([], [], 0, 0).totals()}
     with contextlib.closing(node.repository(backup_path)) as repository:
-        planned, _inventory = plan(repository, asked, moment.now())
-    return {"changed": planned.changes, "plan": planned.lines(), "report": planned.totals()}
+        archive = None if is_foreign(node, backup_path) else node.archive(repository.server_id)
+        present = _present(repository, archive, trust_clock)
+        planned, _inventory = plan(repository, asked, present.at)
+    return {
+        "changed": planned.changes, "plan": planned.lines(), "report": planned.totals(),
+        "warnings": [present.warning] if present.warning else [],
+    }
 
 
 def _retention(node: Node, purge_days: str) -> Retention:
@@ -132,9 +159,9 @@ def answer(call: Call) -> dict[str, Any]:
     node, path = call.node(), call["backup_path"] or ""
     purge_days = "" if call["purge_days"] is None else str(call["purge_days"])
     if call.check_mode:
-        found = preview(node, purge_days, path)
+        found = preview(node, purge_days, path, call["trust_clock"])
         return {**found, "diff": {"prepared": "".join(f"{line}\n" for line in found["plan"])}}
-    result = purge(node, purge_days, path, call["notifications"])
+    result = purge(node, purge_days, path, call["notifications"], call["trust_clock"])
     return {**result, "diff": {"prepared": result["stats"] if result["changed"] else ""}}
 
 

@@ -130,7 +130,8 @@ def test_the_archive_keeps_what_its_readers_need_until_the_grace_time_has_passed
     Uploader(opened(past), local).sync()
     commit = tmp_path / "archive" / commits.name(opened(past).newest())
     for days, gone in ((3, False), (8, True)):
-        os.utime(commit, (0, moment.now() / 1000 - days * 86400))
+        for file in (commit, *(tmp_path / "archive" / "packs").glob("*/*")):
+            os.utime(file, (0, moment.now() / 1000 - days * 86400))
         removed = remove_there(opened(past), local, GRACE, moment.now(), SILENT)
         assert (removed.files > 50, removed.waiting > 50) == (gone, not gone)
     assert before & archived(local) == before & named(past)

@@ -168,17 +168,18 @@ def test_with_0_days_everything_stays(past: Path) -> None:
     assert not planned.changes and opened(past).counts() == before
 
 
-def test_entries_of_the_directory_go_when_no_account_can_need_them(past: Path) -> None:
-    repository = opened(past)
-    with repository.writer() as writer:
-        for number, gone in ((1, 79), (2, 85), (3, 0)):
+def test_entries_of_the_directory_go_when_no_account_can_need_them(tmp_path: Path) -> None:
+    path = tmp_path / "backup"
+    Repository.create(str(path), "server-id").close()
+    with opened(path).writer() as writer:
+        for number in (1, 2, 3):
             entry = Entry(f"d{number}", kinds.DOMAIN, f"{number}.example.com")
             writer.append(SERVER, entry.entry_id, kinds.DOMAIN, entry, 50 * DAY)
-            if gone:
-                writer.append(SERVER, entry.entry_id, kinds.DOMAIN, None, gone * DAY)
+        for number, gone in ((1, 79), (2, 85)):
+            writer.append(SERVER, f"d{number}", kinds.DOMAIN, None, gone * DAY)
         writer.commit()
-    run(past)
-    assert {one.item_id for one in opened(past).entries(kinds.DOMAIN, deleted=True)} == {"d2", "d3"}
+    run(path)
+    assert {one.item_id for one in opened(path).entries(kinds.DOMAIN, deleted=True)} == {"d2", "d3"}
 
 
 def test_small_packs_are_merged_by_account_and_nothing_else_changes(past: Path, tmp_path: Path) -> None:
