@@ -97,10 +97,14 @@ def table(tried: Counter[tuple[str, str]], of_what: str, counts: dict[str, int])
     print()
 
 
-def lists(tried: Counter[tuple[str, str]], of_what: str, counts: dict[str, int]) -> None:
-    """Print how often each job was disturbed, and how often each kind of disturbance was tried; as table()."""
-    for job, count in counts.items():
-        print(f"{job}, {count} {of_what}: {sum(times for (one, _kind), times in tried.items() if one == job)}")
+def lists(tried: Counter[tuple[str, str]], jobs: dict[str, str]) -> None:
+    """Print how often each job was disturbed, and how often each kind of disturbance was tried.
+
+    :param tried: as of table(). :param jobs: something to be told of each.
+    """
+    for job, what in jobs.items():
+        times = sum(count for (one, _kind), count in tried.items() if one == job)
+        print(f"{job}{', ' if what else ''}{what}: {times}")
     by_kind: Counter[str] = Counter()
     for (_job, kind), times in tried.items():
         by_kind[kind] += times

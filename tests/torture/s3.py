@@ -17,12 +17,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from .crashes import Finding
 from .report import lists
 from .s3_jobs import S3_JOBS
 from .s3_layer import Mishap, s3_layer
+from .s3_rivals import NAME, rival, some_mishap
 from .s3_trials import S3Trial
 from .s3_worlds import S3World
 
@@ -36,41 +38,50 @@ def main() -> int:
     parser.add_argument("--fault", action="append", default=[], help="only this mishap; may be given more than once")
     parser.add_argument("--all", action="store_true", help="every mishap at every request, once")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.job) - set(S3_JOBS))
+    names = (*S3_JOBS, NAME)
+    unknown = sorted(set(arguments.job) - set(names))
     if unknown:
-        parser.error(f"there is no job {', '.join(unknown)}; there are {', '.join(S3_JOBS)}")
+        parser.error(f"there is no job {', '.join(unknown)}; there are {', '.join(names)}")
     print(f"seed {arguments.seed}", flush=True)
     chance = random.Random(arguments.seed)
     tried: Counter[tuple[str, str]] = Counter()
     findings: list[Finding] = []
 
-    def disturb(trial: S3Trial, mishap: Mishap) -> None:
-        tried[trial.job.name, mishap.kind()] += 1
-        for finding in trial.disturb(mishap, chance.randrange(10**6)):
+    def note(job: str, mishap: Mishap, found: Iterator[Finding]) -> None:
+        tried[job, mishap.kind()] += 1
+        for finding in found:
             findings.append(finding)
             print(f"\nFOUND {finding.job}, {finding.disturbance}:\n{finding.what}\n", flush=True)
 
+    def seed() -> int:
+        return chance.randrange(10**6)
+
     with tempfile.TemporaryDirectory(prefix="restante-s3-") as scratch, s3_layer() as layer:
         world = S3World.begin(Path(scratch) / "world", layer)
-        trials = [S3Trial(S3_JOBS[name], world, Path(scratch) / name) for name in arguments.job or S3_JOBS]
+        chosen = arguments.job or names
+        trials = {name: S3Trial(S3_JOBS[name], world, Path(scratch) / name) for name in chosen if name != NAME}
         wanted = {
-            trial.job.name: [
-                mishap for mishap in trial.mishaps() if not arguments.fault or mishap.fault in arguments.fault
-            ] for trial in trials
+            name: [one for one in trial.mishaps() if not arguments.fault or one.fault in arguments.fault]
+            for name, trial in trials.items()
         }
         if arguments.all:
-            for trial in trials:
-                for mishap in wanted[trial.job.name]:
-                    disturb(trial, mishap)
+            for name, trial in trials.items():
+                for mishap in wanted[name]:
+                    note(name, mishap, trial.disturb(mishap, seed()))
         end = time.monotonic() + arguments.seconds
         while not arguments.all and (
             tried.total() < arguments.count if arguments.count else time.monotonic() < end
         ):
-            trial = chance.choice(trials)
-            # By kind first: most requests can meet most kinds, and few those that are about listings.
-            kind = chance.choice(sorted({mishap.kind() for mishap in wanted[trial.job.name]}))
-            disturb(trial, chance.choice([one for one in wanted[trial.job.name] if one.kind() == kind]))
-    lists(tried, "requests", {trial.job.name: len(trial.requests) for trial in trials})
+            name = chance.choice(chosen)
+            if name == NAME:
+                mishap = some_mishap(chance)
+                note(name, mishap, rival(world, Path(scratch), mishap, seed()))
+            elif wanted[name]:
+                # By kind first: most requests can meet most kinds, and few those that are about listings.
+                kind = chance.choice(sorted({mishap.kind() for mishap in wanted[name]}))
+                mishap = chance.choice([one for one in wanted[name] if one.kind() == kind])
+                note(name, mishap, trials[name].disturb(mishap, seed()))
+    lists(tried, {name: f"{len(trials[name].requests)} requests" if name in trials else "" for name in chosen})
     print(f"{tried.total()} mishaps, {len(findings)} findings, seed {arguments.seed}")
     return 1 if findings else 0
 

@@ -103,11 +103,11 @@ class S3Trial:
 
     def _perform(self, world: S3World, mishap: Mishap, seed: int = 0) -> Ended:
         return in_child(
-            lambda: self.job.run(world), lambda group: world.layer.plan(mishap, group, seed), _impatient, DEADLINE
+            lambda: self.job.run(world), lambda group: world.layer.plan(mishap, group, seed), impatient, DEADLINE
         )
 
 
-def _impatient() -> None:
+def impatient() -> None:
     """Let this process wait less: for an answer, and before it asks again."""
     given = buckets.BucketRecord.settings
 

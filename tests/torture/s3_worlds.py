@@ -145,9 +145,10 @@ class S3World(World):
         super().check(before)
         for claim in self.archive.rglob("format.json"):
             if any((claim.parent / "commits").glob("*")):
-                self._check_archived(claim.parent)
+                self.check_archived(claim.parent)
 
-    def _check_archived(self, place: Path) -> None:
+    def check_archived(self, place: Path) -> None:
+        """Look at a copy of an archive. :raises Broken: it is not whole."""
         looked_at = self.path / "looked at"
         shutil.copytree(place, looked_at)
         items = told(looked_at)
