@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORPUS ?=
 # How much `make bench` measures: full or small.
 SCALE ?= full
-# How long `make torture` goes on.
+# How long `make torture` goes on: a third each with files, with a bucket, and with processes that are killed.
 SECONDS ?= 1800
 
 DRILL_ENV := build/env-drill
@@ -20,7 +20,7 @@ help:
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
 	@echo "make unit | engine | playbooks | molecule | drill-tests | torture-tests | bench-tests    one suite of tests"
-	@echo "make torture [SECONDS=1800]   kill, break and cut off the power at random, and see what is left"
+	@echo "make torture [SECONDS=1800]   kill, break, lie and cut off the power at random, and see what is left"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
 	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"
@@ -52,7 +52,9 @@ bench: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE)
 
 torture: env-test
-	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.torture --seconds $(SECONDS)
+	@found=0; for part in torture torture.s3 torture.s3_processes; do \
+		PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.$$part --seconds $$(($(SECONDS) / 3)) || found=1; \
+	done; exit $$found
 
 env-drill env-test:
 	@$(PYTHON) tools/environment.py $(@:env-%=%)

@@ -22,6 +22,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe im
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, Unavailable
 from servers.endpoint import free_port
+from servers.faulty_proxy import SLOW_DOWN, faulty_proxy
 
 RULES = (LifecycleRule("versions", "", 0, 30, 7), LifecycleRule("whole", "old/", 90))
 
@@ -117,6 +118,20 @@ def test_an_endpoint_that_is_down_is_told_and_not_taken_for_a_missing_bucket(set
         BucketAdmin(down).present()
     with pytest.raises(Unavailable):
         BucketAdmin(down).apply(plan(BucketState(), None))
+
+
+def test_a_store_that_is_overloaded_is_not_taken_for_one_that_lacks_a_setting(
+    moto_bucket: S3Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _unused: None)
+    with faulty_proxy(moto_bucket.endpoint) as proxy:
+        admin = BucketAdmin(dataclasses.replace(moto_bucket, endpoint=proxy.url))
+        proxy.first(100, SLOW_DOWN, "GET", "versioning")
+        with pytest.raises(Unavailable, match="503"):
+            admin.present()
+        proxy.first(100, SLOW_DOWN, "PUT", "versioning")
+        with pytest.raises(Unavailable, match="503"):
+            admin.apply(plan(BucketState(versioning=True), admin.present()))
 
 
 def test_wrong_credentials_are_told(ceph_bucket: S3Settings) -> None:
