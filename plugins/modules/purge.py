@@ -35,8 +35,8 @@ options:
     type: path
   trust_clock:
     description:
-      - Whether to take the node's clock for right. Otherwise the present is no later than by the clock of the archive, or
-        where there is none, than a week after the newest commit; a warning tells where that matters.
+      - Whether to take the node's clock for right. Otherwise the present is no later than by the clock of the archive,
+        or where there is none, than a week after the newest commit; a warning tells where that matters.
     type: bool
     default: false
 seealso:

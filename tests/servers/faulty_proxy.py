@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep  # by this name nobody replaces it who has no time to wait for boto3
 from typing import Final
@@ -81,6 +81,8 @@ class FaultyProxy:
         """What the faults that kill do."""
         self.drip_seconds = 0.1
         """Between two parts of a body, with DRIP."""
+        self.turn: AbstractContextManager[object] = contextlib.nullcontext()
+        """Held while the server is asked: a lock where it cannot do several things at once."""
         self.chance = random.Random(0)
         self.seen: list[tuple[str, str]] = []
         """Method and path of every request."""
@@ -161,9 +163,10 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
             dropped = ("expect", "if-none-match") if fault == UNCONDITIONAL else ("expect",)
             headers = {key: value for key, value in self.headers.items() if key.lower() not in dropped}
             try:
-                connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                content = answer.read()
+                with proxy.turn:
+                    connection.request(self.command, self.path, body, headers)
+                    answer = connection.getresponse()
+                    content = answer.read()
             except (OSError, http.client.HTTPException):  # the server is away
                 self.close_connection = True
                 return

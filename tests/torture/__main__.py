@@ -12,7 +12,6 @@ to a bound, and needs many hours. The report is in build/torture-report.txt and 
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import layer
+from .commandline import parser_of_jobs
 
 if TYPE_CHECKING:
     from .crashes import Trial
@@ -32,12 +32,7 @@ FOLDER = layer.BUILD.parent
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make torture", description="Disturb the engine's work.")
-    parser.add_argument("--seconds", type=float, default=1800, help="how long (default: %(default)s)")
-    parser.add_argument("--count", type=int, default=0, help="how many disturbances, however long that takes")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="repeat a run by it")
-    parser.add_argument("--job", action="append", default=[], help="only this work; may be given more than once")
-    parser.add_argument("--all", action="store_true", help="every fault at every operation, once")
+    parser = parser_of_jobs("make torture", "Disturb the engine's work.", 1800)
     parser.add_argument("--machine", action="store_true", help="instead of single jobs: all of it in random order")
     parser.add_argument("--steps", type=int, default=60, help="of each machine (default: %(default)s)")
     parser.add_argument("--unreduced", action="store_true", help="do not look for the fewest steps that fail")

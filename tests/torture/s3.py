@@ -11,7 +11,6 @@ A run without --all takes at random; one with it lets everything happen to every
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from .commandline import parser_of_jobs
 from .crashes import Finding
 from .report import lists
 from .s3_jobs import S3_JOBS
@@ -30,13 +30,8 @@ from .s3_worlds import S3World
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.s3", description="Disturb the work with a bucket.")
-    parser.add_argument("--seconds", type=float, default=600, help="how long (default: %(default)s)")
-    parser.add_argument("--count", type=int, default=0, help="how many mishaps, however long that takes")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="repeat a run by it")
-    parser.add_argument("--job", action="append", default=[], help="only this work; may be given more than once")
+    parser = parser_of_jobs("python -m tests.torture.s3", "Disturb the work with a bucket.", 600)
     parser.add_argument("--fault", action="append", default=[], help="only this mishap; may be given more than once")
-    parser.add_argument("--all", action="store_true", help="every mishap at every request, once")
     arguments = parser.parse_args()
     names = (*S3_JOBS, NAME)
     unknown = sorted(set(arguments.job) - set(names))

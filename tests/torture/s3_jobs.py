@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +43,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node imp
 from tests.engine.restore.restore_kit import mail
 
 from .jobs import COPY, _changes, _delete_anna, _losses, _no_backup, _scanned, _small_packs
-from .s3_worlds import AGE, BUCKET, LABEL, S3World, _settings, the_clock
+from .s3_worlds import AGE, LABEL, S3World, the_clock
 from .worlds import ANNA, INBOX, Broken
 
 NEW_BUCKET: Final = "new bucket"
@@ -120,10 +120,10 @@ def _follow(world: S3World) -> str:
     def live() -> None:
         until(lambda: status().state == following.FOLLOWING)
         with world.store("a") as store:
-            contents = [state.digest for state in store.changes(ANNA).items]
+            contents = {state.digest for state in store.changes(ANNA).items}
             number = mail(store, ANNA, INBOX, NUMBER)
-            twice = [one.digest for one in store.changes(ANNA).items if one.item_id == number and one.digest in contents]
-            store.delete_items(ANNA, [number] if twice else [])  # an earlier run has written it
+            if {state.digest for state in store.changes(ANNA).items} == contents:  # an earlier run has written it
+                store.delete_items(ANNA, [number])
         until(lambda: not status().situation.pending and _is_archived(status()))
         ended.set()
 
@@ -193,7 +193,8 @@ def _look(world: S3World) -> str:
     """Read an item's content, and search in all contents."""
     node = world.node("b")
     where = {"backup_path": str(world.retrieved), "blobs_archive": LABEL}
-    found = inspection.search_items(node, ANNA, search_string="to a-anna", search_filter="all", in_content=True, **where)
+    words = {"search_string": "to a-anna", "search_filter": "all", "in_content": True}
+    found = inspection.search_items(node, ANNA, **words, **where)
     if found["warnings"]:
         return "\n".join(found["warnings"])
     shown = inspection.item(node, ANNA, found["items"][0]["item_id"], dump_blob=True, **where)

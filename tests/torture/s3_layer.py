@@ -181,6 +181,8 @@ def main(store: list[str]) -> None:
     with contextlib.ExitStack() as opened:
         endpoint = Endpoint(*store) if store else opened.enter_context(moto_server())
         proxy = opened.enter_context(faulty_proxy(endpoint.url))
+        if not store:
+            proxy.turn = threading.Lock()  # moto loses its way, and its conditions, where requests meet
         _tell({"url": proxy.url, "store": endpoint})
         for line in sys.stdin:
             _tell(_obey(proxy, json.loads(line)))

@@ -14,7 +14,6 @@ an empty node gets it all from the bucket.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -36,6 +35,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import r
 from tests.engine.restore.restore_kit import mail
 from tests.servers.radosgw import Radosgw, missing, mortal_radosgw
 
+from .commandline import parser
 from .crashes import difference
 from .s3_layer import KINDS, NO_MISHAP, ONCE, Mishap, s3_layer
 from .s3_worlds import LABEL, S3World
@@ -233,10 +233,7 @@ def kill_all(mark: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.s3_processes", description="Kill real processes.")
-    parser.add_argument("--seconds", type=float, default=300, help="how long (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="repeat a run by it")
-    arguments = parser.parse_args()
+    arguments = parser("python -m tests.torture.s3_processes", "Kill real processes.", 300).parse_args()
     absent = missing()
     if absent:
         print(f"radosgw cannot be run: {absent}")

@@ -10,7 +10,6 @@ as if nothing had happened.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import random
 from collections.abc import Iterator
@@ -114,6 +113,6 @@ def impatient() -> None:
     def settings(record: buckets.BucketRecord, *folders: str) -> S3Settings:
         return dataclasses.replace(given(record, *folders), attempts=3, connect_timeout=2, read_timeout=2)
 
-    setattr(buckets.BucketRecord, "settings", settings)
+    buckets.BucketRecord.settings = settings
     backoff = botocore.retries.standard.ExponentialBackoff
-    setattr(backoff, "delay_amount", lambda _self, _context: 0.01)
+    backoff.delay_amount = lambda _self, _context: 0.01

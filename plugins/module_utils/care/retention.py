@@ -27,7 +27,8 @@ NEVER: Final = 2**63 - 1
 """A number that no transaction has."""
 
 Since = Callable[[int], int]
-"""Tells the first transaction of all that was recorded after a moment, and not after now; NEVER where there is none. What has a higher number came later, also where the clock had gone back and says that it was earlier."""
+"""Tells the first transaction of all that was recorded after a moment, and not after now; NEVER where there is none.
+What has a higher number came later, also where the clock had gone back and says that it was earlier."""
 
 RETENTION: Final = "retention"
 HOLD: Final = "legal hold"

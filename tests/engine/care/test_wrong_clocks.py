@@ -85,8 +85,11 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 def test_what_is_backed_up_archived_and_purged_is_right_whatever_the_clock_says(
     store: EmbeddedStore, clock: Clock, tmp_path: Path, seed: int
 ) -> None:
-    """Order is by sequence: the last state is the mailbox's. A purge takes nothing that was deleted of late, if since the
-    window began anything at all was recorded by the right time before."""
+    """Order is by sequence: the last state is the mailbox's.
+
+    A purge takes nothing that was deleted of late, if anything at all was recorded by the right time before it in the
+    window.
+    """
     chance = random.Random(seed)
     (tmp_path / "archive").mkdir()
     deleted: dict[tuple[str, str], int] = {}
