@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--target", action="append", default=[], help="only this one; may be given more than once")
     parser.add_argument("--only", type=int, help="this input alone, by its number")
     parser.add_argument("--input", type=Path, action="append", default=[], help="a file to be read as the input")
-    parser.add_argument("--corpus", type=Path, default=seeds.CORPUS, help="a folder with mail/, ics/, vcf/, sieve/, weird/")
+    parser.add_argument("--corpus", type=Path, default=seeds.CORPUS, help="a folder with mail/, ics/, vcf/, sieve/")
     parser.add_argument("--list", action="store_true", help="say which targets there are")
     arguments = parser.parse_args()
     seeds.CORPUS = arguments.corpus

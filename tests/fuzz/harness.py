@@ -61,7 +61,7 @@ class Target(NamedTuple):
     """Of a processor's time, in which an input must have been read."""
     spare: int = 64 * MIB
     """Bytes of memory that it may take ..."""
-    times: int = 32
+    times: int = 64
     """... beside so many for each of its own."""
 
     def input(self, seeds: Sequence[bytes], seed: int, number: int) -> bytes:
@@ -169,6 +169,7 @@ def _be_the_reader(
             resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize:") + _ADDRESSES,) * 2)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             for number in range(first, count):
+                _STATE.pack_into(state, 0, number, time.monotonic(), *_STATE.unpack_from(state)[2:])
                 data = inputs(number)
                 found = _read_one(target, call, data, number, state)
                 if found:

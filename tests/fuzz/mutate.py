@@ -455,7 +455,7 @@ def zeros_zstd(size: int, stated: bool) -> bytes:
 
 @functools.cache
 def gzip_bombs() -> tuple[bytes, ...]:
-    """Return gzip streams that unpack to a thousand times their size: of zeros, of lines, of themselves, many in a row."""
+    """Return gzip streams that unpack to a thousand times their size: zeros, lines, a stream in a stream, a row."""
     zeros = zeros_gzipped(300 << 20)
     lines_ = gzip.compress(b"a\n" * (50 << 20), 9, mtime=0)
     return (

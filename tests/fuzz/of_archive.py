@@ -47,11 +47,14 @@ def answers() -> list[bytes]:
     body = commits.encode_format(commits.FormatInfo("r", "s", 5))
     return [
         *(_HEAD % len(one) + one for one in (_LISTING, body, b"", _ENTITIES)),
-        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/100\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/100\r\nContent-Length: 10\r\n"
+        b"Connection: close\r\n\r\n0123456789",
         b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_ERROR), _ERROR),
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        b'HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\nETag: "a"\r\nConnection: close\r\n\r\n',
+        b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n"
+        b"Connection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\n"
+        b'ETag: "a"\r\nConnection: close\r\n\r\n',
     ]
 
 

@@ -231,6 +231,7 @@ def whole() -> Path:
 def _files() -> list[bytes]:
     """Return the files of the backup, each with its name before it."""
     root = whole()
+    mutate.zstd_bombs()  # before any process begins, and not in the time of an input
     found = sorted(file for file in root.rglob("*") if file.is_file() and file.name != CATALOGUE_FILE)
     return [str(file.relative_to(root)).encode() + b"\n" + file.read_bytes() for file in found]
 
@@ -391,7 +392,7 @@ def _of_catalogue(chance: random.Random, data: bytes, seeds: Sequence[bytes]) ->
 
 
 def _open_catalogue(scratch: Path) -> Call:
-    """The catalogue of a sound backup is altered: its answers are right, or it is made anew, or it says what is wrong."""
+    """The catalogue of a sound backup is altered: it answers, or is made anew, or says what is wrong."""
     root = scratch / "backup"
     shutil.copytree(whole(), root)
 

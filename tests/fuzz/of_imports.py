@@ -244,7 +244,7 @@ def _file(chance: random.Random, data: bytes, _seeds: Sequence[bytes]) -> bytes:
 
 
 def _names(_scratch: Path) -> Call:
-    """Folders and items as a mail server may give them: their files lie below the directory, and have names that can be."""
+    """Folders and items as a mail server may give them: their files have names that lead nowhere else."""
 
     def read(data: bytes) -> None:
         folders = {}

@@ -123,7 +123,7 @@ _NOT_HERE: Final = frozenset(("doRealtimeScanner", "doStartService", "doStopServ
 
 
 def _carried_out(scratch: Path) -> Call:
-    """A command that only looks is carried out on a small node: it ends with a status and a sentence, never with a fault."""
+    """A command that only looks is carried out on a small node: it ends with a status and a sentence."""
     config = scratch / "etc" / "restante.json"
     config.parent.mkdir()
     places = {name: str(scratch / name) for name in ("backup_path", "cache_path", "state_path", "mailstore_path")}

@@ -30,13 +30,13 @@ CARD: Final = (
     b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Anna\r\nEND:VCARD\r\nBEGIN:VCARD\r\nKIND:group\r\nFN:All\r\nEND:VCARD\r\n"
 )
 SCRIPT: Final = (
-    b'require ["fileinto"]; # a comment\n/* another */ if header :contains "subject" "x" { fileinto :copy "Inbox/a"b"; }\n'
-    b"vacation text:\nI am away.\n.\n;\n"
+    b'require ["fileinto"]; # a comment\n/* another */ if header :contains "subject" "x" '
+    b'{ fileinto :copy "Inbox/a\\"b"; }\nvacation text:\nI am away.\n.\n;\n'
 )
 
 
 def real(kind: str) -> list[bytes]:
-    """Return the smaller ones of real files of a kind ("mail", "ics", "vcf", "sieve", "weird"); none where none lie here."""
+    """Return the smaller ones of the real files of a kind: "mail", "ics", "vcf", "sieve" or "weird"."""
     if not CORPUS.is_dir():
         return []
     files = sorted(file for file in (CORPUS / kind).rglob("*") if file.is_file())

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..model import foreign
+from ..model.errors import Damaged
 from . import journals
 from .commits import Commit, Head, PackInfo
 from .database import Database
@@ -138,7 +140,7 @@ class Catalogue(Database):
         return number
 
     def add_segment(self, digest: str, segment: journals.Segment, rows: list[journals.Row], pack: str) -> None:
-        """Take in a journal segment.
+        """Take in a journal segment. :raises Damaged: it is of no journal that there can be.
 
         :param pack: the pack that it was read from. One that was known from another pack is in this one from now on.
         """
@@ -147,6 +149,8 @@ class Catalogue(Database):
         )
         if known.rowcount:
             return
+        if not (foreign.is_text(segment.scope) and foreign.is_text(segment.previous)):
+            raise Damaged(f"The segment {digest} is of a journal whose name is none.")
         scope = self.scope_id(segment.scope)
         moments = [int(row[1]) for row in rows]
         number = self._database.execute(

@@ -174,7 +174,7 @@ def _sound(record: Any) -> bool:
     texts += [text for scope, head in heads for text in (scope, head["segment"])]
     texts += [text for pair in record["tokens"].items() for text in pair]
     texts += [pack["kind"] for pack in infos]
-    return all(foreign.fits(one, int) for one in numbers) and all(foreign.fits(one, str) for one in texts)
+    return all(foreign.fits(one, int) for one in numbers) and all(map(foreign.is_text, texts))
 
 
 def _pack(name: Any) -> str:

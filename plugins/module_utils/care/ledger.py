@@ -48,7 +48,8 @@ class Ledger:
         """Take over what was written down; nothing where that is of another backup, or cannot be understood."""
         if not isinstance(record, dict) or record.get("version") != VERSION:
             return
-        whole, last = record.get("whole"), record.get("last")
+        whole: Any = record.get("whole")
+        last: Any = record.get("last")
         if [record.get("repository"), record.get("path")] != [self._repository_id, self._path]:
             return
         if foreign.fits(whole, dict[str, int]) and isinstance(last, dict) and foreign.fits(last.get("at", 0), int):

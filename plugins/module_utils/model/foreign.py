@@ -39,7 +39,8 @@ def record(made: type[Made], values: Any) -> Made:
     """
     if not isinstance(values, dict):
         raise ValueError("it is no object")
-    hints = _hints(made)
+    kind: Any = made
+    hints: Mapping[str, Any] = _hints(kind)
     for name, value in values.items():
         if name not in hints:
             raise ValueError(f"it has a field {name!r}")
@@ -53,17 +54,19 @@ def record(made: type[Made], values: Any) -> Made:
         raise ValueError(str(error)) from error
 
 
-_hints = functools.cache(get_type_hints)
+@functools.cache
+def _hints(made: Any) -> dict[str, Any]:
+    return get_type_hints(made)
 
 
 def fits(value: Any, wanted: Any) -> bool:
-    """Return whether a JSON value is of a type, and can be kept: as UTF-8, or in 64 bits."""
+    """Return whether a JSON value is of a type; numbers are those of 64 bits."""
     inside = get_args(wanted)
     kind = get_origin(wanted) or wanted
     if kind is Any:
         return True
     if kind is str:
-        return isinstance(value, str) and is_text(value)
+        return isinstance(value, str)
     if kind is int:
         return type(value) is int and -(2**63) <= value < 2**63
     if kind is float:
@@ -77,13 +80,12 @@ def fits(value: Any, wanted: Any) -> bool:
     return isinstance(value, kind)
 
 
-def is_text(value: str) -> bool:
-    """Return whether a text is Unicode: JSON can name halves of characters that no file and no database takes."""
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text, and all of it Unicode: JSON can name halves of characters that no file and no database takes."""
     try:
-        value.encode("utf-8")
+        return isinstance(value, str) and bool(value.encode("utf-8") or True)
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def gunzip(data: bytes, most: int) -> bytes:

@@ -161,7 +161,7 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
         record.get("digest", ""),
         record.get("attrs", NO_ATTRS),
     )
-    "".join((kind, state.folder, state.name, state.flags, *state.tags))
+    "".join((kind, state.folder, state.name, state.flags, state.digest, *state.tags))
     if type(state.date) is not int or type(state.size) is not int or not isinstance(state.attrs, dict):
         raise TypeError("a value is not of its type")
     if state.digest and len(bytes.fromhex(state.digest)) != 32:

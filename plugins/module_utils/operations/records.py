@@ -207,6 +207,8 @@ class Records:
                 names = os.listdir(self._path)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise Refused(f"{self._path} cannot be read ({error.strerror}); check state_path and its owner.") from error
         found = (self.read(name[:-5]) for name in names if name.endswith(".json"))
         return sorted((record for record in found if record is not None), key=lambda record: record.number)
 

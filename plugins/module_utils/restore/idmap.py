@@ -353,7 +353,7 @@ def _parse(path: str, data: bytes) -> tuple[dict[str, Any] | None, list[Row], in
     try:
         records = [foreign.parse(line) for line in data[:end].splitlines()]
         header = records[0] if records else None
-        if header is not None and (header["format"] != FORMAT or not foreign.fits(header["import"], str)):
+        if header is not None and (header["format"] != FORMAT or not foreign.is_text(header["import"])):
             raise ValueError("another format")
         rows = [foreign.record(Row, record) for record in records[1:]]
     except (ValueError, TypeError, KeyError) as error:

@@ -104,10 +104,12 @@ def from_json(record: Any, where: str) -> Settings:
         raise InvalidInput(f"{where} has unknown settings: {', '.join(unknown)}; known are {', '.join(fields)}.")
     volume = record.get("backup_volume", {})
     known = {field.name for field in dataclasses.fields(BackupVolume)}
-    if not foreign.fits(volume, dict[str, str]) or set(volume) - known:
+    if not isinstance(volume, dict) or set(volume) - known or not all(map(foreign.is_text, volume.values())):
         raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
     for name, value in record.items():
-        if name != "backup_volume" and not foreign.fits(value, type(getattr(Settings, name))):
+        if name != "backup_volume" and not foreign.fits(value, type(getattr(Settings, name))) or (
+            isinstance(value, str) and not foreign.is_text(value)
+        ):
             wanted = type(getattr(Settings, name)).__name__
             raise InvalidInput(f"{name} in {where} is {value!r}; it must be of the type {wanted}.")
     settings = Settings(**{**record, "backup_volume": BackupVolume(**volume)})

@@ -109,8 +109,7 @@ class Incoming:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 noted = _NOTE.fullmatch(os.read(descriptor, _WIDTH))
                 if noted:
-                    name, *numbers = noted.groups()
-                    yield Batch(name.decode("ascii"), *map(int, numbers))
+                    yield Batch(noted[1].decode("ascii"), *(int(noted[number]) for number in range(2, 6)))
                 os.unlink(path)
             except OSError:
                 continue  # its writer is at work, another has dealt with it, or may do so
