@@ -111,8 +111,10 @@ class Keys:
         self._cipher, self._altered = AESGCM, InvalidTag
         if not masters:
             sys.exit("The backup is encrypted; name its master key: --key-file FILE, or set RESTANTE_MASTER_KEY.")
+        self.number = 0
         secret, keyring = self._opened(path, masters)
         self._names, self._contents = derived(secret, b"names"), derived(secret, b"contents")
+        self._aliases = derived(secret, b"aliases")
         self._secrets = {bytes.fromhex(key): bytes.fromhex(own) for key, own in keyring["accounts"].values()}
         self._secrets[derived(secret, b"key id")[:16]] = derived(secret, b"repository")
         self._destroyed = {bytes.fromhex(key) for _scope, key, _at, _alias in keyring["destroyed"]}
@@ -132,7 +134,9 @@ class Keys:
                     first, second = base64.b64decode(record["secret"]), base64.b64decode(record["keys"])
                     secret = self.unsealed(master, first[:12], first[12:], context)
                     own = derived(secret, b"keyring")
-                    return secret, json.loads(self.unsealed(own, second[:12], second[12:], context))
+                    keyring = json.loads(self.unsealed(own, second[:12], second[12:], context))
+                    self.number = record["number"]
+                    return secret, keyring
                 except (*INVALID, Unreadable):
                     continue
             report(f"keys/{file} is altered, or is of another master key")
@@ -162,7 +166,8 @@ class Keys:
 
     def forgot(self, account: str) -> bool:
         """Return whether an account, by its address or id, was forgotten."""
-        return {account, self.name(account.lower().encode("utf-8", "surrogateescape")).hex()} & self._forgotten != set()
+        alias = derived(self._aliases, account.lower().encode("utf-8", "surrogateescape"))
+        return {account, alias.hex()} & self._forgotten != set()
 
 
 # -- frames and packs ----------------------------------------------------------------------------------------------
@@ -279,6 +284,8 @@ class Backup:
                     commit = json.loads(self._unsealed(opened.read()))
                 if commit["seq"] != int(match[1]):
                     raise Unreadable(f"it is commit {commit['seq']}")
+                if self.keys and commit["keyring"] > self.keys.number:
+                    report(f"commits/{file} was made with a newer keyring than the newest in keys/")
                 named = {pack["name"]: pack["kind"] for pack in commit["packs"] if PACK.fullmatch(pack["name"])}
                 packs = named if commit["full"] else {**packs, **named}
                 for name in commit["removed"]:

@@ -75,6 +75,8 @@ class Commit(NamedTuple):
     removed: tuple[str, ...]
     """Packs that are not part of the backup any more."""
     full: bool
+    keyring: int = 0
+    """Number of the keyring that it was made with; 0 where the backup is not encrypted."""
 
 
 class FormatInfo(NamedTuple):
@@ -116,6 +118,8 @@ def encode(commit: Commit, keys: Keys | None = None) -> bytes:
     record: dict[str, Any] = commit._asdict()
     del record["hash"]
     record["format"] = FORMAT
+    if keys is None:
+        del record["keyring"]
     record["packs"] = [pack._asdict() for pack in commit.packs]
     record["heads"] = {scope: head._asdict() for scope, head in sorted(commit.heads.items())}
     record["tokens"] = dict(sorted(commit.tokens.items()))
@@ -142,13 +146,18 @@ def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
             )
         if not _sound(record) or not 0 <= record["seq"] - record["checkpoint"] <= FARTHEST or record["checkpoint"] < 1:
             raise ValueError("a value is not of its type, or its full commit is none of those before it")
+        if keys is not None and not keys.reach(record["keyring"]):
+            raise Damaged(
+                f"{file_name} was made with the keyring {record['keyring']}, and the newest one here is "
+                f"{keys.ring.number}: somebody has put an older keyring back, or it was not copied with the rest."
+            )
         return Commit(
             seq=record["seq"], at=record["at"], hash=hashlib.sha256(data).hexdigest(), previous=record["previous"],
             nonce=record["nonce"], repository=record["repository"], server=record["server"],
             packs=tuple(PackInfo(_pack(p["name"]), p["kind"], p["size"]) for p in record["packs"]),
             heads={scope: Head(h["segment"], h["number"], h["last"]) for scope, h in record["heads"].items()},
             tokens=dict(record["tokens"]), last=record["last"], checkpoint=record["checkpoint"],
-            removed=tuple(map(_pack, record["removed"])), full=bool(record["full"]),
+            removed=tuple(map(_pack, record["removed"])), full=bool(record["full"]), keyring=record.get("keyring", 0),
         )
     except _UNREADABLE as error:
         raise Damaged(f"{file_name} is cut short or altered; it is no commit that can be read.") from error
@@ -168,6 +177,7 @@ def _sound(record: Any) -> bool:
     """Return whether the values of a commit can be kept: texts are Unicode, and numbers those of 64 bits."""
     heads, infos = record["heads"].items(), record["packs"]
     numbers = [record[name] for name in ("seq", "at", "last", "checkpoint")]
+    numbers.append(record.get("keyring", 0))
     numbers += [head[name] for _scope, head in heads for name in ("number", "last")]
     numbers += [pack["size"] for pack in infos]
     texts = [record[name] for name in ("previous", "nonce", "repository", "server")]

@@ -96,9 +96,11 @@ def remove_before(files: Files, number: int) -> None:
 
     :raises Refused: it cannot be done.
     """
+    files.clear_unfinished(keys.DIRECTORY)
     for name in files.names(keys.DIRECTORY):
         if 0 < keys.number_of(name) < number:
             files.remove(f"{keys.DIRECTORY}/{name}")
+    files.sync_directory(keys.DIRECTORY)
 
 
 def check(info: FormatInfo, masters: Sequence[bytes], where: str) -> None:

@@ -226,7 +226,9 @@ class Keys:
         """Go on with another keyring: a newer one, or one that is kept by now."""
         self.ring = ring
         self._new = {scope: key for scope, key in self._new.items() if ring.accounts.get(scope) != key}
+        self._unknown: set[bytes] = set()
         self._names = sealing.derive(ring.secret, b"names")
+        self._aliases = sealing.derive(ring.secret, b"aliases")
         self._contents = sealing.derive(ring.secret, b"contents")
         self._own = Key(
             sealing.derive(ring.secret, b"key id")[:KEY_ID_SIZE], sealing.derive(ring.secret, b"repository"),
@@ -244,7 +246,7 @@ class Keys:
 
     def alias(self, address: str) -> bytes:
         """Return what stands for an address where it must not be read."""
-        return sealing.derive(self._names, address.lower().encode("utf-8", "surrogateescape"))
+        return sealing.derive(self._aliases, address.lower().encode("utf-8", "surrogateescape"))
 
     # -- closing ---------------------------------------------------------------------------------------------------
 
@@ -270,6 +272,12 @@ class Keys:
         """Return the keyring that must be kept, with the keys that are new; None where there are none."""
         return self.ring.with_accounts(self._new) if self._new or not self.ring.number else None
 
+    def reach(self, number: int) -> bool:
+        """Return whether the keyring is the one of a number, or a newer one."""
+        if self.ring.number < number:
+            self.keep(self._newer())
+        return self.ring.number >= number
+
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def secret_of_content(self, digest: bytes) -> bytes:
@@ -283,8 +291,9 @@ class Keys:
         """
         if key_id == self._own.id:
             return self._own.secret
-        if key_id not in self._secrets and key_id not in self._destroyed:
+        if key_id not in self._secrets and key_id not in self._destroyed and key_id not in self._unknown:
             self.keep(self._newer())
+            self._unknown.add(key_id)  # to ask once is enough for all that is closed with it
         if key_id in self._destroyed:
             raise Forgotten(f"The account {self._destroyed[key_id].scope} was forgotten, its key destroyed.")
         try:

@@ -259,7 +259,7 @@ class Writer:
             heads={**self._heads, **self._new_heads} if full else self._new_heads,
             tokens={**self.repository.tokens(), **tokens} if full else tokens,
             last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=tuple(gone),
-            full=full,
+            full=full, keyring=self._keys.ring.number if self._keys is not None else 0,
         )
         data = commits.encode(commit, self._keys)
         with writing(self._files.path(_COMMIT)):

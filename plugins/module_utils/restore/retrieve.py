@@ -135,6 +135,12 @@ class _Retrieval:
                 f"The backup in {self._archive.describe()} has no commit that can be read: its first scan was not "
                 "uploaded, or all commits are damaged."
             )
+        if self._seen is not None and chain[-1][0].seq < self._seen.seq:
+            raise Refused(
+                f"The newest commit that can be read in {self._archive.describe()} is {chain[-1][0].seq}, and commit "
+                f"{self._seen.seq} was there: what came after it was altered or removed. Look for the right files "
+                "(versions of the bucket's objects, another copy), or name no witness to go on with what is left."
+            )
         count, size = self._fetch_packs(chain)
         # The commits come last: what they name is there, so a retrieval that is cut short promises nothing.
         new = 0 if self._progress.stopping() else self._write_commits(chain, here)

@@ -159,7 +159,7 @@ class _Upload:
         if isinstance(done, Unavailable):
             self.warnings = [f"The archive lacks the newest commits; the next scan uploads them. {done}"]
             return
-        self.warnings = self._uploader.warnings(done) if self._uploader is not None else []
+        self.warnings = list(done.warnings)
         for name in self.totals:
             self.totals[name] += getattr(done, name)
 

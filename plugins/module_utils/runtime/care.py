@@ -81,7 +81,9 @@ def _purge(
     if archive is not None and not repacked.stopped:
         archived = 0
         try:
-            archived = node.uploader(repository, archive).sync(running).newest
+            sent = node.uploader(repository, archive).sync(running)
+            archived = sent.newest
+            warnings += sent.warnings
             repository.refresh()
             there = remove_there(repository, archive, grace, now, running)
         except RestanteError as error:

@@ -190,7 +190,7 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
 
             found, mended = mend(repository, archive, found, look, _stamp(), running)
             if archive is not None and mended.changed:
-                node.uploader(repository, archive).sync(running)
+                warnings += node.uploader(repository, archive).sync(running).warnings
         unpacked = 0
         if options.double == FIX and found.double and not found.stopped:
             with repository.writer(PATIENCE) as writer:

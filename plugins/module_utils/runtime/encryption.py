@@ -73,11 +73,12 @@ def _in_archive(node: Node, repository: Repository, progress: Progress = SILENT)
     if archive is None or repository.keys is None:
         return []
     try:
-        node.uploader(repository, archive).sync(progress)
+        done = node.uploader(repository, archive).sync(progress)
         reasons = remove_keyrings(archive, repository.keys.ring.number)
     except RestanteError as error:
         return [f"The archive still has the former keyring; the next upload, or this once more, replaces it. {error}"]
-    return [f"The archive keeps a former keyring, and with it the keys, for now: {reason}" for reason in reasons]
+    kept = [f"The archive keeps a former keyring, and with it the keys, for now: {reason}" for reason in reasons]
+    return [*done.warnings, *kept]
 
 
 def change_master_key(node: Node, given: dict[str, str], dry_run: bool = False) -> dict[str, Any]:

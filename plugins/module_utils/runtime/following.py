@@ -230,7 +230,7 @@ class _Process:
                         return
                     uploader = self._node.uploader(repository, archive)
                 done = uploader.sync()
-                for warning in uploader.warnings(done) if done.changed else ():
+                for warning in done.warnings if done.changed else ():
                     self._say(warning)
                 status.archived = done.newest
                 status.archive_error = ""

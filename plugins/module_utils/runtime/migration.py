@@ -65,7 +65,7 @@ def migrate(
                 if archive is not None:
                     sent = target.uploader(repository, archive, threads).sync(running)
                     _copy_maps(repository, archive)
-        running.record.result = sent._asdict()
+        running.record.result = sent.totals()
         if not running.stopping():
             present = settings_file.load(node.config_file)  # something else may have been set meanwhile
             settings_file.save(
@@ -78,7 +78,9 @@ def migrate(
         "hand.\n"
     )
     node.notifications().notify(INFORMATION, f"{OPERATION}: ended", text, notifications)
-    return {**outcome, "upload": sent._asdict(), "operation_id": running.id}
+    return {
+        **outcome, "upload": sent.totals(), "warnings": list(sent.warnings), "operation_id": running.id,
+    }
 
 
 def _copy_maps(repository: Repository, archive: Archive) -> None:

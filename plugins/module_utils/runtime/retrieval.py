@@ -234,8 +234,8 @@ def _answer_copy(call: Call) -> dict[str, Any]:
         return preview(node, DirectoryArchive(source), destination)
     with operation(node, COPY, {"source": source, "destination": destination}) as running:
         report = copy_backup_path(node, source, destination, running)
-        running.record.result = report._asdict()
+        running.record.result = report.totals()
     return {
-        "changed": report.changed, **_newest(node, destination), "report": report._asdict(), "operation_id": running.id,
+        "changed": report.changed, **_newest(node, destination), "report": report.totals(), "operation_id": running.id,
         "diff": _difference(node, destination, here),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -51,11 +51,17 @@ class UploadReport(NamedTuple):
     """Number of the newest commit in the archive, 0 for none."""
     lost: int = 0
     """Commits that had been there and were not there any more: they were sent again."""
+    warnings: tuple[str, ...] = ()
+    """What the administrator must know although it has ended well."""
 
     @property
     def changed(self) -> bool:
         """Whether anything was sent."""
         return self.commits > 0
+
+    def totals(self) -> dict[str, int]:
+        """Return it in numbers."""
+        return {"commits": self.commits, "packs": self.packs, "bytes": self.bytes, "newest": self.newest}
 
 
 class Uploader:
@@ -72,7 +78,8 @@ class Uploader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._info = repository.info
-        self.witness = witness
+        self._witness = witness
+        self._noted = 0
         self._lost = 0
         self._files: Files = repository.files
         self._keys = repository.keys
@@ -109,7 +116,7 @@ class Uploader:
         report = UploadReport(0, 0, 0, self._newest_there, self._lost)
         self._lost = 0
         if self._newest_here < first:
-            return report
+            return self._ended(report)
         progress.phase("upload", items=self._newest_here - self._newest_there)
         begun: set[str] = set()
         under_way: deque[_UnderWay] = deque()
@@ -128,9 +135,14 @@ class Uploader:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        if self.witness is not None and report.newest:
-            self.witness.note(self._info.repository, self._info.server, report.newest)
-        return report
+        return self._ended(report)
+
+    def _ended(self, report: UploadReport) -> UploadReport:
+        """Write down what has arrived, and return the report with what must be known."""
+        if self._witness is not None and report.newest and self._noted != report.newest:
+            self._witness.note(self._info.repository, self._info.server, report.newest)
+            self._noted = report.newest
+        return report._replace(warnings=tuple(self._warnings(report)))
 
     def follow(
         self,
@@ -156,18 +168,15 @@ class Uploader:
                 if done.changed:
                     report(done)
 
-    def warnings(self, done: UploadReport) -> list[str]:
-        """Return what the administrator must know of a synchronisation although it has ended well."""
-        found = []
+    def _warnings(self, done: UploadReport) -> Iterator[str]:
         if done.lost:
-            found.append(
+            yield (
                 f"{self._archive.describe()} had {done.lost} commits that were not there any more: somebody has "
                 "removed them, or put the archive back to an older state. They were sent again; find out who has its "
                 "keys."
             )
-        if self.witness is not None and self.witness.complaint:
-            found.append(self.witness.complaint)
-        return found
+        if self._witness is not None and self._witness.complaint:
+            yield self._witness.complaint
 
     # -- meeting the archive ---------------------------------------------------------------------------------------
 
@@ -189,8 +198,8 @@ class Uploader:
                 "it is an older copy of this backup, or another server writes to the prefix. Retrieve the newer one, "
                 "or use another prefix."
             )
-        if self.witness is not None:
-            self._lost = max(0, min(self.witness.last(), self._newest_here) - newest)
+        if self._witness is not None:
+            self._lost = max(0, min(self._witness.last(), self._newest_here) - newest)
         both = newest
         while both and self._is_lost(both):
             both -= 1
