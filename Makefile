@@ -53,8 +53,10 @@ bench: env-test
 
 torture: env-test
 	@found=0; for part in torture torture.s3 torture.s3_processes; do \
-		PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.$$part --seconds $$(($(SECONDS) / 3)) || found=1; \
-	done; exit $$found
+		PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.$$part --seconds $$(($(SECONDS) / 4)) || found=1; \
+	done; \
+	PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.torture --machine --seconds $$(($(SECONDS) / 4)) || found=1; \
+	PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m tests.fuzz || found=1; exit $$found
 
 env-drill env-test:
 	@$(PYTHON) tools/environment.py $(@:env-%=%)

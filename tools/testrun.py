@@ -42,7 +42,7 @@ SUITES = {
     "playbooks": ["tests/playbooks"],
     "molecule": ["tests/molecule"],
     "drill": ["tests/drill"],
-    "torture": ["tests/torture"],
+    "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
 }
 # How tests are spread over processes, where it is not file by file.

@@ -339,7 +339,8 @@ def values(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
         return octets(chance, data, seeds)
     for _change in range(chance.choice((1, 1, 2, 3))):
         value = changed_value(chance, value)
-    return before + _written(chance, value) + after
+    changed = before + _written(chance, value) + after
+    return changed if len(changed) <= MOST else octets(chance, data, seeds)
 
 
 def _written(chance: random.Random, value: Any) -> bytes:

@@ -130,6 +130,8 @@ def _quoted(text: str) -> str:
 
 def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
     key, seq, at, kind, text = row
+    if not (type(seq) is type(at) is int and type(key) is type(kind) is str):
+        raise Damaged(f"A transaction of {scope} in the catalogue is none; delete it: it is made anew from the backup.")
     item_id = journals.item_id(key)
     if text is None:
         return Transaction(seq, at, scope, item_id, kind, None)

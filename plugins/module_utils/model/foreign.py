@@ -81,7 +81,7 @@ def fits(value: Any, wanted: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Return whether a value is a text, and all of it Unicode: JSON can name halves of characters that no file and no database takes."""
+    """Return whether a value is a text, all of it Unicode: JSON can name halves of characters, which no file takes."""
     try:
         return isinstance(value, str) and bool(value.encode("utf-8") or True)
     except UnicodeEncodeError:

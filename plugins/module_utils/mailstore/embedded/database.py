@@ -30,6 +30,12 @@ class _Cursor(sqlite3.Cursor):
         except sqlite3.DatabaseError as error:
             raise _sentence(self.path, error) from error
 
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.DatabaseError as error:
+            raise _sentence(self.path, error) from error
+
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
@@ -171,6 +177,6 @@ def _sentence(path: str, error: sqlite3.DatabaseError) -> Exception:
         return Refused(f"The file system of the mail store in {path} is full; make room and run this again.")
     if "readonly" in text:
         return Refused(f"The database of the mail store in {path} cannot be written ({text}); check its owner.")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in text:
         return Unavailable(f"The database of the mail store in {path} cannot be used: {text}; check the disk.")
     return Damaged(f"The database of the mail store in {path} is damaged: {text}; put back a copy of the store.")

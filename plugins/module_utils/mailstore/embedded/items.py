@@ -40,6 +40,8 @@ def state_of(row: tuple[Any, ...]) -> ItemState:
     """Return the state that a row of COLUMNS holds. :raises Damaged: it holds none."""
     item, kind, folder, name, flags, tags, date, size, digest, attrs = row
     try:
+        if not (type(date) is type(size) is int and type(name) is type(flags) is str):
+            raise TypeError("a value is not of its type")
         return ItemState(
             str(item), kind, str(folder) if folder else "", name, flags, tuple(tags.split()), date, size,
             digest.hex() if digest else "", {} if attrs == "{}" else foreign.parse(attrs),

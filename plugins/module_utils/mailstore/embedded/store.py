@@ -290,7 +290,7 @@ class EmbeddedStore(MailStore, Volumes):
 
     def redo_log(self) -> bool:
         row = self._database.execute("SELECT value FROM meta WHERE key = 'redo_log'").fetchone()
-        return bool(row[0] == "on")
+        return bool(row and row[0] == "on")
 
     def set_redo_log(self, enabled: bool) -> bool:
         with self._database.transaction():
