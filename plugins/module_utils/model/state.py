@@ -164,6 +164,4 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
     "".join((kind, state.folder, state.name, state.flags, state.digest, *state.tags))
     if type(state.date) is not int or type(state.size) is not int or not isinstance(state.attrs, dict):
         raise TypeError("a value is not of its type")
-    if state.digest and len(bytes.fromhex(state.digest)) != 32:
-        raise ValueError("the digest is none")
     return state
