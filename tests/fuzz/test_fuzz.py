@@ -67,7 +67,8 @@ def test_what_takes_too_long_is_found(tmp_path: Path) -> None:
         while time.process_time() < until:
             pass
 
-    assert "and may take 0.2" in tried(read, tmp_path, seconds=0.2)[0]
+    # On a machine that is busy, the clock may be quicker than the processor.
+    assert tried(read, tmp_path, seconds=0.2)[0].startswith(("It takes 0.3 s", "It hangs."))
 
 
 def test_a_process_that_dies_is_found(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ class Database(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
-            return super().execute(sql, parameters)
+            made: sqlite3.Cursor = self.cursor().execute(sql, parameters)
+            return made
         except UnicodeEncodeError as error:
             raise InvalidInput(f"{error.object!r} is not Unicode text, and nothing here is called so.") from error
         except UnicodeDecodeError as error:  # of the names of its tables
