@@ -183,7 +183,6 @@ def _shown(at: int, state: Any) -> None:
         "".join((state.item_id, state.folder, state.name, state.flags, state.digest, *state.tags)).encode(
             "utf-8", "replace"
         )
-        bytes.fromhex(state.digest)
         dict(state.attrs)
         return state.date + state.size
     for values in state.attrs.values():

@@ -256,7 +256,7 @@ class Catalogue(Database):
 
     def locate(self, digests: Iterable[str]) -> dict[str, Location]:
         """Return where blobs lie; unknown ones are absent."""
-        digest_of = {self.name(bytes.fromhex(digest)): digest for digest in digests}
+        digest_of = {self.name(_raw(digest)): digest for digest in digests}
         return {
             digest_of[name]: Location(digest_of[name], *place) for name, place in self.places(list(digest_of))
         }
@@ -276,12 +276,20 @@ class Catalogue(Database):
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is known."""
         query = "SELECT 1 FROM blobs WHERE digest = ? AND pack IN (SELECT id FROM packs)"
-        return self.row(query, (self.name(bytes.fromhex(digest)),)) is not None
+        return self.row(query, (self.name(_raw(digest)),)) is not None
 
     def knows(self, scope: str) -> bool:
         """Return whether there are transactions of a journal."""
         query = "SELECT 1 FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?)"
         return self.row(query, (scope,)) is not None
+
+
+def _raw(digest: str) -> bytes:
+    """Return the bytes of a digest; none, which no blob has, for what a state says that was altered."""
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        return b""
 
 
 def _by_item(row: journals.Row) -> str:

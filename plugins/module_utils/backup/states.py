@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..model import foreign
 from ..model.errors import Damaged
-from ..model.state import ACCOUNT_ITEM, ItemState, Transaction, state_from_json
+from ..model.state import ACCOUNT_ITEM, Transaction, state_from_json
 from . import journals
 from .catalogue import Catalogue
 
@@ -136,9 +136,6 @@ def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
     if text is None:
         return Transaction(seq, at, scope, item_id, kind, None)
     try:
-        state = state_from_json(item_id, foreign.parse(text))
-        if isinstance(state, ItemState):
-            bytes.fromhex(state.digest)  # as whoever looks for the blob does
-        return Transaction(seq, at, scope, item_id, kind, state)
+        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, foreign.parse(text)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"Transaction {seq} of {scope}, item {item_id}, has a state that cannot be read.") from error
