@@ -20,7 +20,7 @@ help:
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
 	@echo "make unit | engine | playbooks | molecule | drill-tests | torture-tests | bench-tests    one suite of tests"
-	@echo "make torture [SECONDS=1800]   kill, break, lie and cut off the power at random, and see what is left"
+	@echo "make torture [SECONDS=1800]   disturb the work in every way at random; see docs/torture.md"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
 	@echo "make bench [SCALE=small]      measure against rclone and restic; writes docs/benchmarks.md"

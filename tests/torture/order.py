@@ -90,6 +90,9 @@ def _not_there_in_the_end(steps: list[Step], start: Path) -> Iterator[str]:
     for name in whole.names():
         if _matters(name) and sure.content(name) != whole.content(name):
             yield f"{name} is not on the disk, or not as it was written, when the work is reported as done."
+    for name in set(sure.names()) - set(whole.names()):
+        if "/packs/" in name:
+            yield f"{name} is removed, and a power failure brings it back when the work is reported as done."
 
 
 def _disks(steps: list[Step], start: Path) -> tuple[Disk, Disk]:
