@@ -66,12 +66,15 @@ class Files:
             return None
 
     def version(self, name: str) -> str:
-        """Return what changes when a file is put back, replaced or altered; empty where there is none."""
+        """Return what changes when a file is put back, replaced or altered, or when its owner or permissions are.
+
+        Empty where there is none.
+        """
         try:
             status = os.stat(self.path(name))
         except OSError:
             return ""
-        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+        return f"{status.st_size} {status.st_ctime_ns} {status.st_ino}"
 
     def scan(self, directory: str) -> Iterator[str]:
         """Yield the names in a directory in no order, and none where it does not exist."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,15 @@ def test_a_damage_that_was_put_right_is_forgotten(backup: Path, reopen: Reopen) 
     assert repository.damages() == []
     assert repository.token(BOB) == "b1"
     assert len(contents(repository, BOB)) == 10
+
+
+def test_a_file_whose_permissions_were_put_right_is_looked_at_again(backup: Path, reopen: Reopen) -> None:
+    files = opened(backup).files
+    name = packs.file_name(next(opened(backup).packs()).name)
+    before = files.version(name)
+    time.sleep(0.05)  # the clock of a file system is a coarse one
+    (backup / name).chmod(0o600)
+    assert files.version(name) != before
 
 
 def test_a_writer_goes_on_after_a_newest_commit_that_cannot_be_read(backup: Path, reopen: Reopen) -> None:

@@ -75,7 +75,7 @@ class Blobs:
             except BaseException as error:
                 remove(os.path.join(volume.path, locator) for locator in batch.locators())
                 if isinstance(error, OSError):
-                    raise _refused(volume, error) from error
+                    raise _refused(volume, batch, error) from error
                 raise
             try:
                 yield [Place(batch.volume, locator) for locator in batch.locators()]
@@ -177,11 +177,12 @@ class Blobs:
             )
 
 
-def _refused(volume: Volume, error: OSError) -> Refused:
+def _refused(volume: Volume, batch: Batch, error: OSError) -> Refused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         reason = "is full; make room and run this again"
     else:
-        reason = f"cannot be written to ({error.strerror}); check the disk and the rights of the directory"
+        directory = os.path.join(volume.path, batch.directory)
+        reason = f"cannot be written to ({error.strerror}); check the disk and the rights of the directory {directory}"
     return Refused(f"Volume {volume.name!r} ({volume.path}) {reason}.")
 
 
