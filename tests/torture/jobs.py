@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import merge, purge
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY, Retention
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.copy_source import CopyOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.undelete import Interval
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import (
     accounts,
+    backups,
     items,
     migration,
     recovery,
@@ -48,8 +50,25 @@ class Job(NamedTuple):
     """What is damaged before, BACKUP or ARCHIVE, and need not be whole before the work has come to its end."""
 
 
+def told(result: Mapping[str, Any]) -> None:
+    """Fail where a result says that not everything was done: on a disk that takes nothing, only the result can say it.
+
+    :raises Refused: as a module's fail_on_unrestored has it.
+    """
+    report = {**result, **result.get("report", {})}
+    if any(report.get(key) for key in ("unrestored_items", "failures", "read_errors", "damages")):
+        raise Refused(f"{result.get('stats', '')} {report.get('failures', '')} {report.get('damages', '')}")
+
+
 def ready(world: World) -> None:
     """Prepare nothing."""
+
+
+def _scan(world: World) -> None:
+    result = backups.smart_scan(world.node("a"))
+    told(result)
+    if result["warnings"]:
+        raise Refused(" ".join(result["warnings"]))
 
 
 def _no_backup(world: World) -> None:
@@ -85,12 +104,12 @@ def retrieve(world: World) -> None:
     """Fetch the metadata for node b."""
     node = world.node("b")
     archive = retrieval.find_archive(node, retrieval.in_directory(str(world.archive)))
-    retrieval.retrieve_metadata(node, archive, str(world.retrieved))
+    told(retrieval.retrieve_metadata(node, archive, str(world.retrieved)))
 
 
 def external(world: World) -> None:
     """Restore the backup of node a to node b."""
-    recovery.restore(world.node("b"), str(world.path / "a" / "backup"), ExternalOptions())
+    told(recovery.restore(world.node("b"), str(world.path / "a" / "backup"), ExternalOptions()))
 
 
 def mailboxes(world: World) -> Any:
@@ -99,7 +118,7 @@ def mailboxes(world: World) -> Any:
 
 
 def _new_account(world: World) -> None:
-    accounts.restore_on_new_account(world.node("a"), ANNA, COPY, options=CopyOptions(undelete=True))
+    told(accounts.restore_on_new_account(world.node("a"), ANNA, COPY, options=CopyOptions(undelete=True)))
 
 
 def _delete_anna(world: World) -> None:
@@ -109,7 +128,7 @@ def _delete_anna(world: World) -> None:
 
 
 def _account(world: World) -> None:
-    accounts.restore_account(world.node("a"), ANNA, options=CopyOptions())
+    told(accounts.restore_account(world.node("a"), ANNA, options=CopyOptions()))
 
 
 def losses(world: World) -> None:
@@ -127,11 +146,11 @@ def _item(world: World) -> None:
     node = world.node("a")
     with contextlib.closing(node.repository()) as backup:
         known = [one.item_id for one in backup.deleted_between(ANNA, 0, 2**60) if one.kind == kinds.MESSAGE]
-    items.restore_item(node, ANNA, known[-1])
+    told(items.restore_item(node, ANNA, known[-1]))
 
 
 def _undelete(world: World) -> None:
-    items.undelete(world.node("a"), ANNA, Interval())
+    told(items.undelete(world.node("a"), ANNA, Interval()))
 
 
 def small_packs(world: World) -> None:
@@ -171,8 +190,8 @@ def _moved(world: World) -> Any:
 
 
 JOBS: Final = {job.name: job for job in (
-    Job("first scan", _no_backup, World.scan, scanned),
-    Job("scan", changes, World.scan, scanned),
+    Job("first scan", _no_backup, _scan, scanned),
+    Job("scan", changes, _scan, scanned),
     Job("retrieve", ready, retrieve, lambda world: world.histories()["b/retrieved"]),
     Job("external restore", ready, external, lambda world: world.mailboxes("b")),
     Job("restore on new account", ready, _new_account, mailboxes),

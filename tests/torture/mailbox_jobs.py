@@ -35,7 +35,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload impo
 
 from tests.engine.restore.restore_kit import add, mail
 
-from .jobs import Job, changes, external, losses, mailboxes, ready, retrieve, scanned
+from .jobs import Job, changes, external, losses, mailboxes, ready, retrieve, scanned, told
 from .worlds import ANNA, INBOX, World
 
 BRUNO: Final = "a-bruno"
@@ -89,7 +89,7 @@ def _restore_blobs(world: World) -> None:
     node = world.node("a")
     with world.store("a") as store:
         volume = store.volumes()[0]
-    blob_restore.restore(node, volume.volume_id, dry_run=False)
+    told(blob_restore.restore(node, volume.volume_id, dry_run=False))
 
 
 def _nothing_lost(world: World) -> Any:
@@ -99,11 +99,11 @@ def _nothing_lost(world: World) -> Any:
 def _folder(world: World) -> None:
     with contextlib.closing(world.node("a").repository()) as backup:
         folder = next(one for one in backup.deleted_between(ANNA, 0, 2**60) if one.kind == kinds.FOLDER)
-    items.restore_item(world.node("a"), ANNA, folder.item_id)
+    told(items.restore_item(world.node("a"), ANNA, folder.item_id))
 
 
 def _undelete_apart(world: World) -> None:
-    items.undelete(world.node("a"), ANNA, Interval(), target_original_folder=False)
+    told(items.undelete(world.node("a"), ANNA, Interval(), target_original_folder=False))
 
 
 def _from_the_archive(world: World) -> None:
