@@ -53,16 +53,24 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="restante-s3-") as scratch, s3_layer() as layer:
         world = S3World.begin(Path(scratch) / "world", layer)
+        trials: dict[str, S3Trial] = {}
+
+        def trial(name: str) -> S3Trial:
+            if name not in trials:
+                trials[name] = S3Trial(S3_JOBS[name], world, Path(scratch) / name)
+            return trials[name]
+
+        def wanted(name: str) -> list[Mishap]:
+            return [one for one in trial(name).mishaps() if not arguments.fault or one.fault in arguments.fault]
+
         chosen = arguments.job or names
-        trials = {name: S3Trial(S3_JOBS[name], world, Path(scratch) / name) for name in chosen if name != NAME}
-        wanted = {
-            name: [one for one in trial.mishaps() if not arguments.fault or one.fault in arguments.fault]
-            for name, trial in trials.items()
-        }
-        if arguments.all:
-            for name, trial in trials.items():
-                for mishap in wanted[name]:
-                    note(name, mishap, trial.disturb(mishap, seed()))
+        if arguments.fault:
+            chosen = [name for name in chosen if name != NAME and wanted(name)]
+            if not chosen:
+                parser.error("this mishap can happen to no request of this work")
+        for name in (name for name in chosen if arguments.all and name != NAME):
+            for mishap in wanted(name):
+                note(name, mishap, trial(name).disturb(mishap, seed()))
         end = time.monotonic() + arguments.seconds
         while not arguments.all and (
             tried.total() < arguments.count if arguments.count else time.monotonic() < end
@@ -71,11 +79,11 @@ def main() -> int:
             if name == NAME:
                 mishap = some_mishap(chance)
                 note(name, mishap, rival(world, Path(scratch), mishap, seed()))
-            elif wanted[name]:
-                # By kind first: most requests can meet most kinds, and few those that are about listings.
-                kind = chance.choice(sorted({mishap.kind() for mishap in wanted[name]}))
-                mishap = chance.choice([one for one in wanted[name] if one.kind() == kind])
-                note(name, mishap, trials[name].disturb(mishap, seed()))
+                continue
+            # By kind first: most requests can meet most kinds, and few those that are about listings.
+            kind = chance.choice(sorted({mishap.kind() for mishap in wanted(name)}))
+            mishap = chance.choice([one for one in wanted(name) if one.kind() == kind])
+            note(name, mishap, trial(name).disturb(mishap, seed()))
     lists(tried, {name: f"{len(trials[name].requests)} requests" if name in trials else "" for name in chosen})
     print(f"{tried.total()} mishaps, {len(findings)} findings, seed {arguments.seed}")
     return 1 if findings else 0

@@ -274,9 +274,8 @@ def _damage(world: S3World) -> None:
     """Alter a pack and a commit there, lose a pack there, and alter another one here."""
     with contextlib.closing(world.node("a").repository()) as backup:
         names = [packs.file_name(pack.name) for pack in backup.packs()]
-        bucket, server = world.bucket(), backup.server_id
-        bucket.put(f"{server}/{names[0]}", b"altered")
-        bucket.delete(f"{server}/{names[1]}")
+        world.put(f"{backup.server_id}/{names[0]}", b"altered")
+        world.delete(f"{backup.server_id}/{names[1]}")
         path = Path(backup.files.path(names[2]))
         path.write_bytes(path.read_bytes()[:-30])
 

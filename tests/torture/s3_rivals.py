@@ -73,7 +73,7 @@ def rival(world: S3World, scratch: Path, mishap: Mishap, seed: int) -> Iterator[
         yield Finding(NAME, f"{mishap}, seed {seed}", f"{type(error).__name__}: {error}")
     finally:
         remove(clone.path)
-        first.discard()
+        remove(first.path)
 
 
 def _change(world: S3World, number: int, chance: random.Random) -> None:

@@ -25,7 +25,7 @@ from .s3_jobs import S3Job
 from .s3_layer import KINDS, NO_MISHAP, ONCE, Mishap, concerns
 from .s3_worlds import S3World
 from .working import Ended, in_child
-from .worlds import Broken, History
+from .worlds import Broken, History, remove
 
 DEADLINE: Final = 60.0
 """Seconds in which any of the work has ended, one way or another."""
@@ -55,7 +55,7 @@ class S3Trial:
             raise Broken(f"{job.name}, undisturbed: {ended}")
         undisturbed.check(self.before)
         self.expected = job.picture(undisturbed)
-        undisturbed.discard()
+        remove(undisturbed.path)
 
     def mishaps(self) -> list[Mishap]:
         """Return all that can happen: of every kind, from each request on that it can happen to."""
@@ -83,7 +83,7 @@ class S3Trial:
         except Exception as error:  # what is left cannot even be looked at
             yield self._finding(again, seed, f"{type(error).__name__}: {error}")
         finally:
-            world.discard()
+            remove(world.path)
 
     def _finding(self, again: list[Mishap], seed: int, what: str) -> Finding:
         return Finding(self.job.name, f"{', then '.join(map(str, again))}, seed {seed}", what)
@@ -107,11 +107,11 @@ class S3Trial:
 
 
 def impatient() -> None:
-    """Let this process wait less: for an answer, and before it asks again."""
+    """Let this process ask less often, and wait less before it asks again."""
     given = buckets.BucketRecord.settings
 
     def settings(record: buckets.BucketRecord, *folders: str) -> S3Settings:
-        return dataclasses.replace(given(record, *folders), attempts=3, connect_timeout=2, read_timeout=2)
+        return dataclasses.replace(given(record, *folders), attempts=3, connect_timeout=15, read_timeout=15)
 
     buckets.BucketRecord.settings = settings
     backoff = botocore.retries.standard.ExponentialBackoff

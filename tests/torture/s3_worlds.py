@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_admin import (
     BucketAdmin,
@@ -26,13 +27,15 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
     plan,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord, BucketRegistry
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings, connect
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY
 from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BUCKETS_FILE, BackupVolume
+
+from tests.servers.endpoint import Endpoint
 
 from .s3_layer import Layer
 from .worlds import Broken, History, World, digests, remove, told
@@ -55,7 +58,7 @@ class S3World(World):
     @classmethod
     def begin(cls, path: Path, layer: Layer) -> S3World:
         """Make the bucket and a world with a past, some days ago."""
-        BucketAdmin(_settings(layer, "")).apply(plan(BucketState(), None))
+        BucketAdmin(_settings(layer.store)).apply(plan(BucketState(), None))
         with the_clock(lambda: _NOW() - AGE):
             World.create(path)
         world = cls(path, layer)
@@ -91,39 +94,46 @@ class S3World(World):
             registry.update(registry.records()[0].id, prefix=prefix)
         self.prefix = prefix
 
-    def bucket(self, folder: str = "") -> S3Archive:
-        """Return the archive below this world's prefix, with no layer in between."""
-        return S3Archive(_settings(self.layer, f"{self.prefix}/{folder}"))
-
-    def up(self) -> None:
-        """Make the bucket be as its copy in this directory."""
-        bucket = self.bucket()
-        for stored in list(bucket.list("")):
-            bucket.delete(stored.name)
-        for path in self.archive.rglob("*"):
-            if path.is_file():
-                bucket.put(str(path.relative_to(self.archive)), path.read_bytes())
-
-    def down(self) -> None:
-        """Make the copy in this directory be as the bucket."""
-        shutil.rmtree(self.archive, ignore_errors=True)
-        self.archive.mkdir()
-        bucket = self.bucket()
-        for stored in bucket.list(""):
-            target = self.archive / stored.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(bucket.get(stored.name))
-
-    def discard(self) -> None:
-        """Remove it, with what it has in the bucket."""
-        shutil.rmtree(self.archive, ignore_errors=True)
-        self.archive.mkdir()
-        self.up()
-        remove(self.path)
+    # -- the bucket, with no layer in between ----------------------------------------------------------------------
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of the files in the bucket, without what a killed probe has left."""
-        return [stored.name for stored in self.bucket(folder).list("") if "probe/" not in stored.name]
+        return [name for name in self._sizes(folder) if "probe/" not in name]
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file."""
+        _client(self.layer.store).put_object(Bucket=BUCKET, Key=f"{self.prefix}/{name}", Body=data)
+
+    def delete(self, *names: str) -> None:
+        """Delete files."""
+        for name in names:
+            _client(self.layer.store).delete_object(Bucket=BUCKET, Key=f"{self.prefix}/{name}")
+
+    def up(self) -> None:
+        """Make the bucket be as its copy in this directory."""
+        self.delete(*self._sizes())
+        for path in self.archive.rglob("*"):
+            if path.is_file():
+                self.put(str(path.relative_to(self.archive)), path.read_bytes())
+
+    def down(self) -> None:
+        """Make the copy in this directory be as the bucket. A pack of a name and a size is taken to be the same."""
+        there = self._sizes()
+        for path in self.archive.rglob("*"):
+            name = str(path.relative_to(self.archive))
+            if path.is_file() and ("packs/" not in name or there.get(name) != path.stat().st_size):
+                path.unlink()
+        for name in there:
+            target = self.archive / name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                answer = _client(self.layer.store).get_object(Bucket=BUCKET, Key=f"{self.prefix}/{name}")
+                target.write_bytes(answer["Body"].read())
+
+    def _sizes(self, folder: str = "") -> dict[str, int]:
+        prefix = f"{self.prefix}/{folder}/" if folder else f"{self.prefix}/"
+        pages = _client(self.layer.store).get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return {one["Key"][len(prefix):]: one["Size"] for page in pages for one in page.get("Contents", ())}
 
     def lose_contents(self) -> None:
         """Take the packs of contents out of the Backup Path of node a; the archive has them."""
@@ -159,10 +169,13 @@ class S3World(World):
         remove(looked_at)
 
 
-def _settings(layer: Layer, prefix: str) -> S3Settings:
-    return S3Settings(
-        BUCKET, prefix, "us-east-1", layer.store.url, layer.store.access_key, layer.store.secret_key
-    )
+def _settings(store: Endpoint) -> S3Settings:
+    return S3Settings(BUCKET, "", "us-east-1", store.url, store.access_key, store.secret_key)
+
+
+@functools.cache
+def _client(store: Endpoint) -> Any:
+    return connect(_settings(store))
 
 
 _NOW: Final = moment.now

@@ -39,7 +39,7 @@ from tests.servers.faulty_proxy import (
 from tests.torture.s3_layer import FOR_GOOD, KINDS, NO_MISHAP, ONCE, Layer, Mishap, s3_layer
 from tests.torture.working import in_child
 
-COUNT = 4
+COUNT = 3
 """Mishaps of each group of jobs."""
 
 
@@ -73,7 +73,7 @@ def test_commands_and_a_gateway_that_are_killed_lose_nothing() -> None:
         pytest.fail(f"radosgw cannot be run: {absent}")
     if absent:
         pytest.skip(f"radosgw cannot be run: {absent}")
-    assert ", 0 findings" in tortured("s3_processes", "--seed", "1", "--seconds", "15")
+    assert ", 0 findings" in tortured("s3_processes", "--seed", "1", "--seconds", "10")
 
 
 # -- the tools ---------------------------------------------------------------------------------------------------------
