@@ -92,6 +92,7 @@ class S3Trial:
         ended = self._perform(world, mishap, seed)
         if ended.broken:
             raise Broken(ended.broken)
+        world.partial = bool(ended.told) or (world.partial and any(ended))
         if not self.job.mends:
             world.check(self.before)
         if not any(ended):

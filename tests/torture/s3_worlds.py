@@ -54,6 +54,8 @@ class S3World(World):
         self.layer = layer
         self.bare = False
         """Whether the Backup Path of node a has lost contents, and only the archive has them."""
+        self.partial = False
+        """Whether a retrieval has told that something could not be had, and none was complete since."""
 
     @classmethod
     def begin(cls, path: Path, layer: Layer) -> S3World:
@@ -146,8 +148,9 @@ class S3World(World):
     # -- what must be true -----------------------------------------------------------------------------------------
 
     def backups(self) -> list[Path]:
-        own = self.path / "a" / "backup"
-        return [place for place in super().backups() if not (self.bare and place == own)]
+        left_out = {self.path / "a" / "backup"} if self.bare else set()
+        left_out |= {self.retrieved} if self.partial else set()
+        return [place for place in super().backups() if place not in left_out]
 
     def check(self, before: dict[str, dict[str, History]]) -> None:
         """Also: whatever commit is in the bucket, all that it names is there, each content with its digest."""
