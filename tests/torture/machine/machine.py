@@ -106,8 +106,10 @@ class Machine(RuleBasedStateMachine):
         self.steps = 0
         self.copies: set[tuple[str, str, int, str]] = set()
         """Account, item, number of the state and where to, of all that item restores have brought back."""
-        self.imported: dict[tuple[str, str], str] = {}
-        """What items (account and id in the backup) have become at node b."""
+        self.imported: dict[tuple[str, int, str], str] = {}
+        """What items (account, when its mailbox began, and id) have become at node b."""
+        self.mailboxes: dict[str, int] = {}
+        """When the newest mailbox of each account began, as far as any restore to node b has seen."""
         backups.smart_scan(self.world.node("a"))
         self._scanned([self._witness()], complete=True)
 
@@ -466,15 +468,13 @@ class Machine(RuleBasedStateMachine):
                 kinds.FOLDER, kinds.TAG, kinds.CONTACT_GROUP, *SETTINGS,
             }))
         new: dict[str, set[str]] = {}
-        apart: set[str] = set()
         for scope in source.accounts():
             entry = source.state(scope, ACCOUNT_ITEM)
             if entry is None:
                 continue
             name, mailbox = entry["name"], source.mailbox(scope)
-            if source.ends(scope):  # its new mailbox has items of the ids of the old one
-                apart.add(name)
-                continue
+            # A purge may have forgotten that there was another mailbox.
+            number = self.mailboxes[scope] = max(source.began_after(scope), self.mailboxes.get(scope, 0))
             with self.world.store("b") as store:
                 found = store.find_entry(kinds.ACCOUNT, name)
                 # What was unset since an earlier run stays: nothing is taken away at the destination.
@@ -488,20 +488,18 @@ class Machine(RuleBasedStateMachine):
             for item, state in mailbox.items():
                 if state.kind not in COMES_BACK:
                     continue
-                known = self.imported.get((scope, item))
+                known = self.imported.get((scope, number, item))
                 if known is None:
                     copy = there.get(became.get(item, ""))
                     if copy is None or copy.item_id in before.get(name, {}):
                         raise Broken(f"{name} ({scope}): {state} is {copy} at the destination.")
                     new.setdefault(name, set()).add(copy.item_id)
-                    self.imported[scope, item] = copy.item_id
+                    self.imported[scope, number, item] = copy.item_id
                     compare(copy_of(copy, there), copy_of(state, mailbox), f"{name}: item {item}")
                     compare(copy.folder, became.get(state.folder), f"{name}: the folder of item {item}")
                 elif known not in there and known in before.get(name, {}):
                     raise Broken(f"{name}: item {item} was {known} at the destination, and is gone.")
         for name, mailbox in after.items():
-            if name in apart:
-                continue
             found_new = {
                 item for item, state in mailbox.items()
                 if state.kind in COMES_BACK and item not in before.get(name, {})

@@ -124,6 +124,15 @@ class Model:
         """Return the numbers of the deletions of an account."""
         return [seq for seq, _at, state in self.past.get(scope, {}).get(ACCOUNT_ITEM, ()) if state is None]
 
+    def began_after(self, scope: str) -> int:
+        """Return the number of the deletion after which an account got the mailbox that it has or had last; 0 for none.
+        """
+        facts = list(self.past[scope].get(ACCOUNT_ITEM, ()))
+        while facts and facts[-1][2] is None:
+            facts.pop()
+        ends = [fact for fact in facts if fact[2] is None and not self._was_switched_off(scope, fact)]
+        return max((seq for seq, _at, _state in ends), default=0)
+
     def is_orderly(self, at: int) -> bool:
         """Return whether the clock was right as far as a moment is concerned: what is of before it was recorded before.
 
@@ -263,7 +272,8 @@ class Model:
         return left
 
     def _was_switched_off(self, scope: str, ended: Fact) -> bool:
-        last = [state for _seq, _at, state in self.past[scope][ACCOUNT_ITEM] if state is not None]
+        facts = self.past[scope][ACCOUNT_ITEM]
+        last = [state for seq, _at, state in facts if state is not None and seq < ended[0]]
         if not last:
             return False
         at, entry = ended[1], last[-1]
