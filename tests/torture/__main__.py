@@ -5,9 +5,11 @@
 """Disturb the engine's work for a time, and say what was tried, how often, and what was found.
 
     python -m tests.torture [--seconds 1800 | --count N] [--seed N] [--job "first scan"] [--all] [--repeat CODE]
+    python -m tests.torture --machine [--seconds 1800 | --count N] [--seed N] [--steps 60] [--unreduced]
 
 A run without --all takes at random; one with it takes every fault at every operation once, and every power failure up
-to a bound, and needs many hours. The report is in build/torture-report.txt and .json too.
+to a bound, and needs many hours. The report is in build/torture-report.txt and .json too. With --machine, all of it
+happens in random order, and is held against a model (machine/).
 """
 
 from __future__ import annotations

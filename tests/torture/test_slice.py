@@ -24,7 +24,7 @@ from tests.torture.layer import CREATE, LINK, MKDIR, SYNC, UNLINK, WRITE
 
 COUNT = 12
 """Disturbances of each group of jobs."""
-MACHINES, STEPS = 6, 25
+MACHINES, STEPS = 12, 30
 
 GROUPS = (
     ("first scan", "scan", "retrieve", "follow in real time", "copy the Backup Path", "export"),
