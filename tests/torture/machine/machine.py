@@ -282,9 +282,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         data=st.sampled_from((0, 1, 10, 30)), account=st.sampled_from((0, 1, 10, 30)), fault=CRASHES,
-        grace=st.sampled_from((0, 1, 7)),
+        grace=st.sampled_from((0, 1, 7)), later=st.sampled_from((0, 2, 15, 40)),
     )
-    def purge(self, data: int, account: int, fault: Fault, grace: int) -> None:
+    def purge(self, data: int, account: int, fault: Fault, grace: int, later: int) -> None:
+        """A purge, some days later."""
+        self._clock.now += later * DAY
         node = self.world.node("a")
         node.settings = dataclasses.replace(node.settings, account_retention_days=account, purge_grace_days=grace)
         done = self._do("purge", lambda: care.purge(node, str(data)), fault)
@@ -495,8 +497,10 @@ class Machine(RuleBasedStateMachine):
                         raise Broken(f"{name} ({scope}): {state} is {copy} at the destination.")
                     new.setdefault(name, set()).add(copy.item_id)
                     self.imported[scope, number, item] = copy.item_id
-                    compare(copy_of(copy, there), copy_of(state, mailbox), f"{name}: item {item}")
+                    # A folder or a tag that was restored before is what its user has made of it since.
+                    compare(copy_of(copy, {}), copy_of(state, {}), f"{name}: item {item}")
                     compare(copy.folder, became.get(state.folder), f"{name}: the folder of item {item}")
+                    compare(set(copy.tags), {became.get(tag) for tag in state.tags}, f"{name}: the tags of item {item}")
                 elif known not in there and known in before.get(name, {}):
                     raise Broken(f"{name}: item {item} was {known} at the destination, and is gone.")
         for name, mailbox in after.items():

@@ -17,6 +17,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 from hypothesis import strategies as st
 
+from tests.engine.restore.restore_kit import fill
 from tests.torture.machine.model import COMES_BACK, TRASH
 
 DOMAIN: Final = "example.com"
@@ -256,10 +257,9 @@ def content(kind: str, number: int) -> bytes | None:
 
 
 def start(store: EmbeddedStore) -> None:
-    """Make a domain and two accounts."""
-    store.create_entry(Entry("d-1", kinds.DOMAIN, DOMAIN))
-    for name in ("anna", "bruno"):
-        store.create_entry(Entry(f"a-{name}", kinds.ACCOUNT, f"{name}@{DOMAIN}"))
+    """Make accounts with items of every kind; none of them is of the system, which External Restore leaves out."""
+    fill(store)
+    store.delete_entry(kinds.ACCOUNT, "a-galsync")
 
 
 def do_all(store: EmbeddedStore, changes: Sequence[Change], note: Callable[[str], Any]) -> None:
