@@ -24,7 +24,7 @@ from tests.torture.layer import CREATE, LINK, MKDIR, SYNC, UNLINK, WRITE
 
 COUNT = 12
 """Disturbances of each group of jobs."""
-MACHINES, STEPS = 12, 30
+MACHINES, STEPS = 5, 25
 
 GROUPS = (
     ("first scan", "scan", "retrieve", "follow in real time", "copy the Backup Path", "export"),
