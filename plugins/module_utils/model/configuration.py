@@ -13,7 +13,11 @@ from typing import Final, NamedTuple
 from .state import Entry
 
 SECRETS: Final = frozenset((
-    "userPassword", "zimbraAuthTokens", "zimbraTwoFactorAuthScratchCodes", "zimbraTwoFactorAuthSecret",
+    "userPassword", "zimbraAppSpecificPassword", "zimbraAuthLdapSearchBindPassword", "zimbraAuthTokenKey",
+    "zimbraAuthTokens", "zimbraCsrfTokenKey", "zimbraFreebusyExchangeAuthPassword", "zimbraGalLdapBindPassword",
+    "zimbraGalSyncLdapBindPassword", "zimbraPreAuthKey", "zimbraRecoveryAccountVerificationData",
+    "zimbraResetPasswordRecoveryCode", "zimbraSSLPrivateKey", "zimbraTwoFactorAuthScratchCodes",
+    "zimbraTwoFactorAuthSecret",
 ))
 """Attributes whose values nobody is shown."""
 

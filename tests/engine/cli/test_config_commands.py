@@ -136,6 +136,14 @@ def test_dumps_before_and_after_a_restore_can_be_compared(machine: Machine, tmp_
     assert "SSHA512" not in json.dumps([before, changed])
 
 
+@pytest.mark.parametrize("attribute", ["zimbraPreAuthKey", "zimbraSSLPrivateKey", "zimbraAuthLdapSearchBindPassword"])
+def test_the_keys_of_a_domain_are_shown_to_nobody(machine: Machine, attribute: str) -> None:
+    with contextlib.closing(machine.node.store()) as store:
+        store.update_entry(Entry("d", kinds.DOMAIN, "example.com", {attribute: ("the very key",)}))
+    assert machine.answer("dump", "domain", "example.com")[attribute].startswith("(secret ")
+    assert "the very key" not in json.dumps(machine.answer("get", "domain", "example.com", attribute))
+
+
 def test_what_was_deleted_is_dumped_as_the_backup_last_knew_it(machine: Machine) -> None:
     """R-012: by id, address or alias in any case; of two that had a name, the one that is there."""
     backup = ("backup_path", machine.node.settings.backup_path)
