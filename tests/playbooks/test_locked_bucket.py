@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from playbook_kit import Task, run_tasks
 
 from tests.servers.endpoint import Endpoint
+from tests.servers.needed import needed
 from tests.servers.radosgw import missing, radosgw
 
 PLACES = ("backup_path", "cache_path", "state_path", "mailstore_path")
@@ -27,11 +27,7 @@ STEPS = ("check", "run", "check again", "run again")
 
 @pytest.fixture(scope="module")
 def ceph() -> Iterator[Endpoint]:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"radosgw cannot be run: {reason}")
-    if reason:
-        pytest.skip(f"radosgw cannot be run: {reason}")
+    needed("radosgw", missing())
     with radosgw() as endpoint:
         yield endpoint
 

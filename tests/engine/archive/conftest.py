@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 impor
 from archive_kit import Backup
 from servers.endpoint import Endpoint
 from servers.moto_server import moto_server
+from servers.needed import needed
 from servers.radosgw import missing, radosgw
 
 MakeArchive = Callable[[str], Archive]
@@ -38,11 +38,7 @@ def moto() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Endpoint]:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"radosgw cannot be run: {reason}")
-    if reason:
-        pytest.skip(f"radosgw cannot be run: {reason}")
+    needed("radosgw", missing())
     with radosgw() as endpoint:
         yield endpoint
 
