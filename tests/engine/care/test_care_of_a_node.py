@@ -25,7 +25,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model import kin
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotABackup
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, care
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, care, locks
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
@@ -252,3 +252,56 @@ def test_a_hold_goes_with_the_backup_into_the_archive(node: Node, tmp_path: Path
 def test_nobody_named_is_not_everybody(node: Node) -> None:
     with pytest.raises(InvalidInput, match="Name the accounts"):
         care.set_hold(node, [], True)
+
+
+# -- locks -------------------------------------------------------------------------------------------------------------
+
+
+class Locking(DirectoryArchive):
+    """A directory that remembers locks, and how often it was asked for them."""
+
+    retention = 32 * DAY
+
+    def __init__(self, path: str, prefix: str) -> None:
+        super().__init__(path, prefix)
+        self.ends: dict[str, int] = {}
+        self.asked = 0
+
+    def locked_until(self, name: str) -> int | None:
+        self.asked += 1
+        return None if self.size(name) is None else self.ends.get(name, 0)
+
+    def lock_until(self, name: str, until: int) -> None:
+        self.ends[name] = until
+
+
+def test_scans_look_at_the_locks_now_and_then_and_renew_those_of_which_half_is_over(
+    node: Node, clock: Clock, monkeypatch: MonkeyPatch
+) -> None:
+    locking = Locking(node.settings.backup_volume.path, backups.info(node)["server_id"])
+    monkeypatch.setattr(Node, "archive", lambda _node, _server_id: locking)
+
+    def scan(days: int = 0) -> tuple[int, bool]:
+        """Return how many locks a scan renews after some days, and whether it has looked at them."""
+        clock.days += days
+        before = locking.asked
+        return backups.smart_scan(node)["renewed_locks"], locking.asked > before
+
+    first, looked = scan()
+    assert first > 3 and looked
+    assert scan() == (0, False)
+    assert scan(3) == (0, False)
+    assert scan(2) == (0, True), "half of their time is not over"
+    assert scan(12) == (first, True)
+    Path(node.settings.state_path, "locks.json").unlink()
+    assert scan() == (0, True), "what is not known is looked at"
+    monkeypatch.setattr(locking, "lock_until", DirectoryArchive.lock_until.__get__(locking))
+    clock.days += 30
+    told = backups.smart_scan(node)["warnings"]
+    assert len(told) == 1 and f"{first} files of the archive could not be locked" in told[0]
+    assert backups.smart_scan(node)["warnings"] == told, "it is tried again"
+
+
+def test_an_archive_that_locks_nothing_has_no_locks_to_renew(node: Node) -> None:
+    with pytest.raises(InvalidInput, match="locks no files"):
+        locks.renew(node)
