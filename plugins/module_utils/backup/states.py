@@ -50,7 +50,7 @@ class States:
         found = _transaction(scope, row)
         if found.state is None and deleted:
             before = self._catalogue.row(query % "AND state IS NOT NULL", values)
-            return found if before is None else found._replace(state=_transaction(scope, before).state)
+            return found if before is None else found._replace(state=_transaction(scope, before).state, gone=True)
         return found
 
     def history(self, scope: str, item_id: str) -> Iterator[Transaction]:
@@ -82,9 +82,10 @@ class States:
             )
             query = (
                 f"SELECT item, seq, at, kind, coalesce(state, {before % 'state'}) AS state, "
-                f"CASE WHEN state IS NULL THEN {before % 'date'} ELSE date END AS date FROM ({query}) AS present"
+                f"CASE WHEN state IS NULL THEN {before % 'date'} ELSE date END AS date, state IS NULL AS gone "
+                f"FROM ({query}) AS present"
             )
-        query = f"SELECT {_COLUMNS} FROM ({query}) WHERE state IS NOT NULL"
+        query = f"SELECT {_COLUMNS}, {'gone' if deleted else 0} FROM ({query}) WHERE state IS NOT NULL"
         if text:
             query += " AND instr(state, :text)"
         if kinds is not None:
@@ -93,7 +94,7 @@ class States:
             query += " ORDER BY date DESC, item"
         # A state is kept as JSON in ASCII: what is looked for is looked for as it would stand there.
         for row in self._catalogue.rows(query, self._values(scope, at, text=journals.key(text))):
-            yield _transaction(scope, row)
+            yield _transaction(scope, row[:-1], bool(row[-1]))
 
     def deletions(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
         """Yield the deletions recorded in an interval, both ends included, oldest first."""
@@ -128,7 +129,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
+def _transaction(scope: str, row: tuple[Any, ...], gone: bool = False) -> Transaction:
     key, seq, at, kind, text = row
     if not (type(seq) is type(at) is int and type(key) is type(kind) is str):
         raise Damaged(f"A transaction of {scope} in the catalogue is none; delete it: it is made anew from the backup.")
@@ -136,6 +137,6 @@ def _transaction(scope: str, row: tuple[Any, ...]) -> Transaction:
     if text is None:
         return Transaction(seq, at, scope, item_id, kind, None)
     try:
-        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, foreign.parse(text)))
+        return Transaction(seq, at, scope, item_id, kind, state_from_json(item_id, foreign.parse(text)), gone)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"Transaction {seq} of {scope}, item {item_id}, has a state that cannot be read.") from error

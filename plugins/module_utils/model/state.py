@@ -124,6 +124,8 @@ class Transaction(NamedTuple):
     """Kind of the item, known also for deletions."""
     state: State | None
     """The photograph; None for a deletion."""
+    gone: bool = False
+    """True of a deletion that was given the photograph before it, where that was asked for."""
 
 
 def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:

@@ -17,7 +17,6 @@ from ..model import kinds
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..model.state import ItemState, State, Transaction
 from .blobs import Blobs
-from .idmap import OriginSet
 from .shown import shown, texts
 
 ALL: Final = "all"
@@ -32,7 +31,6 @@ DELETED: Final = "deleted"
 NOT_DELETED: Final = "not_deleted"
 FILTERS: Final = (ALL, DELETED, NOT_DELETED)
 
-_FOREVER: Final = 2**62
 _AT_ONCE: Final = 200
 """Contents that are asked for together."""
 
@@ -128,14 +126,11 @@ def search(
 
     :param blobs: where to look for the text too: among contents, as they are stored, of what matches otherwise.
     """
-    gone = OriginSet()
-    for deletion in source.deleted_between(account_id, -_FOREVER, _FOREVER):
-        gone.add(deletion.item_id)
     waiting: list[Match] = []
     for last in _candidates(source, account_id, wanted if blobs is None else wanted._replace(text="")):
         if not isinstance(last.state, ItemState):
             continue
-        deleted_at = last.at if last.item_id in gone and _is_gone(source, last) else None
+        deleted_at = last.at if last.gone else None
         if not matches(wanted, last.state, deleted_at):
             continue
         if has_text(wanted.text, last.state):
@@ -166,12 +161,7 @@ def _candidates(source: Repository, account_id: str, wanted: Criteria) -> Iterat
         return source.states(account_id, None, wanted.kinds, deleted=wanted.filter != NOT_DELETED, text=wanted.text)
     history = list(source.history(account_id, wanted.item_id))
     states = [one.state for one in history if one.state is not None]
-    return iter([history[-1]._replace(state=states[-1])] if states else [])
-
-
-def _is_gone(source: Repository, last: Transaction) -> bool:
-    now = source.state(last.scope, last.item_id)
-    return now is not None and now.state is None
+    return iter([history[-1]._replace(state=states[-1], gone=history[-1].state is None)] if states else [])
 
 
 def matches(wanted: Criteria, state: ItemState, deleted_at: int | None) -> bool:
