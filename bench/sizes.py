@@ -20,8 +20,9 @@ MESSAGES = 10
 """In each of many accounts; growth.SUBJECTS says so too."""
 RESTORED_ACCOUNTS = 1_000
 """The most accounts that are restored: more take minutes."""
-HISTORY_ACCOUNTS = 1_000
-"""In the backup with the longest history; shorter ones have fewer, and a tenth of all is in one of them."""
+TRANSACTIONS_PER_ACCOUNT = 10_000
+FEWEST_ACCOUNTS = 10
+"""Of a history: a tenth of all of it lies in one of them."""
 
 
 def accounts(place: Place) -> Iterator[Row]:
@@ -66,7 +67,7 @@ def history(place: Place) -> Iterator[Row]:
     """Backups of a longer and longer history: their metadata retrieved from a bucket, and questions about the past."""
     for size in place.scale.history:
         backup = place.new("history")
-        step("histories", "history", backup, size, max(1, size * HISTORY_ACCOUNTS // max(place.scale.history)))
+        step("histories", "history", backup, size, max(FEWEST_ACCOUNTS, size // TRANSACTIONS_PER_ACCOUNT))
         prefix = f"history-{size}"
         place.bucket("upload", prefix, backup)
         retrieved = place.growth.add("history", "metadata retrieval", size, median(
