@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ..backup import frames, packs
-from ..backup.inventory import BlobPack, Inventory
+from ..backup.inventory import BlobPack, Inventory, MetadataPack
 from ..backup.writer import Writer
 from ..model.errors import Damaged, NotFound, Refused
 from ..operations.progress import Progress
@@ -77,7 +77,7 @@ class Repack:
         anyhow = bool(gone or outdated or self._inventory.first_gone)  # what is written ends in a small one
         merged = set(small if len(small) + anyhow >= self._merge_from else ())
         journals = self._journals(merged)
-        touched = journals.touched | merged | outdated
+        touched = journals.touched | merged | outdated | self._idle(metadata, staying)
         rewritten = {name: size for number, name, size in metadata if number in touched}
         if not gone and not rewritten:
             return Repacked(unreadable=tuple(self._reasons.values()))
@@ -95,6 +95,11 @@ class Repack:
             len(away), sum(gone[name] for name in away), len(new), sum(pack.size for pack in new),
             tuple(self._reasons.values()),
         )
+
+    def _idle(self, metadata: Collection[MetadataPack], staying: Collection[BlobPack]) -> set[int]:
+        """Return the packs of metadata in which nothing is needed: only journals of forgotten accounts, say."""
+        needed = {segment.pack for segment in self._inventory.segments()} | {pack.index_pack for pack in staying}
+        return {pack.number for pack in metadata} - needed
 
     # -- blobs -----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..backup.repository import Repository
 from ..care.forgetting import candidates, forget
-from ..care.keyrings import remove_keyrings
+from ..care.keyrings import numbers, remove_keyrings
 from ..model import moment
 from ..model.errors import InvalidInput, NotABackup, Refused, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
@@ -47,24 +47,38 @@ def forget_accounts(
         raise InvalidInput("Name the accounts, by address or id.")
     with contextlib.closing(node.repository()) as repository:
         wanted = candidates(repository, accounts)
+        behind, reasons = (False, []) if wanted else _is_behind(node, repository)
     rows = [{"name": one.name, "id": one.account_id} for one in wanted]
     outcome: dict[str, Any] = {
-        "changed": bool(wanted), "accounts": rows, "warnings": [],
+        "changed": bool(wanted) or behind, "accounts": rows, "warnings": reasons,
         "diff": {"before": "".join(f"{one.name} {one.account_id}\n" for one in wanted), "after": ""},
     }
-    if dry_run or not wanted:
+    if dry_run or not outcome["changed"]:
         return outcome
     with operation(node, FORGET, {"accounts": [one.account_id for one in wanted]}) as running:
         with contextlib.closing(node.repository()) as repository:
             with repository.writer(PATIENCE) as writer:
                 forget(writer, candidates(repository, accounts), moment.now())
             outcome["warnings"] = _in_archive(node, repository, running)
+            outcome["changed"] = bool(wanted) or not _is_behind(node, repository)[0]
         running.record.result = {"accounts": [one.account_id for one in wanted], "warnings": outcome["warnings"]}
     ids = "".join(f"{one.account_id}\n" for one in wanted)
     text = "\n".join([f"The keys of these accounts were destroyed:\n{ids}", *outcome["warnings"]])
     level = WARNING if outcome["warnings"] else INFORMATION
     node.notifications().notify(level, f"{FORGET}: ended", text, notifications)
     return {**outcome, "operation_id": running.id}
+
+
+def _is_behind(node: Node, repository: Repository) -> tuple[bool, list[str]]:
+    """Return whether the archive has keys that were destroyed here, as a kill may leave it; and why that is not known.
+    """
+    archive = node.archive(repository.server_id)
+    if archive is None or repository.keys is None or not repository.keys.ring.destroyed:
+        return False, []
+    try:
+        return numbers(archive) != [repository.keys.ring.number], []
+    except RestanteError as error:
+        return False, [f"Whether the archive still has a former keyring is not known. {error}"]
 
 
 def _in_archive(node: Node, repository: Repository, progress: Progress = SILENT) -> list[str]:

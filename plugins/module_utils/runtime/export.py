@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..archive.files import explained
-from ..backup import commits
+from ..backup import commits, keys
 from ..backup.repository import CATALOGUE_FILE, Repository
 from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Damaged, InvalidInput, NotABackup, Refused
@@ -30,7 +30,7 @@ from .operations import operation
 OPERATION: Final = "Export"
 
 _MEGABYTE: Final = 1_000_000
-_OURS: Final = frozenset((commits.FORMAT_FILE, "commits", "packs", "open"))
+_OURS: Final = frozenset((commits.FORMAT_FILE, commits.DIRECTORY, keys.DIRECTORY, "packs", "open"))
 
 
 def export(
