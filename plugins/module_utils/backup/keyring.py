@@ -92,7 +92,8 @@ def newest(files: Files) -> int:
 
 
 def remove_before(files: Files, number: int) -> None:
-    """Remove keyrings that a newer one has taken the place of: they may hold keys that were destroyed since.
+    """Remove keyrings that a newer one has taken the place of, half written ones too: they may hold keys that were
+    destroyed since.
 
     :raises Refused: it cannot be done.
     """
