@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, keys
+
 from . import power
 from .layer import LINK, RENAME, SYNC, TRUNCATE, WRITE
 from .power import Disk, Step
+from .worlds import MASTERS
 
 PROMISED_NOTHING: Final = (
     "*/catalog.sqlite*", "*/open/*", "*/cache/*", "*/incoming/*", "*/.incoming/*", "*.part", "*.restored", "*.link",
@@ -65,14 +67,25 @@ def _packs_missing(steps: list[Step], position: int, start: Path) -> Iterator[st
     whole, sure = _disks(steps[:position], start)
     step = steps[position]
     root = os.path.dirname(os.path.dirname(step.other))
-    commit = json.loads(whole.content(step.path))
-    for pack in commit["packs"]:
-        name = f"{root}/packs/{pack['name'][:2]}/{pack['name']}"
+    keyring = max((name for name in whole.names() if fnmatch.fnmatch(name, f"{root}/keys/*.json")), default="")
+    if keyring and sure.content(keyring) != whole.content(keyring):
+        yield f"{step.other} has its name, and the keyring {keyring} is not on the disk yet."
+    for pack in _packs_named(whole, step.path, keyring):
+        name = f"{root}/packs/{pack[:2]}/{pack}"
         # One that is missing or damaged is another matter: the metadata alone is retrieved, and a lost commit may come
         # back before its damaged pack.
-        seems, is_there = (hashlib.sha256(disk.content(name)).hexdigest() == pack["name"] for disk in (whole, sure))
+        seems, is_there = (hashlib.sha256(disk.content(name)).hexdigest() == pack for disk in (whole, sure))
         if seems and not is_there:
             yield f"{step.other} has its name, and its pack {name} is not on the disk yet."
+
+
+def _packs_named(disk: Disk, commit: str, keyring: str) -> list[str]:
+    """Return the packs that a commit names. :param keyring: the one that opens it; empty where it is in the clear."""
+    own = None
+    if keyring:
+        ring = keys.parse(disk.content(keyring), MASTERS, keyring)[0]
+        own = keys.Keys(ring, lambda: ring)
+    return [pack.name for pack in commits.parse(disk.content(commit), commit, own).packs]
 
 
 def _mail_missing(steps: list[Step], start: Path) -> Iterator[str]:

@@ -40,6 +40,8 @@ from tests.engine.restore.restore_kit import fill, mail
 
 ANNA: Final = "a-anna"
 INBOX: Final = "2"
+MASTERS: Final = (bytes(range(32)), bytes(range(1, 33)))
+"""The master keys of encrypted backups, first and later."""
 
 _COMPLAINTS: Final = ("warnings", "failures", "read_errors", "unrestored_items", "damages", "faults", "problems")
 """What of an operation's result says that something is not done."""
@@ -231,7 +233,7 @@ class World:
         now = told(bare)
         if place.parent != self.archive and told(place) != now:
             raise Broken(f"{self._name(place)}: the catalogue does not say what the journals say.")
-        with contextlib.closing(Repository.open(str(bare))) as backup:
+        with contextlib.closing(opened(bare)) as backup:
             _check_chain(self._name(place), backup)
             if place != self.retrieved:
                 for digest in {digest for items in now.values() for digest in digests(items)}:
@@ -312,7 +314,7 @@ def check_catalogue(place: Path, now: dict[str, History]) -> None:
 
 def check_contents(place: Path, now: dict[str, History]) -> None:
     """Read all contents. :param now: told(place). :raises Broken: one is another."""
-    with contextlib.closing(Repository.open(str(place))) as backup:
+    with contextlib.closing(opened(place)) as backup:
         for digest in {digest for items in now.values() for digest in digests(items)}:
             if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
                 raise Broken(f"{place.name}: the content {digest} is another.")
@@ -350,9 +352,15 @@ def _newest(files: dict[str, int]) -> int:
     return max((int(name[8:-5]) for name in files if name.startswith("commits/")), default=0)
 
 
+def opened(place: Path) -> Repository:
+    """Open a backup, with the master keys where it is encrypted."""
+    info = commits.parse_format((place / commits.FORMAT_FILE).read_bytes(), str(place))
+    return Repository.open(str(place), masters=MASTERS if info.encrypted else ())
+
+
 def told(place: Path) -> dict[str, History]:
     """Return all that a backup says, by account (or the server) and item. :raises Broken: it is not whole."""
-    with contextlib.closing(Repository.open(str(place))) as backup:
+    with contextlib.closing(opened(place)) as backup:
         damages = backup.damages()
         if damages:
             raise Broken(f"{place.name} is damaged: {damages[0]}")

@@ -147,9 +147,14 @@ class Repository:
         self.rebuild()
 
     def reload_keys(self) -> None:
-        """Take the newest keyring where that is another one than is known here. Errors as for open()."""
-        if self._keyring is not None and self.keys is not None and keyring.newest(self.files) != self.keys.ring.number:
+        """Take the newest keyring, where there is a newer one, and remove what a kill has left of those before it; for
+        a writer. Errors as for open().
+        """
+        if self._keyring is None or self.keys is None:
+            return
+        if self._keyring.newest() != self.keys.ring.number:
             self.keys.keep(self._keyring.load())
+        keyring.remove_before(self.files, self.keys.ring.number)
 
     def name_of(self, digest: bytes) -> bytes:
         """Return what a content is called in packs. :param digest: its SHA-256."""

@@ -46,7 +46,7 @@ def fetch_keyring(archive: Archive, files: Files, own: Keyring) -> None:
                 continue
             own.read(data, there[-1], f"{name} in {archive.describe()}")
             files.overwrite(name, data)
-            keyring.remove_before(files, there[-1])
+        keyring.remove_before(files, there[-1])
         return
     raise Unavailable(
         f"{archive.describe()} lists keyrings in {keys.DIRECTORY}/ that it does not have; run this again when its "

@@ -57,8 +57,9 @@ def forget_accounts(
         return outcome
     with operation(node, FORGET, {"accounts": [one.account_id for one in wanted]}) as running:
         with contextlib.closing(node.repository()) as repository:
-            with repository.writer(PATIENCE) as writer:
-                forget(writer, candidates(repository, accounts), moment.now())
+            if wanted:
+                with repository.writer(PATIENCE) as writer:
+                    forget(writer, candidates(repository, accounts), moment.now())
             outcome["warnings"] = _in_archive(node, repository, running)
             outcome["changed"] = bool(wanted) or not _is_behind(node, repository)[0]
         running.record.result = {"accounts": [one.account_id for one in wanted], "warnings": outcome["warnings"]}

@@ -44,7 +44,7 @@ def used(ring: Ring) -> Keys:
     return Keys(ring, lambda: ring)
 
 
-RING = ring_of("anna", "bob").without_account("bob", 5, b"alias")
+RING = ring_of("anna", "bob").without_accounts({"bob": b"alias"}, 5)
 KEYS = used(RING)
 FILE = keys.encode(RING, MASTER)
 COMMIT = Commit(
@@ -317,14 +317,14 @@ def test_a_forgotten_account_is_told_from_a_key_that_is_unknown() -> None:
     full = used(ring_of("anna"))
     frame = closed(frames.SEGMENT, ring=full)
     with pytest.raises(Forgotten, match="anna"):
-        frames.decode(frame, keys=used(full.ring.without_account("anna", 5, b"")))
+        frames.decode(frame, keys=used(full.ring.without_accounts({"anna": b""}, 5)))
     with pytest.raises(Damaged, match="keyring is older"):
         frames.decode(frame, keys=used(full.ring._replace(accounts={})))
 
 
 def test_an_account_that_comes_back_gets_another_key() -> None:
     full = used(ring_of("anna"))
-    again = used(full.ring.without_account("anna", 5, b""))
+    again = used(full.ring.without_accounts({"anna": b""}, 5))
     again.of_account("anna", bytes(32))
     pending = again.pending()
     assert pending is not None and pending.accounts["anna"] != full.ring.accounts["anna"]
