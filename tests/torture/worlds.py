@@ -276,7 +276,7 @@ class World:
         """
         if self.path / "a" / "backup" not in self.backups():
             return
-        with contextlib.closing(self.node("a").repository()) as backup:
+        with contextlib.closing(opened(self.path / "a" / "backup")) as backup:
             there = self._archived(backup.server_id)
             newest = _newest(there)
             if not newest:

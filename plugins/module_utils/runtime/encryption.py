@@ -71,10 +71,11 @@ def forget_accounts(
 
 
 def _is_behind(node: Node, repository: Repository) -> tuple[bool, list[str]]:
-    """Return whether the archive has keys that were destroyed here, as a kill may leave it; and why that is not known.
+    """Return whether the archive has another keyring than the newest one, as a kill may leave it; and why that is not
+    known where it is not.
     """
     archive = node.archive(repository.server_id)
-    if archive is None or repository.keys is None or not repository.keys.ring.destroyed:
+    if archive is None or repository.keys is None:
         return False, []
     try:
         return numbers(archive) != [repository.keys.ring.number], []
@@ -110,8 +111,12 @@ def change_master_key(node: Node, given: dict[str, str], dry_run: bool = False) 
     if not new:
         raise InvalidInput(f"Say where the new master key comes from: {', '.join(ENCRYPTION_KEYS)}.")
     wraps = not _opens_with(node, new[0])
+    behind, reasons = False, list[str]()
+    if not wraps and after == node.settings:
+        with contextlib.closing(node.repository()) as repository:
+            behind, reasons = _is_behind(node, repository)
     outcome: dict[str, Any] = {
-        "changed": wraps or after != node.settings, "warnings": [],
+        "changed": wraps or after != node.settings or behind, "warnings": reasons,
         "diff": {"before": _named(node.settings), "after": _named(after)},
     }
     if dry_run or not outcome["changed"]:
@@ -126,6 +131,7 @@ def change_master_key(node: Node, given: dict[str, str], dry_run: bool = False) 
         changed = Node.load(node.config_file)
         with contextlib.closing(changed.repository()) as repository:
             outcome["warnings"] = _in_archive(changed, repository, running)
+        running.record.result = {"warnings": outcome["warnings"]}
     return {**outcome, "operation_id": running.id}
 
 

@@ -388,6 +388,26 @@ def test_a_change_that_is_killed_before_the_settings_are_written_is_finished_by_
         assert repository.damages() == []
 
 
+def test_an_archive_that_takes_no_keyring_is_told_and_made_up_for_by_the_same_once_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_unused: object) -> None:
+        raise Refused("no permission")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(site.archive), "put_new", refuse)
+        assert "still has the former keyring" in str(change(site)["warnings"])
+    with site.repository(site.archived) as there:
+        assert there.damages() == [], "there it is the former one that opens it"
+    assert change(site, dry_run=True)["changed"]
+    again = change(site)
+    assert again["changed"] and again["warnings"] == [] and not change(site)["changed"]
+    with site.repository(site.archived, OTHER) as there:
+        assert there.damages() == []
+    with pytest.raises(Refused, match="the master key is not the one"):
+        Repository.open(str(site.archived), masters=[MASTER])
+
+
 def test_a_change_with_the_wrong_former_key_or_no_new_one_is_refused(site: Site) -> None:
     node = site.node()
     with pytest.raises(NotFound, match="does not exist"):
