@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import encryption
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 
@@ -61,8 +62,17 @@ def _left(world: World) -> None:
     jobs._delete_anna(world)
 
 
+def _done(outcome: dict[str, Any]) -> None:
+    """Take what the caller is warned of for what it is, also where the disk has not even taken the operation's record.
+
+    :raises Refused: it is not all done.
+    """
+    if outcome["warnings"]:
+        raise Refused("\n".join(outcome["warnings"]))
+
+
 def _forget(world: World) -> None:
-    encryption.forget_accounts(world.node("a"), [ANNA])
+    _done(encryption.forget_accounts(world.node("a"), [ANNA]))
 
 
 def _forgotten(world: World) -> Any:
@@ -79,7 +89,7 @@ def _with_another_key(world: World) -> None:
 
 
 def _change(world: World) -> None:
-    encryption.change_master_key(world.node("a"), {"encryption_key_file": str(_key_file(world, "a", "other"))})
+    _done(encryption.change_master_key(world.node("a"), {"encryption_key_file": str(_key_file(world, "a", "other"))}))
 
 
 def _opens(world: World) -> Any:

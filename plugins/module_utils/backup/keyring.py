@@ -97,11 +97,13 @@ def remove_before(files: Files, number: int) -> None:
 
     :raises Refused: it cannot be done.
     """
+    before = files.names(keys.DIRECTORY)
     files.clear_unfinished(keys.DIRECTORY)
-    for name in files.names(keys.DIRECTORY):
+    for name in before:
         if 0 < keys.number_of(name) < number:
             files.remove(f"{keys.DIRECTORY}/{name}")
-    files.sync_directory(keys.DIRECTORY)
+    if len(before) > 1:
+        files.sync_directory(keys.DIRECTORY)  # or a power failure brings back the keys that were destroyed
 
 
 def check(info: FormatInfo, masters: Sequence[bytes], where: str) -> None:
