@@ -380,6 +380,22 @@ def test_the_only_commit_of_the_archive_may_be_given_up(tmp_path: Path) -> None:
     assert_healthy(backup, archive)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_commit_that_stands_for_a_given_up_one_is_had_from_the_archive(
+    backup: Path, archive: DirectoryArchive, seed: int
+) -> None:
+    """R-250: however the other was altered there, and with it the contents that only the archive has whole by then."""
+    before, there = said(backup), backup.parent / "archive"
+    harm(files_of(there, "commits")[-1], "flip", random.Random(seed))
+    fix(backup, archive)
+    Uploader(opened(backup), archive).sync()
+    files_of(backup, "commits")[-1].write_bytes(b"")
+    for pack in files_of(backup, packs.BLOBS):
+        harm(pack, "flip", random.Random(seed))
+    fix(backup, archive, folder="again")
+    assert said(backup) == before
+
+
 def test_the_newest_commit_is_lost_and_the_journals_go_on_in_what_it_named(backup: Path) -> None:
     before = said(backup)
     newest = files_of(backup, "commits")[-1]
