@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import hmac
 import io
 import json
 import mmap
@@ -93,7 +92,7 @@ def master_keys(path: str | None) -> list[bytes]:
 
 def derived(secret: bytes, purpose: bytes) -> bytes:
     """Return the secret for one purpose."""
-    return hmac.new(secret, purpose, "sha256").digest()
+    return hashlib.blake2b(purpose, key=secret, digest_size=32).digest()
 
 
 class Keys:
