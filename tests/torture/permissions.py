@@ -47,7 +47,8 @@ class Forbidden(NamedTuple):
     def is_named(self, sentence: str, world: Path) -> bool:
         """Return whether a sentence says which file is meant: itself, what is in it, or the directory that it is in."""
         path = world / self.name
-        return any(str(place) in sentence for place in (path, path.parent, path.parent.parent) if place != world)
+        places = (path, path.parent, path.parent.parent)
+        return path.name in sentence or any(str(place) in sentence for place in places if place != world)
 
 
 def everything(world: Path) -> list[Forbidden]:

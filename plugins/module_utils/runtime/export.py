@@ -156,17 +156,22 @@ def _empty(destination: str) -> None:
 
 def _is_unfinished(path: str) -> bool:
     """Return whether a directory holds nothing but an export that never came to its commit."""
-    names = {name for name in os.listdir(path) if not name.startswith(CATALOGUE_FILE)}
-    return commits.FORMAT_FILE in names and names <= _OURS and not (
+    names = {name for name in os.listdir(path) if not _comes_along(name)}
+    return (not names or commits.FORMAT_FILE in names) and names <= _OURS and not (
         os.path.isdir(os.path.join(path, "commits")) and os.listdir(os.path.join(path, "commits"))
     )
+
+
+def _comes_along(name: str) -> bool:
+    """Return whether a file is the catalogue's, or the first of an export that was killed while it was written."""
+    return name.startswith(CATALOGUE_FILE) or (name.startswith(f"{commits.FORMAT_FILE}.") and name.endswith(".part"))
 
 
 def _clear(path: str) -> None:
     """Remove what an export has written to a directory that was empty."""
     with explained("write", path):
         for name in os.listdir(path):
-            if name in _OURS or name.startswith(CATALOGUE_FILE):
+            if name in _OURS or _comes_along(name):
                 inside = os.path.join(path, name)
                 if os.path.isdir(inside):
                     shutil.rmtree(inside)

@@ -164,6 +164,14 @@ def test_a_directory_with_other_things_or_of_the_backup_itself_is_refused(node: 
         service.export(node, str(tmp_path / "full" / "letter" / "x"))
 
 
+def test_an_export_that_was_killed_while_it_wrote_its_first_file_is_done_again(node: Node, tmp_path: Path) -> None:
+    left = tmp_path / "out" / "format.json.0123abcd.part"
+    left.parent.mkdir()
+    left.write_text("{")
+    service.export(node, str(tmp_path / "out"))
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_check_mode_refuses_what_the_run_refuses(node: Node, tmp_path: Path, check_mode: bool) -> None:
     """The node's own Backup Path is no export that is there."""
