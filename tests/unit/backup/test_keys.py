@@ -28,7 +28,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.backup.test_hostile import disturbed
+from tests.fuzz import mutate
 
 MASTER, OTHER = bytes(range(32)), bytes(range(1, 33))
 IDENTITY = Identity("repository-id", "server-id", 1_700_000_000_000)
@@ -144,7 +144,7 @@ def test_a_keyring_of_a_newer_version_asks_for_an_upgrade() -> None:
 def test_ten_thousand_disturbed_keyrings_are_refused_by_name() -> None:
     rng = random.Random("keyring")
     for _time in range(10_000):
-        data = disturbed(FILE, rng)
+        data = mutate.octets(rng, FILE, (FILE,))
         try:
             ring, _master = keys.parse(data, [MASTER], "x")
         except (Damaged, Refused, NotABackup):
@@ -291,7 +291,7 @@ def test_ten_thousand_disturbed_sealed_commits_are_refused_by_name() -> None:
     rng = random.Random("sealed commit")
     whole = commits.encode(COMMIT, KEYS)
     for _time in range(10_000):
-        data = disturbed(whole, rng)
+        data = mutate.octets(rng, whole, (whole,))
         if data != whole:
             try:
                 commits.parse(data, "x", KEYS)
