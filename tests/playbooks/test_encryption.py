@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An encrypted node by playbook: set up with a key from a vault, recovered elsewhere, refused without it; its modules."""
+"""An encrypted node by playbook: its key from a vault, its recovery elsewhere, the refusal without it, its modules."""
 
 from __future__ import annotations
 
