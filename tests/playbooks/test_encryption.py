@@ -112,7 +112,10 @@ def test_the_key_is_in_its_file_alone_and_in_no_output(node: Encrypted) -> None:
 
 
 def recover(node: Encrypted, root: Path, **variables: Any) -> Run:
-    return run(PLAYBOOKS / "s3_recovery.yml", {**recovery_variables(node.as_lost, root), **variables}, root)
+    return run(PLAYBOOKS / "s3_recovery.yml", {
+        **recovery_variables(node.as_lost, root), "s3_recovery_server_id": node.as_lost.server_id,
+        "s3_recovery_backup_volume": False, **variables,
+    }, root)
 
 
 def test_another_node_recovers_it_with_the_key_and_the_witness(node: Encrypted, tmp_path: Path) -> None:
