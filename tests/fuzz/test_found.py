@@ -136,6 +136,9 @@ FOUND: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
         lambda: altered(of_backup.COMMIT, "checkpoint", to=-(2**62)),
     ),
     "a catalogue that says it is at commit x": ("catalogue", lambda: catalogue("UPDATE meta SET value = 'x'")),
+    "a pack in the catalogue whose name no file can have": (
+        "catalogue", lambda: catalogue("UPDATE packs SET name = name || char(0)")
+    ),
     "a catalogue that is ahead of the commits": (
         "catalogue",
         lambda: catalogue("UPDATE meta SET value = '4000000000' WHERE key = 'newest'"),

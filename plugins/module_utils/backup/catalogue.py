@@ -10,8 +10,10 @@ whole account at any moment are one walk along the table. Item ids are kept as j
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..model import foreign
 from ..model.errors import Damaged
@@ -43,6 +45,7 @@ CREATE TABLE damages (file TEXT NOT NULL, reason TEXT NOT NULL, consequence TEXT
 PRAGMA user_version = {VERSION};
 """
 
+_PACK = re.compile("[0-9a-f]{64}")
 _AT_ONCE = 500
 """Values in one statement; old SQLites take 999."""
 
@@ -269,7 +272,7 @@ class Catalogue(Database):
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
-                if not (type(pack) is str and all(type(number) is int for number in (offset, length, size))):
+                if not (_is_pack(pack) and all(type(number) is int for number in (offset, length, size))):
                     raise Damaged(f"The place of {name.hex()} in the catalogue is none; delete it: it is made anew.")
                 yield name, (pack, offset, length, size)
 
@@ -282,6 +285,12 @@ class Catalogue(Database):
         """Return whether there are transactions of a journal."""
         query = "SELECT 1 FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?)"
         return self.row(query, (scope,)) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_pack(name: Any) -> bool:
+    """Return whether this names a pack, and no other file: a catalogue may have been altered."""
+    return isinstance(name, str) and _PACK.fullmatch(name) is not None
 
 
 def _raw(digest: str) -> bytes:
