@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from . import peers
-from .measure import Usage, median, middle, step
+from .measure import Usage, in_turns, step
 from .place import CORES, Place, at_most, expect
 from .report import Row, faster, megabytes, seconds
 
@@ -33,7 +33,7 @@ def first_scan(place: Place) -> Iterator[Row]:
     def loop() -> Usage:
         return step("loops", "pack_files", place.tree(), place.new("packed"))
 
-    usage, theirs, others, limit = (median(place.scale.runs, once) for once in (place.scanned, restic, borg, loop))
+    usage, theirs, others, limit = in_turns(place.scale.runs, place.scanned, restic, borg, loop)
     yield Row(
         "first SmartScan", usage, "not slower", at_most(1, usage, theirs), "restic backup", theirs,
         f"borg create of the same files: {seconds(others.seconds)}, {megabytes(others.peak)}.",
@@ -63,9 +63,8 @@ def bucket_to_mail(place: Place) -> Iterator[Row]:
     def restic() -> Usage:
         return peer.restore(place.new("restored"))
 
-    usage, download, write, limit, theirs = (
-        median(place.scale.runs, once)
-        for once in (ours, downloaded, partial(place.written, 1), partial(place.written, CORES), restic)
+    usage, download, write, limit, theirs = in_turns(
+        place.scale.runs, ours, downloaded, partial(place.written, 1), partial(place.written, CORES), restic
     )
     copied = download.then(write)
     yield Row(
@@ -84,8 +83,10 @@ def bucket_to_mail(place: Place) -> Iterator[Row]:
 def two_processes(place: Place) -> Iterator[Row]:
     """The same restore by one process and by two, without the S3 server, which would have to share their cores."""
     backup, messages, runs = place.backup(), place.scale.messages, place.scale.runs
-    one, two = (median(runs, partial(place.restored, backup, messages, workers)) for workers in (1, CORES))
-    written = [median(runs, partial(place.written, processes)) for processes in (1, CORES)]
+    one, two, *written = in_turns(
+        runs, *(partial(place.restored, backup, messages, workers) for workers in (1, CORES)),
+        *(partial(place.written, processes) for processes in (1, CORES)),
+    )
     yield Row(
         f"External Restore by {CORES} processes", two, "1.8x faster", at_most(1 / 1.8, two, one),
         "by one process", one, "",
@@ -97,10 +98,10 @@ def two_processes(place: Place) -> Iterator[Row]:
 def encryption(place: Place) -> Iterator[Row]:
     """The same restore from a backup that is encrypted and from one that is not, in turns."""
     plain, encrypted, messages = place.backup(), place.encrypted(), place.scale.messages
-    sealed, opened = map(middle, zip(*(
-        (place.restored(encrypted, messages, CORES, environment=place.key), place.restored(plain, messages, CORES))
-        for _run in range(place.scale.runs)
-    )))
+    sealed, opened = in_turns(
+        place.scale.runs, lambda: place.restored(encrypted, messages, CORES, environment=place.key),
+        lambda: place.restored(plain, messages, CORES),
+    )
     yield Row(
         "External Restore of an encrypted backup", sealed, "at most 1.15x", at_most(1.15, sealed, opened),
         "of the same, not encrypted", opened,
@@ -121,11 +122,10 @@ def unchanged_scan(place: Place) -> Iterator[Row]:
     borg.init()
     borg.create("first", tree)
     archives = iter(range(place.scale.runs))
-    usage, second, another = (median(place.scale.runs, once) for once in (
-        lambda: expect(step("local", "scan", store, backup), "new_items", 0),
-        lambda: restic.backup(tree),
-        lambda: borg.create(f"again-{next(archives)}", tree),
-    ))
+    usage, second, another = in_turns(
+        place.scale.runs, lambda: expect(step("local", "scan", store, backup), "new_items", 0),
+        lambda: restic.backup(tree), lambda: borg.create(f"again-{next(archives)}", tree),
+    )
     name = f"SmartScan, nothing changed, {count:,} accounts of {COMPARED_MESSAGES} messages"
     yield Row(name, usage, "under 1 s", usage.seconds < 1)
     for peer, theirs in (("restic backup, a second time", second), ("borg create, a second time", another)):

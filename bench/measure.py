@@ -82,6 +82,19 @@ def median(runs: int, once: Callable[[], Usage]) -> Usage:
     return middle([once() for _run in range(runs)])
 
 
+def in_turns(runs: int, *things: Callable[[], Usage]) -> list[Usage]:
+    """Do several things in turns, so that what changes on the machine meanwhile concerns them all; return their medians.
+
+    What one has left to the kernel to write is written before the next begins, and is not counted.
+    """
+    taken: list[list[Usage]] = [[] for _thing in things]
+    for _run in range(runs):
+        for usages, once in zip(taken, things):
+            os.sync()
+            usages.append(once())
+    return list(map(middle, taken))
+
+
 def middle(usages: Sequence[Usage]) -> Usage:
     """Return the median of the times of several runs and the largest peak."""
     return Usage(
