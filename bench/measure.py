@@ -83,7 +83,7 @@ def median(runs: int, once: Callable[[], Usage]) -> Usage:
 
 
 def in_turns(runs: int, *things: Callable[[], Usage]) -> list[Usage]:
-    """Do several things in turns, so that what changes on the machine meanwhile concerns them all; return their medians.
+    """Do several things in turns, so that what changes on the machine meanwhile concerns all; return their medians.
 
     What one has left to the kernel to write is written before the next begins, and is not counted.
     """
