@@ -237,7 +237,7 @@ def transaction(line: bytes) -> dict[str, Any]:
         texts = [change["item"], state["kind"], *(state.get(key, "") for key in ("name", "folder", "digest"))]
         numbers = [change["at"], change["seq"], state.get("date", 0), state.get("size", 0)]
         if (
-            all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)
+            all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)
             and re.fullmatch("([0-9a-f]{64})?", texts[-1]) and isinstance(state.get("attrs", {}), dict)
         ):
             return change

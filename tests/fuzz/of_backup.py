@@ -141,7 +141,7 @@ def _read_pack(_scratch: Path) -> Call:
                 if head.kind in (frames.SEGMENT, frames.INDEX):
                     with contextlib.suppress(Damaged):
                         frames.decode(memoryview(data)[offset : offset + head.length])
-        offset, length = packs.footer(data[-packs.FOOTER_SIZE :])
+        offset, length = packs.footer(data[max(len(data) - packs.FOOTER_SIZE, 0):])
         list(packs.decode_index(frames.decode(data[offset : offset + length]))[1])
 
     return read

@@ -127,7 +127,8 @@ class Trial:
         elif what == EVERY:
             end, seed, number = map(int, details.split(":"))
             disks = power.failures(self.steps[:end], self.start.path, LIMIT, DRAWN, random.Random(seed))
-            yield from self._powerless(end, *next(itertools.islice(disks, number, None)), code)
+            for disk, way in itertools.islice(disks, number, number + 1):
+                yield from self._powerless(end, disk, way, code)
         else:
             seed, details = details.split(":", 1)
             yield from self.disturb(Fault.decoded(details), int(seed))

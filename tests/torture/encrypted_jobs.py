@@ -32,7 +32,7 @@ def _key_file(world: World, name: str, of: str = "master") -> Path:
 
 def _encrypt(world: World) -> None:
     """Let both nodes have a master key, and no backup yet."""
-    jobs._no_backup(world)
+    jobs.no_backup(world)
     for name in ("a", "b"):
         _write_key(_key_file(world, name), MASTERS[0])
         node = world.node(name)
@@ -59,7 +59,7 @@ def _many(world: World) -> None:
 def _left(world: World) -> None:
     """Anna's account is deleted, and known to be."""
     _encrypted(world)
-    jobs._delete_anna(world)
+    jobs.delete_anna(world)
 
 
 def _done(outcome: dict[str, Any]) -> None:

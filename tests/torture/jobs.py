@@ -71,7 +71,7 @@ def _scan(world: World) -> None:
         raise Refused(" ".join(result["warnings"]))
 
 
-def _no_backup(world: World) -> None:
+def no_backup(world: World) -> None:
     for path in (world.path / "a" / "backup", world.archive):
         for folder, _folders, names in os.walk(path, topdown=False):
             for name in names:
@@ -121,7 +121,7 @@ def _new_account(world: World) -> None:
     told(accounts.restore_on_new_account(world.node("a"), ANNA, COPY, options=CopyOptions(undelete=True)))
 
 
-def _delete_anna(world: World) -> None:
+def delete_anna(world: World) -> None:
     with world.store("a") as store:
         store.delete_entry(kinds.ACCOUNT, ANNA)
     world.scan()
@@ -190,12 +190,12 @@ def _moved(world: World) -> Any:
 
 
 JOBS: Final = {job.name: job for job in (
-    Job("first scan", _no_backup, _scan, scanned),
+    Job("first scan", no_backup, _scan, scanned),
     Job("scan", changes, _scan, scanned),
     Job("retrieve", ready, retrieve, lambda world: world.histories()["b/retrieved"]),
     Job("external restore", ready, external, lambda world: world.mailboxes("b")),
     Job("restore on new account", ready, _new_account, mailboxes),
-    Job("restore account", _delete_anna, _account, mailboxes),
+    Job("restore account", delete_anna, _account, mailboxes),
     Job("item restore", losses, _item, mailboxes),
     Job("undelete", losses, _undelete, mailboxes),
     Job("merge", small_packs, _merge, lambda world: world.histories()["a/backup"]),

@@ -42,7 +42,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node imp
 
 from tests.engine.restore.restore_kit import mail
 
-from .jobs import COPY, _changes, _delete_anna, _losses, _no_backup, _scanned, _small_packs
+from .jobs import COPY, changes, delete_anna, losses, no_backup, scanned, small_packs
 from .s3_worlds import AGE, LABEL, S3World, the_clock
 from .worlds import ANNA, INBOX, Broken
 
@@ -92,7 +92,7 @@ def _unrestored(result: dict[str, Any]) -> str:
 
 
 def _nothing_yet(world: S3World) -> None:
-    _no_backup(world)
+    no_backup(world)
     world.up()
 
 
@@ -102,7 +102,7 @@ def _scan(world: S3World) -> str:
 
 def _archived(world: S3World) -> Any:
     world.down()
-    return _scanned(world)
+    return scanned(world)
 
 
 def _follow(world: S3World) -> str:
@@ -232,8 +232,8 @@ def _merge(world: S3World) -> str:
 
 
 def _many_packs(world: S3World) -> None:
-    _small_packs(world)
-    _small_packs(world)
+    small_packs(world)
+    small_packs(world)
 
 
 def _tidied(world: S3World) -> Any:
@@ -298,17 +298,17 @@ def _behind(world: S3World) -> int:
 
 S3_JOBS: Final = {job.name: job for job in (
     S3Job("first scan", _nothing_yet, _scan, _archived),
-    S3Job("scan", _changes, _scan, _archived),
-    S3Job("realtime", _changes, _follow, _archived),
+    S3Job("scan", changes, _scan, _archived),
+    S3Job("realtime", changes, _follow, _archived),
     S3Job("retrieve", _nothing, _retrieve, lambda world: world.histories()["b/retrieved"]),
     S3Job("external restore", _retrieve, _external, _mailboxes("b")),
     S3Job("restore on new account", S3World.lose_contents, _new_account, _mailboxes("a")),
-    S3Job("restore account", _then(_delete_anna, S3World.lose_contents), _account, _mailboxes("a")),
-    S3Job("item restore", _then(_losses, S3World.lose_contents), _item, _mailboxes("a")),
-    S3Job("undelete", _then(_losses, S3World.lose_contents), _undelete, _mailboxes("a")),
+    S3Job("restore account", _then(delete_anna, S3World.lose_contents), _account, _mailboxes("a")),
+    S3Job("item restore", _then(losses, S3World.lose_contents), _item, _mailboxes("a")),
+    S3Job("undelete", _then(losses, S3World.lose_contents), _undelete, _mailboxes("a")),
     S3Job("restore blobs", _then(S3World.lose_contents, _lose_blobs), _restore_blobs, _blobs, mends=True),
     S3Job("search in contents", _retrieve, _look, _has_bucket),
-    S3Job("purge", _earlier(_small_packs), _purge, _tidied, removes=True),
+    S3Job("purge", _earlier(small_packs), _purge, _tidied, removes=True),
     S3Job("merge", _earlier(_many_packs), _merge, _tidied),
     S3Job("migrate", _nothing, _migrate_here, _moved),
     S3Job("new bucket", _nothing, _new_bucket, _has_bucket),

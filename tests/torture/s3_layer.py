@@ -144,7 +144,7 @@ class Layer:
 
     def seen(self) -> list[tuple[str, str]]:
         """Return method and path of each request since then."""
-        return [(method, path) for method, path in self._ask({"seen": True})["seen"]]
+        return list(map(tuple, self._ask({"seen": True})["seen"]))
 
     def _ask(self, words: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -202,6 +202,7 @@ def test_dates_lie_and_conditions_are_lost(layer: Layer, file: str) -> None:
 def test_who_asks_is_killed_before_or_after_the_store_has_done_it(layer: Layer, file: str) -> None:
     for fault, there in ((KILL_BEFORE, False), (KILL_AFTER, True)):
         key = fault.replace(" ", "-")
+
         def begun(group: int, fault: str = fault) -> None:
             layer.plan(Mishap(1, fault), group)
 

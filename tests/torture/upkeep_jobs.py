@@ -116,7 +116,7 @@ def _tidied(world: World) -> Any:
 
 
 def _copy(world: World) -> None:
-    retrieval.copy_backup_path(str(world.path / "a" / "backup"), str(world.copied))
+    retrieval.copy_backup_path(world.node("a"), str(world.path / "a" / "backup"), str(world.copied))
 
 
 def _export(world: World) -> None:

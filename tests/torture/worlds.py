@@ -224,7 +224,10 @@ class World:
         for scope, items in before.items():
             for item, history in items.items():
                 if now.get(scope, {}).get(item, [])[:len(history)] != history:
-                    raise Broken(f"{self._name(place)}: what it said of item {item} of {scope} is gone or another.")
+                    raise Broken(
+                        f"{self._name(place)}: what it said of item {item} of {scope} is gone or another: {history} has "
+                        f"become {now.get(scope, {}).get(item, [])}."
+                    )
 
     def _sound(self, place: Path) -> dict[str, History]:
         """Return all that a backup says that is sound in itself. :raises Broken: it is not."""

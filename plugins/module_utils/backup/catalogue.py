@@ -272,7 +272,7 @@ class Catalogue(Database):
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
-                if not (_is_pack(pack) and all(type(number) is int for number in (offset, length, size))):
+                if not (_is_pack(pack) and all(isinstance(number, int) for number in (offset, length, size))):
                     raise Damaged(f"The place of {name.hex()} in the catalogue is none; delete it: it is made anew.")
                 yield name, (pack, offset, length, size)
 

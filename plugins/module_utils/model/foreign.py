@@ -68,9 +68,9 @@ def fits(value: Any, wanted: Any) -> bool:
     if kind is str:
         return isinstance(value, str)
     if kind is int:
-        return type(value) is int and -(2**63) <= value < 2**63
+        return is_number(value) and -(2**63) <= value < 2**63
     if kind is float:
-        return type(value) in (int, float) and -_FAR < value < _FAR
+        return (is_number(value) or isinstance(value, float)) and -_FAR < value < _FAR
     if kind is tuple:
         return isinstance(value, (list, tuple)) and all(fits(one, inside[0]) for one in value)
     if isinstance(kind, type) and issubclass(kind, Mapping):
@@ -80,12 +80,20 @@ def fits(value: Any, wanted: Any) -> bool:
     return isinstance(value, kind)
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value is a whole number; True and False are none, though Python takes them for some."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def is_text(value: Any) -> bool:
     """Return whether a value is a text, all of it Unicode: JSON can name halves of characters, which no file takes."""
+    if not isinstance(value, str):
+        return False
     try:
-        return isinstance(value, str) and bool(value.encode("utf-8") or True)
+        value.encode("utf-8")
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def gunzip(data: bytes, most: int) -> bytes:

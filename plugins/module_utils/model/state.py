@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
 from . import kinds
+from .foreign import is_number
 
 NO_ATTRS: Mapping[str, Any] = {}
 
@@ -164,6 +165,6 @@ def state_from_json(item_id: str, record: Mapping[str, Any]) -> State:
         record.get("attrs", NO_ATTRS),
     )
     "".join((kind, state.folder, state.name, state.flags, state.digest, *state.tags))
-    if type(state.date) is not int or type(state.size) is not int or not isinstance(state.attrs, dict):
+    if not (is_number(state.date) and is_number(state.size) and isinstance(state.attrs, dict)):
         raise TypeError("a value is not of its type")
     return state

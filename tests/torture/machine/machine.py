@@ -404,7 +404,7 @@ class Machine(RuleBasedStateMachine):
         target = self.world.path / "copy"
 
         def work() -> None:
-            retrieval.copy_backup_path(str(self._backup), str(target))
+            retrieval.copy_backup_path(self.world.node("a"), str(self._backup), str(target))
 
         if not self._do("copy of the Backup Path", work, fault):
             self._must("copy of the Backup Path", work)

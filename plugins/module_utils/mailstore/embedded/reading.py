@@ -29,7 +29,7 @@ def mailbox_number(database: Database, account: str) -> int:
 def change_of(database: Database, number: int) -> int:
     """Return the newest change of a mailbox. :raises Damaged: the store does not know its own."""
     row = database.execute("SELECT change FROM mailboxes WHERE number = ?", (number,)).fetchone()
-    if row is None or type(row[0]) is not int:
+    if row is None or not isinstance(row[0], int):
         raise Damaged(f"The mailboxes of the store in {database.path} cannot be read; put back a copy of the store.")
     change: int = row[0]
     return change
