@@ -45,6 +45,8 @@ CLI: Final = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
 DEADLINE: Final = 120.0
 """Seconds in which any command has ended."""
 TO_BE_REPORTED: Final = ("Traceback", "This is a fault in restante.carbonio")
+RETRIEVED: Final = "b/retrieved"
+"""What S3World.histories() calls the restore directory."""
 MARK: Final = "RESTANTE_TORTURE"
 """The environment variable by which all processes of a command are found."""
 AWAY: Final = 3.0
@@ -72,6 +74,8 @@ class Story:
         self._chance = chance
         self._number = 100
         self._before = world.histories()
+        self._purged = False
+        """Whether there was a purge since the last retrieval."""
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -173,8 +177,12 @@ class Story:
 
     def _look(self, command: tuple[str, ...], succeeded: bool) -> None:
         removes = command == PURGE
-        self._world.check({} if removes else self._before)
+        before = {} if removes else self._before
+        if self._purged:  # what was retrieved before says more than what is retrieved now
+            before = {place: told for place, told in before.items() if place != RETRIEVED}
+        self._world.check(before)
         self._before = self._world.histories()
+        self._purged = removes or (self._purged and not (succeeded and command == RETRIEVE))
         if succeeded and command == SCAN:
             with self._world.store("a") as store:
                 live = sorted(str(one.to_json()) for one in store.changes(ANNA).items)

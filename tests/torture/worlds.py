@@ -225,8 +225,8 @@ class World:
             for item, history in items.items():
                 if now.get(scope, {}).get(item, [])[:len(history)] != history:
                     raise Broken(
-                        f"{self._name(place)}: what it said of item {item} of {scope} is gone or another: {history} has "
-                        f"become {now.get(scope, {}).get(item, [])}."
+                        f"{self._name(place)}: what it said of item {item} of {scope} is gone or another: {history} "
+                        f"has become {now.get(scope, {}).get(item, [])}."
                     )
 
     def _sound(self, place: Path) -> dict[str, History]:
