@@ -136,10 +136,10 @@ def check(settings: Settings) -> None:
     named = [name for name in ENCRYPTION_KEYS if getattr(settings, name)]
     if len(named) > 1:
         raise InvalidInput(f"The master key is to come from {' and from '.join(named)}; set one of them alone.")
-    if settings.encryption_key_file and not os.path.isabs(settings.encryption_key_file):
-        raise InvalidInput(f"encryption_key_file is {settings.encryption_key_file!r}; give an absolute path.")
-    if settings.witness_path and not os.path.isabs(settings.witness_path):
-        raise InvalidInput(f"witness_path is {settings.witness_path!r}; give an absolute path.")
+    for name in ("encryption_key_file", "witness_path"):
+        path = getattr(settings, name)
+        if path and (not os.path.isabs(path) or "\0" in path):
+            raise InvalidInput(f"{name} is {path!r}; give an absolute path.")
     if settings.witness_path and _within(settings.witness_path, settings.backup_path):
         raise InvalidInput(
             f"witness_path {settings.witness_path} is in the Backup Path, and is lost with it; choose another place."
