@@ -85,7 +85,7 @@ class History:
     def states(self, scope: str, at: int | None, deleted: bool) -> dict[str, Transaction]:
         stated = self.last(at, stated=True)
         return {
-            one.item_id: one if one.state is not None else one._replace(state=stated[key].state)
+            one.item_id: one if one.state is not None else one._replace(state=stated[key].state, gone=True)
             for key, one in self.last(at).items()
             if key[0] == scope and key[1] != ACCOUNT_ITEM and (one.state is not None or (deleted and key in stated))
         }

@@ -183,9 +183,10 @@ def write(store: Any, account: str, kind: str, folder: str, content: bytes | Non
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
-    """Let the time be some days later, for all that ask for it."""
+    """Let the time be some days later, for all that ask for it, and by the archive's clock too."""
     real = moment.now
     monkeypatch.setattr(moment, "now", lambda: real() + days * DAY)
+    monkeypatch.setattr(DirectoryArchive, "now", lambda self: moment.now())
 
 
 def digest(content: bytes) -> str:
