@@ -215,6 +215,15 @@ FOUND: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
     "a transaction that is a number": ("redo log", lambda: redo(b"5")),
     "a transaction of an unknown kind": ("redo log", lambda: redo(b'[3,"nothing",{}]')),
     "a transaction without its fields": ("redo log", lambda: redo(b'[3,"write_items",{}]')),
+    "a transaction of an account that is a list": (
+        "redo log", lambda: redo(b'[3,"write_items",{"account":["a"],"items":[],"import_id":""}]')
+    ),
+    "a blob in a file that none can be": (
+        "database of the embedded store", lambda: _store("UPDATE items SET locator = locator || char(0)")
+    ),
+    "a blob in a file whose name is no text": (
+        "database of the embedded store", lambda: _store("UPDATE items SET locator = x'ff00'")
+    ),
     "a note that is no number": ("note of a batch", lambda: b"0123456789abcdef x 1 0 2".ljust(100)),
     "a note of a file elsewhere": ("note of a batch", lambda: b"../../keep 1 1 0 1".ljust(100)),
     "a note of a billion files": ("note of a batch", lambda: b"0123456789abcdef 1 1 0 999999999".ljust(100)),

@@ -185,7 +185,9 @@ def _volumes(world: World) -> None:
         "path": str(world.path / "a" / "store" / "second"), "compressed": True, "compression_threshold": 100,
         "current": True,
     }))
-    volumes.deduplicate(node, "", dry_run=False)
+    done = volumes.deduplicate(node, "", dry_run=False)["deduplication"]
+    if done["skipped_blobs"]:
+        raise Refused(f"{done['skipped_blobs']} files could not be linked.")
 
 
 def _linked(world: World) -> Any:

@@ -44,7 +44,7 @@ from tests.engine.restore.restore_kit import mail
 
 from .jobs import COPY, changes, delete_anna, losses, no_backup, scanned, small_packs
 from .s3_worlds import AGE, LABEL, S3World, the_clock
-from .worlds import ANNA, INBOX, Broken
+from .worlds import ANNA, INBOX, Broken, told
 
 NEW_BUCKET: Final = "new bucket"
 NUMBER: Final = 91
@@ -288,7 +288,8 @@ def _mend(world: S3World) -> str:
 
 def _coherent(world: S3World) -> Any:
     """What the backup says, and that the bucket has all of it. How many commits that took is another matter."""
-    return {"history": world.histories()["a/backup"], "missing": _tidied(world)["missing"], "behind": _behind(world)}
+    history = told(world.path / "a" / "backup")
+    return {"history": history, "missing": _tidied(world)["missing"], "behind": _behind(world)}
 
 
 def _behind(world: S3World) -> int:

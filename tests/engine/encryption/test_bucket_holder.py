@@ -212,7 +212,9 @@ def test_a_former_keyring_in_the_place_of_the_newest_is_refused(with_former: tup
     assert "under another name" in str(outcome(site))
 
 
-def test_a_former_keyring_alone_is_told_by_the_commit_that_names_a_newer_one(with_former: tuple[Site, dict[str, bytes]]) -> None:
+def test_a_former_keyring_alone_is_told_by_the_commit_that_names_a_newer_one(
+    with_former: tuple[Site, dict[str, bytes]]
+) -> None:
     site, before = with_former
     newest(site.archived, "keys").unlink()
     for name in before:

@@ -85,11 +85,12 @@ class Blobs:
 
     def read(self, place: Place, digest: bytes, size: int) -> bytes:
         """Return a blob. :param size: its bytes. :raises Damaged: it is gone, unreadable or altered."""
-        path = os.path.join(self._volumes.get(str(place.volume)).path, place.locator)
+        path = os.path.join(self._volumes.get(str(place.volume)).path, str(place.locator))
         try:
             data = read_file(path, size)
-        except OSError as error:
-            raise Damaged(f"its blob {path} cannot be read ({error.strerror or error})") from error
+        except (OSError, ValueError) as error:  # ValueError: a database that was altered names what no path can be
+            reason = getattr(error, "strerror", None) or error
+            raise Damaged(f"its blob {path} cannot be read ({reason})") from error
         if hashlib.sha256(data).digest() != digest:
             raise Damaged(f"its blob {path} was altered: it does not have the digest {digest.hex()}")
         return data
@@ -101,7 +102,7 @@ class Blobs:
         """
         paths = {int(volume.volume_id): volume.path for volume in self._volumes.all()}
         files = [
-            (os.path.join(paths[each[0].volume], each[0].locator), *each[1:])
+            (os.path.join(paths[each[0].volume], str(each[0].locator)), *each[1:])
             if each is not None and each[0].volume in paths else None
             for each in wanted
         ]
@@ -207,7 +208,7 @@ def _read_verified(files: Sequence[tuple[str, bytes, int] | None]) -> list[bytes
     for file in files:
         blob = None
         if file is not None:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 data = read_file(file[0], file[2])
                 blob = data if hashlib.sha256(data).digest() == file[1] else None
         blobs.append(blob)

@@ -29,6 +29,7 @@ def replay(store: EmbeddedStore, directory: str) -> int:
     done = 0
     for record in RedoLog(directory).records(store.last_transaction()):
         try:
+            _check(record.fields)
             _OPERATIONS[record.operation](store, record.fields)
         # A line whose checksum is right, and that this store has not written, may hold anything.
         except (RestanteError, sqlite3.Error, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -40,6 +41,13 @@ def replay(store: EmbeddedStore, directory: str) -> int:
             raise Damaged(f"Transaction {record.number} of {directory} does not fit {store.path}; use another copy.")
         done += 1
     return done
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """Refuse names that are no texts. :raises TypeError: one of them is none."""
+    for name in ("account", "import_id", "kind", "entry_id", "item"):
+        if not isinstance(fields.get(name, ""), str):
+            raise TypeError(f"{name} is no text")
 
 
 def _create_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
