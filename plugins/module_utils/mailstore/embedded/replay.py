@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ...model.errors import Damaged, RestanteError
 from ...model.state import Entry, ItemState, state_from_json
 from ..port import NewItem
 from .redo_log import RedoLog
 from .store import EmbeddedStore
+
+
+_INVALID: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What values of another type, or out of bounds, raise."""
 
 
 def replay(store: EmbeddedStore, directory: str) -> int:
@@ -32,7 +36,7 @@ def replay(store: EmbeddedStore, directory: str) -> int:
             _check(record.fields)
             _OPERATIONS[record.operation](store, record.fields)
         # A line whose checksum is right, and that this store has not written, may hold anything.
-        except (RestanteError, sqlite3.Error, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (RestanteError, sqlite3.Error, *_INVALID) as error:
             raise Damaged(
                 f"Transaction {record.number} of {directory} cannot be done again on {store.path} ({error}); "
                 "is this the log of the store that it is a copy of?"
