@@ -17,7 +17,6 @@ from ..port import NewItem
 from .redo_log import RedoLog
 from .store import EmbeddedStore
 
-
 _INVALID: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 """What values of another type, or out of bounds, raise."""
 
