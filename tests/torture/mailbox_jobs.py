@@ -8,6 +8,7 @@ folders and from retrieved metadata, import and export of files, shares, volumes
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -186,8 +187,10 @@ def _volumes(world: World) -> None:
         "current": True,
     }))
     done = volumes.deduplicate(node, "", dry_run=False)["deduplication"]
-    if done["skipped_blobs"]:
-        raise Refused(f"{done['skipped_blobs']} files could not be linked.")
+    if done["skipped_blobs"]:  # the result only counts them
+        files = (world.path / "a" / "store" / "volumes").rglob("*")
+        unreadable = [str(file) for file in files if not os.access(file, os.R_OK)]
+        raise Refused(f"{done['skipped_blobs']} files could not be linked. {' '.join(unreadable)}")
 
 
 def _linked(world: World) -> Any:
