@@ -70,6 +70,7 @@ def test_disturbed_work_loses_nothing_and_ends_as_undisturbed(jobs: tuple[str, .
     ("scan", "permission:unreadable:a/store"), ("undelete", "permission:unreadable:a/state/operations"),
     ("restore blobs", "permission:unreadable:a/store/volumes/message1/1"),
     ("external restore", "permission:unreadable:a/backup/commits"),
+    ("encrypted scan", "permission:unreadable:a/backup/commits/00000000000000000001.json"),
 ])
 def test_what_may_not_be_used_is_named_and_costs_nothing(job: str, code: str, tmp_path: Path) -> None:
     done = torture("--job", job, "--repeat", code, "--report", str(tmp_path))

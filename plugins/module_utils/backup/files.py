@@ -205,6 +205,11 @@ class Files:
             os.unlink(self.path(name))
 
 
+def is_of_the_disk(error: Exception) -> bool:
+    """Return whether an error of reading is the disk's, and not one of permissions: what it has is lost."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO
+
+
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[None]:
     """Say in a sentence what failed while a file was read."""

@@ -18,7 +18,7 @@ from ..model.errors import Damaged, NotFound, Refused, RestanteError
 from . import commits, frames, journals, packs
 from .catalogue import Catalogue, Damage
 from .commits import Commit, FormatInfo, PackInfo
-from .files import Files
+from .files import Files, is_of_the_disk
 from .keys import Forgotten, Keys
 
 _UNKNOWN = "What only it records or names is unknown."
@@ -197,11 +197,18 @@ class Intake:
             self._catalogue.set_meta("newest", str(seq))
 
     def _readable(self, seq: int) -> tuple[Commit | None, str]:
-        """Return a commit, or None and why it cannot be read."""
+        """Return a commit, or None and why it cannot be read.
+
+        :raises Refused: it may not be read for now, which is no damage: nothing may be written as if it were lost.
+        """
         try:
             return self.read(seq), ""
-        except (Damaged, NotFound, Refused) as error:
+        except (Damaged, NotFound) as error:
             return None, str(error)
+        except Refused as error:
+            if is_of_the_disk(error):
+                return None, str(error)
+            raise
 
     def _finish(self, commit: Commit) -> None:
         """Take in what a commit says of the backup as a whole, when its packs are in."""

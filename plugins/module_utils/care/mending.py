@@ -13,7 +13,6 @@ killed, each step is done or not done; the next run goes on.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 from collections.abc import Callable, Collection
 from typing import Final
@@ -21,6 +20,7 @@ from typing import Final
 from ..archive.port import Archive
 from ..backup import frames, packs
 from ..backup.audit import OTHER, SAME, Audit
+from ..backup.files import is_of_the_disk
 from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.salvage import Salvage
@@ -38,7 +38,7 @@ from .sides import Quarantine, Sides, content
 
 _PATIENCE: Final = 60.0
 """Seconds to wait for another writer."""
-_ROUNDS: Final = 3
+_ROUNDS: Final = 6
 _COMMITS: Final = (COMMIT, DOUBT)
 
 
@@ -185,12 +185,14 @@ class Mend:
         except NotFound:
             return True
         except Refused as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
+            if is_of_the_disk(error):
                 return True
             raise
         return fault.named_rightly or hashlib.sha256(data).hexdigest() != fault.file.rpartition("/")[2]
 
     def _write_anew(self, writer: Writer, read: Audit, wrecks: set[str], left: Collection[Fault]) -> None:
+        # Those that are there: the new commit gets the number of one that is missing at the end of the row.
+        given_up = [one.file for one in left if one.kind in _COMMITS and self._files.size(one.file) is not None]
         live = self._repository.catalogue
         self._adopt(writer)
         named = {pack.name: pack for pack in self._repository.packs()}
@@ -219,10 +221,9 @@ class Mend:
         if writer.commit(tokens, removed=sorted(removed), full=True) is not None:
             self.done.commits += 1
             self.done.removed_packs += len(removed)
-        for fault in left:
-            if fault.kind in _COMMITS and self._files.size(fault.file) is not None:
-                self._quarantine.keep(fault.file)
-                self._files.remove(fault.file)
+        for name in given_up:
+            self._quarantine.keep(name)
+            self._files.remove(name)
 
     def _adopt(self, writer: Writer) -> None:
         """Name again what only lost commits named: first what journals miss, then where contents of it lie."""

@@ -401,6 +401,22 @@ def test_the_commit_that_stands_for_a_given_up_one_is_had_from_the_archive(tmp_p
     assert said(backup) == before
 
 
+def test_the_commit_that_makes_up_for_a_lost_one_under_the_same_number_stays(
+    backup: Path, archive: DirectoryArchive
+) -> None:
+    """R-250: where the newest is gone here and empty in the archive, and the one before it is altered here."""
+    *_others, second, newest = files_of(backup, "commits")
+    second.write_bytes(second.read_bytes()[:-9])
+    newest.unlink()
+    files_of(backup.parent / "archive", "commits")[-1].write_bytes(b"")
+    without_catalogue(backup)
+    fix(backup, archive)
+    assert newest.exists()
+    Uploader(opened(backup), archive).sync()
+    assert not fix(backup, archive, folder="again").changed
+    assert_healthy(backup, archive)
+
+
 def test_the_newest_commit_is_lost_and_the_journals_go_on_in_what_it_named(backup: Path) -> None:
     before = said(backup)
     newest = files_of(backup, "commits")[-1]
