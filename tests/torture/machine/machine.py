@@ -289,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         self._clock.now += later * DAY
         node = self.world.node("a")
         node.settings = dataclasses.replace(node.settings, account_retention_days=account, purge_grace_days=grace)
-        done = self._do("purge", lambda: care.purge(node, str(data)), fault)
+        done = self._do("purge", lambda: care.purge(node, str(data), trust_clock=True), fault)
         left, now = self.model.purged(self._clock.now, data, account), self._told()
         if now != left and (done or now != self.model.past):
             raise Broken(f"A purge after {data} and {account} days: {_first_difference(left, now)}")
