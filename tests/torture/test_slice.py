@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
 
 from tests.conftest import CHECKOUT, COLLECTIONS
 from tests.torture import layer, order, power
@@ -182,8 +183,13 @@ def test_every_legal_loss_is_tried_where_there_are_few_and_so_many_where_there_a
 
 def published(*left_out: int) -> list[power.Step]:
     """Return how a pack and its commit are published, without some of the steps."""
-    pack, commit = b"pack", b'{"packs":[{"name":"%s"}]}' % hashlib.sha256(b"pack").hexdigest().encode()
-    name = f"backup/packs/{hashlib.sha256(pack).hexdigest()[:2]}/{hashlib.sha256(pack).hexdigest()}"
+    pack, digest = b"pack", hashlib.sha256(b"pack").hexdigest()
+    commit = commits.encode(commits.Commit(
+        seq=1, at=1, hash="", previous="", nonce="n", repository="r", server="s",
+        packs=(commits.PackInfo(digest, "metadata", len(pack)),), heads={}, tokens={}, last=0, checkpoint=1,
+        removed=(), full=True,
+    ))
+    name = f"backup/packs/{digest[:2]}/{digest}"
     steps = [
         power.Step(CREATE, "backup/open/pack", object=0), power.Step(WRITE, "backup/open/pack", "", 0, 0, pack),
         power.Step(SYNC, "backup/open/pack", object=0),

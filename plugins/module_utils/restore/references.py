@@ -107,7 +107,9 @@ def paths_of(folders: Collection[ItemState]) -> dict[str, Path]:
     for folder_id in known:
         names: list[str] = []
         above: str = folder_id
-        while above in known and len(names) <= len(known):
+        steps = 0  # folders that lie in each other never come to the root
+        while above in known and steps <= len(known):
+            steps += 1
             if known[above].name:
                 names.append(known[above].name)
             above = known[above].folder

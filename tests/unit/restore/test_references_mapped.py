@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.restore import attributes, shares, sieve
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.references import paths_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,3 +163,10 @@ def test_any_name_survives_quoting(name: str) -> None:
     changed = sieve.retarget(b'fileinto "x";', lambda _unused: name)
     sieve.retarget(changed, found.append)
     assert found == [name]
+
+
+@pytest.mark.parametrize("name", ["", "Mail"])
+def test_folders_that_lie_in_each_other_have_no_path_and_do_not_hold_up_the_others(name: str) -> None:
+    circle = [ItemState("257", kinds.FOLDER, "258", name), ItemState("258", kinds.FOLDER, "257", name)]
+    folders = [ItemState("1", kinds.FOLDER), ItemState("2", kinds.FOLDER, "1", "Inbox"), *circle]
+    assert paths_of(folders) == {"1": (), "2": ("Inbox",)}
