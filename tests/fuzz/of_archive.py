@@ -53,6 +53,7 @@ def answers() -> list[bytes]:
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n"
         b"Connection: close\r\n\r\n",
+        b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\n"
         b'ETag: "a"\r\nConnection: close\r\n\r\n',
     ]
