@@ -190,14 +190,17 @@ def explained(settings: S3Settings, doing: str, name: str = "") -> Iterator[None
         raise _answer(error, settings, doing, name) from error
     except (BotoCoreError, OSError) as error:
         raise _no_answer(error, settings, doing, name) from error
-    except (ResponseParserError, HTTPException, HTTPError, ValueError, LookupError, OverflowError, MemoryError) as odd:
-        raise unreadable(odd, settings, doing, name) from odd
     except RecursionError as error:  # botocore asks for the bucket's region, and is sent to the bucket's region again
         what = f"Cannot {doing} {name + ' in ' if name else ''}{settings.where()}"
         raise Unavailable(
             f"{what}: it answers that the bucket is in another region, and does not say in which. Check the endpoint "
             "and the region."
         ) from error
+    except (  # RuntimeError: botocore's word for the year 18446744073709551616
+        ResponseParserError, HTTPException, HTTPError, ValueError, LookupError, OverflowError, MemoryError,
+        RuntimeError,
+    ) as odd:
+        raise unreadable(odd, settings, doing, name) from odd
 
 
 def unreadable(error: Exception, settings: S3Settings, doing: str, name: str) -> Unavailable:
