@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORPUS ?=
 # How much `make bench` measures: full or small.
 SCALE ?= full
-# How long `make torture` goes on: a third each with files, with a bucket, and with processes that are killed.
+# How long `make torture` goes on: a quarter each with files, a bucket, processes that are killed, and many commands.
 SECONDS ?= 1800
 
 DRILL_ENV := build/env-drill

@@ -102,8 +102,8 @@ def _opens(world: World) -> Any:
 
 
 JOBS: Final = (
-    Job("encrypted first scan", _encrypt, World.scan, jobs.scanned),
-    Job("encrypted scan", _changed, World.scan, jobs.scanned),
+    Job("encrypted first scan", _encrypt, jobs.scan, jobs.scanned),
+    Job("encrypted scan", _changed, jobs.scan, jobs.scanned),
     Job("encrypted retrieve", _encrypted, jobs.retrieve, lambda world: world.histories()["b/retrieved"]),
     Job("encrypted external restore", _encrypted, jobs.external, lambda world: world.mailboxes("b")),
     Job("encrypted purge", _many, jobs._purge, lambda world: world.histories()["a/backup"], removes=True),

@@ -64,7 +64,7 @@ def ready(world: World) -> None:
     """Prepare nothing."""
 
 
-def _scan(world: World) -> None:
+def scan(world: World) -> None:
     result = backups.smart_scan(world.node("a"))
     told(result)
     if result["warnings"]:
@@ -190,8 +190,8 @@ def _moved(world: World) -> Any:
 
 
 JOBS: Final = {job.name: job for job in (
-    Job("first scan", no_backup, _scan, scanned),
-    Job("scan", changes, _scan, scanned),
+    Job("first scan", no_backup, scan, scanned),
+    Job("scan", changes, scan, scanned),
     Job("retrieve", ready, retrieve, lambda world: world.histories()["b/retrieved"]),
     Job("external restore", ready, external, lambda world: world.mailboxes("b")),
     Job("restore on new account", ready, _new_account, mailboxes),
