@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..backup import commits
 from ..backup.repository import Repository
 from ..care.forgetting import candidates, forget
 from ..care.keyrings import numbers, remove_keyrings
@@ -71,14 +72,15 @@ def forget_accounts(
 
 
 def _is_behind(node: Node, repository: Repository) -> tuple[bool, list[str]]:
-    """Return whether the archive has another keyring than the newest one, as a kill may leave it; and why that is not
-    known where it is not.
+    """Return whether the archive has another keyring than the newest one, or lacks the newest commit, as a kill or a
+    full disk may leave it; and why that is not known where it is not.
     """
     archive = node.archive(repository.server_id)
     if archive is None or repository.keys is None:
         return False, []
     try:
-        return numbers(archive) != [repository.keys.ring.number], []
+        lacking = archive.size(commits.name(repository.newest())) is None
+        return lacking or numbers(archive) != [repository.keys.ring.number], []
     except RestanteError as error:
         return False, [f"Whether the archive still has a former keyring is not known. {error}"]
 

@@ -481,6 +481,18 @@ def test_an_archive_that_takes_nothing_is_told_and_made_up_for(
         assert knows_nothing(repository)
 
 
+def test_an_archive_that_took_the_keyring_and_not_the_commit_gets_it_by_the_same_once_more(forgotten: Site) -> None:
+    """As one whose disk became full in between."""
+    newest = max((forgotten.archived / "commits").iterdir())
+    newest.unlink()
+    assert encryption.forget_accounts(forgotten.node(), [CARL], dry_run=True)["changed"]
+    encryption.forget_accounts(forgotten.node(), [CARL])
+    assert newest.exists()
+    assert not encryption.forget_accounts(forgotten.node(), [CARL])["changed"]
+    with forgotten.repository(forgotten.archived) as repository:
+        assert knows_nothing(repository)
+
+
 def test_an_archive_that_keeps_the_former_keyring_is_told_until_it_is_gone(
     left: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
