@@ -63,7 +63,17 @@ from tests.torture.layer import KILL_AFTER, KILL_BEFORE, KILL_TORN, NO_FAULT, Fa
 from tests.torture.machine import mail
 from tests.torture.machine.mail import CHANGES, Change, do_all
 from tests.torture.machine.model import ALWAYS, COMES_BACK, Model, Told, Witness
-from tests.torture.machine.restored import SETTINGS, Mailbox, compare, copy_of, counted, deleted, tag_names, untouched
+from tests.torture.machine.restored import (
+    SETTINGS,
+    Mailbox,
+    compare,
+    copy_of,
+    counted,
+    deleted,
+    tag_names,
+    untouched,
+    with_substitutes,
+)
 from tests.torture.worlds import Broken, World, check_catalogue, check_contents, told
 
 HOUR: Final = DAY // 24
@@ -582,7 +592,7 @@ class Machine(RuleBasedStateMachine):
             return
         wanted, found = self.model.mailbox(scope, then), self._mailbox(account)
         if not undelete:
-            compare(content_of(found), content_of(wanted), what)
+            compare(content_of(found), content_of(with_substitutes(wanted)), what)
         elif len(self.model.ends(scope)) <= (ended[2] is None):
             copies = counted(wanted.values(), wanted)
             for (_item, _seq), state in deleted(self.model, scope, -ALWAYS, then).items():

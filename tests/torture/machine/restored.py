@@ -42,6 +42,15 @@ def counted(states: Iterable[ItemState], mailbox: Mailbox) -> Counter[Copy]:
     return Counter(copy_of(state, mailbox, visible=False) for state in states if state.kind in COMES_BACK)
 
 
+def with_substitutes(mailbox: Mailbox) -> dict[str, ItemState]:
+    """Return a mailbox with the folders that a copy of it has besides: a data source that puts mail into a folder that
+    is gone gets one of the name unknown_<its id> (R-087).
+    """
+    wanted = {str(one.attrs.get("folder", "")) for one in mailbox.values() if one.kind == kinds.DATA_SOURCE} - {""}
+    missing = wanted - mailbox.keys()
+    return {**mailbox, **{one: ItemState(one, kinds.FOLDER, "1", f"unknown_{one}") for one in missing}}
+
+
 def compare(found: Any, wanted: Any, what: str) -> None:
     """:raises Broken: both are not the same."""
     if found == wanted:
