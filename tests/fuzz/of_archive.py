@@ -56,6 +56,8 @@ def answers() -> list[bytes]:
         b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 2026 09:29:49 GMT\r\nContent-Length: 12\r\n"
         b'ETag: "a"\r\nConnection: close\r\n\r\n',
+        b"HTTP/1.1 200 OK\r\nLast-Modified: Sat, 28 Mar 18446744073709551616 09:29:49 GMT\r\nContent-Length: 0\r\n"
+        b"Connection: close\r\n\r\n",
     ]
 
 
