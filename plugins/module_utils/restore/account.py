@@ -20,7 +20,7 @@ from .accounts import accounts
 from .copies import CopyPlan, plan_copy
 from .copy_record import CopyRecord
 from .copy_source import CopyOptions, as_it_was
-from .copy_target import Target, check_address, request_of, resumed
+from .copy_target import Target, check_address, check_free, request_of, resumed
 
 NAME: Final = "Restore Account"
 
@@ -44,7 +44,7 @@ def plan_account(
         raise AlreadyExists(_not_deleted(source, present))
     present = present or store.find_entry(kinds.ACCOUNT, address)
     if present is None:
-        check_address(store, address)
+        (check_address if domain else check_free)(store, address)  # the one that it had may be of any form
         target = Target(address, past.entry.entry_id)
     else:
         target = resumed(present, source, backup_path, request)

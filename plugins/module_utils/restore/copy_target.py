@@ -44,6 +44,14 @@ def check_address(store: MailStore, address: str) -> None:
     local, _unused, domain = address.rpartition("@")
     if not local or not domain or any(c.isspace() or not c.isprintable() or c in _NEVER for c in local + domain):
         raise InvalidInput(f"{address!r} is no address that an account can have; write it as name@example.com.")
+    check_free(store, address)
+
+
+def check_free(store: MailStore, address: str) -> None:
+    """Refuse an address that the mail server cannot give to an account. One that an account had before may be of any
+    form. Errors as check_address(), but for InvalidInput.
+    """
+    domain = address.rpartition("@")[2]
     if store.find_entry(kinds.DOMAIN, domain) is None:
         raise NotFound(
             f"The mail server has no domain {domain}, and a restore does not make one. Create it, or choose an address "

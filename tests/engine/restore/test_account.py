@@ -68,6 +68,15 @@ def test_a_deleted_account_comes_back_with_its_id_as_it_was_at_its_deletion(serv
     assert server.content(ANNA) == content and server.entry(ANNA).first("displayName") == "anna"
 
 
+def test_an_account_comes_back_with_the_address_that_it_had_of_whatever_form(server: Server) -> None:
+    address = 'o\'hara "x"@example.com'
+    with server.changed() as store:
+        store.create_entry(Entry("a-odd", kinds.ACCOUNT, address, {}))
+    server.delete("a-odd")
+    assert not server.account("a-odd").unrestored
+    assert server.entry("a-odd").name == address
+
+
 def test_an_account_comes_back_as_often_as_it_is_deleted(server: Server) -> None:
     """What it was given in its second life comes back with it, and what was gone from it does not."""
     server.delete("a-anna")
