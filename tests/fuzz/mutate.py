@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import json
 import random
 import re
+import sqlite3
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import zstandard
@@ -368,6 +372,22 @@ def odd_value(chance: random.Random) -> Any:
             lambda: functools.reduce(lambda inner, _n: [inner], range(chance.choice((10, 300))), None),
         )
     )()
+
+
+def database(chance: random.Random, data: bytes, statement: Callable[[sqlite3.Connection], str]) -> bytes:
+    """Return an SQLite database after one statement, or a few; one that SQLite does not take changes nothing.
+
+    :param statement: gives one for what the database is by then.
+    """
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with contextlib.closing(sqlite3.connect(file.name)) as opened:
+            opened.execute("PRAGMA journal_mode = DELETE")
+            for _change in range(chance.choice((1, 1, 3))):
+                with contextlib.suppress(sqlite3.Error):
+                    opened.executescript(statement(opened))
+        return Path(file.name).read_bytes()
 
 
 def changed_value(chance: random.Random, value: Any) -> Any:

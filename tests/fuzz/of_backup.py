@@ -369,25 +369,18 @@ def _catalogues() -> list[bytes]:
 def _of_catalogue(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
     if chance.random() < 0.5:
         return mutate.octets(chance, data, seeds)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        database = sqlite3.connect(file.name)
-        database.execute("PRAGMA journal_mode = DELETE")
-        for _change in range(chance.choice((1, 1, 3))):
-            table = chance.choice(("meta", "packs", "blobs", "scopes", "segments", "transactions", "damages"))
-            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")] or ["a"]
-            value = chance.choice((str(chance.choice(mutate.NUMBERS[:-1])), "'x'", "x'ff00'", "'[['", "1.5", "''"))
-            statement = chance.choice(_STATEMENTS).format(
-                table=table,
-                column=chance.choice(columns),
-                value=value,
-                number=chance.choice((0, 1, 5, 6, 2**31 - 1)),
-            )
-            with contextlib.suppress(sqlite3.Error):
-                database.executescript(statement)
-        database.close()
-        return Path(file.name).read_bytes()
+
+    def statement(database: sqlite3.Connection) -> str:
+        table = chance.choice(("meta", "packs", "blobs", "scopes", "segments", "transactions", "damages"))
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")] or ["a"]
+        return chance.choice(_STATEMENTS).format(
+            table=table,
+            column=chance.choice(columns),
+            value=chance.choice((str(chance.choice(mutate.NUMBERS[:-1])), "'x'", "x'ff00'", "'[['", "1.5", "''")),
+            number=chance.choice((0, 1, 5, 6, 2**31 - 1)),
+        )
+
+    return mutate.database(chance, data, statement)
 
 
 def _open_catalogue(scratch: Path) -> Call:

@@ -100,25 +100,21 @@ def _database(scratch: Path) -> Call:
 def _of_database(chance: random.Random, data: bytes, _seeds: Sequence[bytes]) -> bytes:
     if chance.random() < 0.5:
         return mutate.octets(chance, data, _seeds)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        with contextlib.closing(sqlite3.connect(file.name)) as database:
-            tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for _change in range(chance.choice((1, 1, 3))):
-                table = chance.choice(tables)
-                statement = chance.choice(
-                    (
-                        f"DROP TABLE {table}",
-                        f"DELETE FROM {table}",
-                        f"ALTER TABLE {table} ADD COLUMN more",
-                        f"ALTER TABLE {table} RENAME TO other",
-                        f"PRAGMA user_version = {chance.choice((0, 1, 2, 99))}",
-                    )
-                )
-                with contextlib.suppress(sqlite3.Error):
-                    database.executescript(statement)
-        return Path(file.name).read_bytes()
+
+    def statement(database: sqlite3.Connection) -> str:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        table = chance.choice(tables)
+        return chance.choice(
+            (
+                f"DROP TABLE {table}",
+                f"DELETE FROM {table}",
+                f"ALTER TABLE {table} ADD COLUMN more",
+                f"ALTER TABLE {table} RENAME TO other",
+                f"PRAGMA user_version = {chance.choice((0, 1, 2, 99))}",
+            )
+        )
+
+    return mutate.database(chance, data, statement)
 
 
 def _redo(scratch: Path) -> Call:

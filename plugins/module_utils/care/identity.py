@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..archive.port import Archive
 from ..backup import commits, keyring, keys
@@ -74,36 +75,39 @@ def put_keyring_back(files: Files, masters: Sequence[bytes], archive_of: Callabl
     :raises Damaged: it is lost in the archive too, or there is none. :raises Refused: the master key is another one.
     :raises Refused, Unavailable: the archive cannot be read.
     """
-    own = _keyring(files, masters)
-    if own is None:
+    lost = _lost_keyring(files, masters)
+    if lost is None:
         return False
-    try:
-        own[0].load()
-        return False
-    except (Damaged, Refused):
-        archive = archive_of(own[1].server)
-        if archive is None:
-            raise
-    fetch_keyring(archive, files, own[0])
+    archive = archive_of(lost.server)
+    if archive is None:
+        raise lost.why
+    fetch_keyring(archive, files, lost.keyring)
     return True
 
 
 def has_lost_keyring(files: Files, masters: Sequence[bytes]) -> bool:
     """Return whether a directory holds commits that cannot be read for want of a keyring that can be opened."""
-    own = _keyring(files, masters)
-    if own is None:
-        return False
-    try:
-        own[0].load()
-        return False
-    except (Damaged, Refused):
-        return True
+    return _lost_keyring(files, masters) is not None
 
 
-def _keyring(files: Files, masters: Sequence[bytes]) -> tuple[Keyring, FormatInfo] | None:
-    """Return the keyring of a directory, not read yet, and whose it is; None where nothing is encrypted."""
+class _LostKeyring(NamedTuple):
+    keyring: Keyring
+    server: str
+    """Whose it is."""
+    why: Damaged | Refused
+
+
+def _lost_keyring(files: Files, masters: Sequence[bytes]) -> _LostKeyring | None:
+    """Return the keyring of a directory that cannot be opened; None where it can, or nothing is encrypted."""
     try:
         info = commits.parse_format(files.read(commits.FORMAT_FILE), files.root)
     except (NotFound, NotABackup):
         return None
-    return (Keyring(files, info, masters), info) if info.encrypted and masters else None
+    if not (info.encrypted and masters):
+        return None
+    own = Keyring(files, info, masters)
+    try:
+        own.load()
+    except (Damaged, Refused) as error:
+        return _LostKeyring(own, info.server, error)
+    return None

@@ -364,14 +364,19 @@ def test_what_the_archive_lacks_is_sent_where_its_newest_commit_is_lost_on_both_
     assert_healthy(backup, archive)
 
 
-def test_the_only_commit_of_the_archive_may_be_given_up(tmp_path: Path) -> None:
-    """R-250: nobody can tell which of two versions of the newest commit is the right one, be it the first of all."""
-    backup, archive = tmp_path / "backup", archive_of(tmp_path / "archive")
+def make_of_one_commit(backup: Path, archive: Archive) -> None:
+    """Make a backup of one message, and bring it into an archive."""
     Repository.create(str(backup), "server-id").close()
     with opened(backup).writer() as writer:
         message(writer, ANNA, 10)
         writer.commit()
     Uploader(opened(backup), archive).sync()
+
+
+def test_the_only_commit_of_the_archive_may_be_given_up(tmp_path: Path) -> None:
+    """R-250: nobody can tell which of two versions of the newest commit is the right one, be it the first of all."""
+    backup, archive = tmp_path / "backup", archive_of(tmp_path / "archive")
+    make_of_one_commit(backup, archive)
     before = said(backup)
     harm(files_of(tmp_path / "archive", "commits")[0], "flip", random.Random(1))
     assert fix(backup, archive).left == []
@@ -384,11 +389,7 @@ def test_the_commit_that_stands_for_a_given_up_one_is_had_from_the_archive(tmp_p
     """R-250: however the other was altered there, and with it the contents that only the archive has whole by then."""
     backup, there = tmp_path / "backup", tmp_path / "archive"
     archive = archive_of(there)
-    Repository.create(str(backup), "server-id").close()
-    with opened(backup).writer() as writer:
-        message(writer, ANNA, 10)
-        writer.commit()
-    Uploader(opened(backup), archive).sync()
+    make_of_one_commit(backup, archive)
     before = said(backup)
     altered = files_of(there, "commits")[-1]
     altered.write_bytes(altered.read_bytes().replace(b'"at":1', b'"at":2'))
