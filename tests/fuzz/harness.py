@@ -260,10 +260,11 @@ def run(
             return
         file = _saved(save, target, seed, number, inputs(number) if number >= 0 else b"")
         findings[_mark(what)] = Finding(target.name, number, what, file)
+        again = f"PYTHONPATH=build/collections build/env-test/bin/python -m tests.fuzz --target {target.name!r}"
         say(
             f"\nFOUND {target.name}, input {number}: {what}\n"
-            f"Again: python -m tests.fuzz --target {target.name!r} --input {file}\n"
-            f"   or: python -m tests.fuzz --target {target.name!r} --seed {seed} --only {number}\n"
+            f"Again: {again} --input {file}\n"
+            f"   or: {again} --seed {seed} --only {number}\n"
         )
 
     count = len(given) or count

@@ -74,9 +74,8 @@ class Report:
 
 def command(finding: Finding) -> str:
     """Return what repeats a finding, to be typed in the checkout."""
-    return shlex.join([
-        "build/env-test/bin/python", "-m", "tests.torture", "--job", finding.job, "--repeat", finding.repeat,
-    ])
+    options = shlex.join(["--job", finding.job, "--repeat", finding.repeat])
+    return f"PYTHONPATH=build/collections build/env-test/bin/python -m tests.torture {options}"
 
 
 def _told(finding: Finding) -> str:
