@@ -15,7 +15,7 @@ description:
   - Accounts that are still there, or on legal hold, are refused. Accounts that are forgotten already change nothing.
   - An archive whose objects are locked keeps the former keyring until the lock ends; that is returned as a warning.
   - This cannot be undone. What it leaves, such as addresses in the journals of others, is in the collection's
-    C(docs/security.md).
+    C(docs/encryption.md).
 version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes

@@ -32,7 +32,13 @@ backup:
   description: What the backup holds.
   returned: success
   type: dict
-  sample: {"initialised": true, "commit": 42, "last_commit": "2026-03-28T08:29:49.000Z", "damages": []}
+  sample:
+    initialised: true
+    encrypted: true
+    forgotten_accounts: []
+    commit: 42
+    last_commit: "2026-03-28T08:29:49.000Z"
+    damages: []
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups

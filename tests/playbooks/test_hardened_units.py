@@ -47,7 +47,7 @@ PYTHON = f"{BASE}/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 CONFIG = f"{SHARED}/etc/restante.json"
 PLACES = ("backup_path", "cache_path", "state_path", "mailstore_path")
 UNITS = ("restante-smartscan.service", "restante-realtime-scanner.service", "attempts.service")
-EXPOSURE = 20
+EXPOSURE = 11
 """What systemd-analyze may say at most, of 100."""
 BOOT_SECONDS = 90
 
