@@ -83,6 +83,14 @@ class DirectoryScan:
             self._switch = switch_of(self._store)
         return self._switch.is_on(entry)
 
+    def switched(self) -> set[str]:
+        """Return the accounts that are backed up and not in the backup, or the other way round."""
+        known = {transaction.scope for transaction in self._repository.entries(kinds.ACCOUNT)}
+        return {
+            entry.entry_id for entry in self._store.entries(kinds.ACCOUNT)
+            if self.backed_up(entry) != (entry.entry_id in known)
+        }
+
     def switched_off(self, entry: Entry) -> None:
         """Record that an account is not backed up any more: to the backup it is a deleted one."""
         if self._repository.entry(entry.entry_id, ACCOUNT_ITEM) is not None:

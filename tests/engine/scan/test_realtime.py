@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.ended import began_after, was_switched_off
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.following import TokenFollower
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
-from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
@@ -241,6 +243,43 @@ def test_accounts_whose_backup_is_switched_off_are_ignored(node: Any, anna: str)
     assert len(node.recorded(anna)) == len(before[anna]) + 2
     assert node.recorded(bruno) == before[bruno]
     assert node.repository.entry(anna, ACCOUNT_ITEM) is None
+
+
+def test_a_class_of_service_that_is_switched_takes_all_its_accounts_with_it(
+    node: Any, anna: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-245, R-246: at once, also those in which nothing happens."""
+    ticks = itertools.count(START)
+    monkeypatch.setattr(moment, "now", lambda: next(ticks))
+    cos = node.store.create_entry(Entry("c-1", kinds.COS, "temporary"))
+    quiet, busy = (
+        node.store.create_entry(Entry(f"a-{name}", kinds.ACCOUNT, f"{name}@example.com", {"zimbraCOSId": ("c-1",)}))
+        for name in ("bruno", "carla")
+    )
+    node.mail(quiet.entry_id, b"before")
+    node.scan()
+    before = node.recorded(quiet.entry_id)
+
+    def off() -> None:
+        node.store.update_entry(cos._replace(attrs={"backupEnabled": ("FALSE",)}))
+        node.mail(busy.entry_id, b"with the switch")
+
+    Scripted(node).run(off)
+    for account in (quiet.entry_id, busy.entry_id):
+        assert node.repository.entry(account, ACCOUNT_ITEM) is None
+        *_older, end = node.repository.history(account, ACCOUNT_ITEM)
+        assert was_switched_off(node.repository, end), "its class of service is recorded before it"
+    assert node.repository.entry(anna, ACCOUNT_ITEM) is not None
+    assert not node.scan().changed, "a SmartScan has nothing to add"
+
+    node.mail(quiet.entry_id, b"meanwhile")
+    assert node.recorded(quiet.entry_id) == before
+    Scripted(node).run(lambda: node.store.update_entry(cos._replace(attrs={"backupEnabled": ()})))
+    for account in (quiet.entry_id, busy.entry_id):
+        assert node.repository.entry(account, ACCOUNT_ITEM) is not None
+        assert node.recorded(account) == node.live(account), "also what came meanwhile"
+        assert began_after(node.repository, account) == 0, "it is the same mailbox"
+    assert not node.scan().changed
 
 
 def test_a_mail_server_without_a_feed_is_followed_by_its_tokens(node: Any, anna: str, between: Any) -> None:
