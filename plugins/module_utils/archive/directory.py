@@ -107,8 +107,9 @@ class DirectoryArchive(Archive):
             os.unlink(path)
             sync_directory(os.path.dirname(path))
 
-    def erase(self, name: str) -> None:
+    def erase(self, name: str) -> bool:
         self.delete(name)
+        return True
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[StoredFile]:
         for name, entry in self._entries(folder):

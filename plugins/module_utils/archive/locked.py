@@ -104,9 +104,9 @@ class LockedArchive(S3Archive):
     def delete(self, name: str) -> None:
         self.erase(name)  # a delete marker would say nothing here
 
-    def erase(self, name: str) -> None:
+    def erase(self, name: str) -> bool:
         try:
-            super().erase(name)
+            return super().erase(name)
         finally:
             self._forget(name)
 
@@ -218,10 +218,13 @@ class LockedArchive(S3Archive):
         while True:
             with explained(self._settings, "list"):
                 page = self._client.list_object_versions(**where)
+                further = _further(page)
+                if further is not None and further.items() <= where.items():
+                    raise ValueError("the listing goes on where it began")
             yield page
-            if not page.get("IsTruncated"):
+            if further is None:
                 return
-            where.update(KeyMarker=page["NextKeyMarker"], VersionIdMarker=page.get("NextVersionIdMarker", ""))
+            where.update(further)
 
     def _remember(self, name: str, versions: _Versions) -> None:
         with self._lock:
@@ -246,6 +249,22 @@ class LockedArchive(S3Archive):
     def _kept(self) -> dict[str, Any]:
         until = int(time.time() * 1000) + self.retention
         return {"ObjectLockMode": self._mode, "ObjectLockRetainUntilDate": _date(until)}
+
+
+def _further(page: Any) -> dict[str, str] | None:
+    """Return where a listing goes on; None where it ends.
+
+    :raises LookupError: it does not say that, or lacks what an entry has. :raises ValueError: a date is none.
+    """
+    for entry in page.get("Versions", ()):
+        _ = entry["Key"], entry["VersionId"], entry["Size"], entry["ETag"], entry["LastModified"].timestamp()
+    for entry in page.get("DeleteMarkers", ()):
+        _ = entry["Key"], entry["VersionId"]
+    for entry in page.get("CommonPrefixes", ()):
+        _ = entry["Prefix"]
+    if not page.get("IsTruncated"):
+        return None
+    return {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
 
 
 def _date(at: int) -> datetime:

@@ -102,9 +102,10 @@ class Archive(abc.ABC):
         """Remove a file; no error where there is none."""
 
     @abc.abstractmethod
-    def erase(self, name: str) -> None:
+    def erase(self, name: str) -> bool:
         """Remove a file with all the versions of it that the store keeps; no error where there is none.
 
+        :return: whether nothing of it is left; False where the store keeps versions and does not let them be listed.
         :raises Locked: Object Lock keeps it, the message says until when. :raises Refused: there is no permission.
             What was removed of its versions stays removed; the rest can be tried again later.
         """

@@ -151,15 +151,21 @@ class S3Archive(Archive):
         for page in self._pages(
             "list_objects_v2", prefix, StartAfter=self._prefix + after if after else "",
         ):
-            for entry in page.get("Contents", ()):
-                at = int(entry["LastModified"].timestamp() * 1000)
-                yield StoredFile(entry["Key"][len(self._prefix):], entry["Size"], at)
+            with explained(self._settings, "list", prefix):
+                files = [
+                    StoredFile(
+                        entry["Key"][len(self._prefix):], entry["Size"], int(entry["LastModified"].timestamp() * 1000),
+                    )
+                    for entry in page.get("Contents", ())
+                ]
+            yield from files
 
     def folders(self) -> Sequence[str]:
-        return sorted(
-            entry["Prefix"][len(self._prefix):-1] for page in self._pages("list_objects_v2", "", Delimiter="/")
-            for entry in page.get("CommonPrefixes", ())
-        )
+        with explained(self._settings, "list"):
+            return sorted(
+                entry["Prefix"][len(self._prefix):-1] for page in self._pages("list_objects_v2", "", Delimiter="/")
+                for entry in page.get("CommonPrefixes", ())
+            )
 
     def _pages(self, operation: Any, prefix: str, **arguments: str) -> Iterator[Any]:
         """Yield what a listing answers, page by page."""
@@ -176,27 +182,32 @@ class S3Archive(Archive):
         with explained(self._settings, "delete", name):
             self._client.delete_object(**self._key(name))
 
-    def erase(self, name: str) -> None:
+    def erase(self, name: str) -> bool:
         refused: Refused | None = None
+        hidden = False
         for version in self._versions(name):
             where: Any = {**self._key(name), **version}
             try:
                 with explained(self._settings, "delete", name):
-                    self._client.delete_object(**where)
+                    answer = self._client.delete_object(**where)
+                # Made where no version is named: those that there are lie below it.
+                hidden = hidden or bool(not version and answer.get("DeleteMarker"))
             except Refused as error:
                 until = self._locked_until(where)
                 refused = Locked(f"{name} is locked in {self.describe()} until {until}.") if until else error
         if refused is not None:
             raise refused
+        return not hidden
 
     def _versions(self, name: str) -> Sequence[dict[str, str]]:
         """Return what names each version of a file, delete markers too; nothing where the store does not tell."""
         key = self._prefix + name
         try:
-            found = [
-                {"VersionId": version["VersionId"]} for page in self._pages("list_object_versions", name)
-                for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())) if version["Key"] == key
-            ]
+            with explained(self._settings, "list", name):
+                found = [
+                    {"VersionId": version["VersionId"]} for page in self._pages("list_object_versions", name)
+                    for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())) if version["Key"] == key
+                ]
         except Refused:  # not permitted, or a store that knows nothing of versions
             return [{}]
         # A listing may lag behind: what is there is deleted, listed or not.

@@ -71,7 +71,11 @@ def remove_keyrings(archive: Archive, number: int) -> list[str]:
     for former in numbers(archive):
         if former < number:
             try:
-                archive.erase(keys.name(former))
+                if not archive.erase(keys.name(former)):
+                    reasons.append(
+                        f"{keys.name(former)} is deleted in {archive.describe()}, which keeps its former version: the "
+                        "node's keys may not list versions (s3:ListBucketVersions). Delete that version."
+                    )
             except Refused as error:  # locked for now
                 reasons.append(str(error))
     return reasons

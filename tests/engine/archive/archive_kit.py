@@ -103,6 +103,6 @@ class Interposed(Archive):
     def delete(self, name: str) -> None:
         self.archive.delete(name)
 
-    def erase(self, name: str) -> None:
+    def erase(self, name: str) -> bool:
         self.log.append(("erase", name))
-        self.archive.erase(name)
+        return self.archive.erase(name)

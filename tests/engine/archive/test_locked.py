@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers i
 from ansible_collections.restante.carbonio.plugins.module_utils.care.locks import Renewal, renew
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import merge
 from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Locked, Refused
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Locked, Refused, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import SILENT
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import ArchiveBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import find_servers, retrieve
@@ -354,6 +355,26 @@ def test_a_store_that_lets_locked_files_be_removed_is_refused(
 def test_a_bucket_without_object_lock_is_refused(ceph_bucket: S3Settings) -> None:
     with pytest.raises(Refused):
         probe(bucket_archive(dataclasses.replace(ceph_bucket, lock_mode="COMPLIANCE", lock_seconds=DAY)))
+
+
+_ENTRY: dict[str, Any] = {
+    "Key": "v/server-1/" + PACK, "VersionId": "1", "Size": 1, "ETag": "e", "LastModified": datetime.now(timezone.utc),
+}
+
+
+@pytest.mark.parametrize("page", [
+    {"IsTruncated": True, "NextKeyMarker": "k", "NextVersionIdMarker": "v"},
+    {"IsTruncated": True},
+    *({"Versions": [{name: value for name, value in _ENTRY.items() if name != lacking}]} for lacking in _ENTRY),
+    {"DeleteMarkers": [{"Key": "v/server-1/" + PACK}]},
+], ids=["without end", "goes on nowhere", *_ENTRY, "delete marker"])
+def test_a_listing_of_versions_that_makes_no_sense_is_told_in_a_sentence(
+    archive: LockedArchive, page: dict[str, Any]
+) -> None:
+    archive._client.list_object_versions = lambda **_where: page  # type: ignore[method-assign]
+    for attempt in (lambda: list(archive.list("packs/")), lambda: archive.erase(PACK), lambda: archive.get(PACK)):
+        with pytest.raises(Unavailable, match="cannot be read"):
+            attempt()
 
 
 def test_listings_of_many_versions_are_read_to_their_end(

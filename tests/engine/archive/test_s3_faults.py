@@ -15,6 +15,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive import s3_client
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_admin import (
+    BucketAdmin,
+    BucketState,
+    plan,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe import (
     probe_conditional_writes,
     probe_connection,
@@ -167,7 +172,8 @@ def test_an_altered_answer_does_not_make_two_writers_of_one(shaky: S3Archive, pr
 
 @pytest.mark.parametrize("change", [
     (b"</Key>", b"</Kex>"), (b"<Size>1", b"<Size>?"), (b"<Key>", b"<Kez>"), (b"<LastModified>2", b"<LastModified>x"),
-], ids=["cut short", "size", "tag", "date"])
+    (b"Key>", b"Kez>"),
+], ids=["cut short", "size", "tag", "date", "no name"])
 def test_a_listing_that_was_altered_on_its_way_is_told_in_a_sentence(
     shaky: S3Archive, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, change: tuple[bytes, bytes]
 ) -> None:
@@ -198,6 +204,26 @@ def test_what_a_listing_of_versions_lacks_is_deleted_all_the_same(
     proxy.first(1, UNLISTED, "GET", "versions")
     shaky.erase(NAME)
     assert shaky.size(NAME) is None
+
+
+def test_versions_that_may_not_be_listed_are_known_to_be_left(
+    moto_bucket: S3Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BucketAdmin(moto_bucket).apply(plan(BucketState(versioning=True), BucketAdmin(moto_bucket).present()))
+    archive, pages = S3Archive(moto_bucket), S3Archive._pages
+
+    def denied(self: S3Archive, operation: str, prefix: str, **arguments: str) -> Iterator[Any]:
+        if operation == "list_object_versions":
+            raise Refused("s3:ListBucketVersions is not allowed")
+        return pages(self, operation, prefix, **arguments)
+
+    archive.put(NAME, b"x")
+    with monkeypatch.context() as patched:
+        patched.setattr(S3Archive, "_pages", denied)
+        assert not archive.erase(NAME) and archive.size(NAME) is None
+    assert archive.erase(NAME)
+    listed = archive._client.list_object_versions(Bucket=moto_bucket.bucket)
+    assert not listed.get("Versions") and not listed.get("DeleteMarkers")
 
 
 def test_the_time_is_that_of_the_store(shaky: S3Archive, proxy: FaultyProxy) -> None:
