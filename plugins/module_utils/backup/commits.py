@@ -26,7 +26,6 @@ FARTHEST: Final = 100_000
 """Commits between one and its full one. Every thousandth is full; what says otherwise would have one read for ever."""
 _NAME = re.compile(r"([0-9]{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 """What JSON that is no commit raises."""
 
 
@@ -159,7 +158,7 @@ def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
             tokens=dict(record["tokens"]), last=record["last"], checkpoint=record["checkpoint"],
             removed=tuple(map(_pack, record["removed"])), full=bool(record["full"]), keyring=record.get("keyring", 0),
         )
-    except _UNREADABLE as error:
+    except foreign.UNREADABLE as error:
         raise Damaged(f"{file_name} is cut short or altered; it is no commit that can be read.") from error
 
 
@@ -213,7 +212,7 @@ def parse_format(data: bytes, where: str) -> FormatInfo:
         info = foreign.record(FormatInfo, {
             **{name: record[name] for name in FormatInfo._fields[:-1]}, "encrypted": features == [ENCRYPTION],
         })
-    except _UNREADABLE as error:
+    except foreign.UNREADABLE as error:
         raise NotABackup(f"The format.json of {where} cannot be read; this is no backup, or a damaged one.") from error
     if version != FORMAT or features not in ([], [ENCRYPTION]):
         raise NotABackup(

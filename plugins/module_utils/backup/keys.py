@@ -28,7 +28,6 @@ KEY_ID_SIZE: Final = 16
 _FORMAT: Final = 1
 _CIPHER: Final = "AES-256-GCM"
 _NAME = re.compile(r"([0-9]{20})\.json")
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Forgotten(Damaged):
@@ -142,7 +141,7 @@ def identity_of(data: bytes, where: str) -> Identity:
     try:
         record = foreign.parse(data)
         return Identity(str(record["repository"]), str(record["server"]), int(record["created"]))
-    except _UNREADABLE as error:
+    except foreign.UNREADABLE as error:
         raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
 
 
@@ -164,7 +163,7 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
         if data != _file(said, closed, content):
             raise ValueError("something was put into it, or behind it")
         context = _context(said)
-    except _UNREADABLE as error:
+    except foreign.UNREADABLE as error:
         raise Damaged(f"{where} is cut short or altered; it is no keyring that can be read.") from error
     for master in masters:
         with contextlib.suppress(Damaged):
@@ -187,7 +186,7 @@ def parse(data: bytes, masters: Sequence[bytes], where: str) -> tuple[Ring, byte
             ),
         )
         return ring, master
-    except (Damaged, *_UNREADABLE) as error:
+    except (Damaged, *foreign.UNREADABLE) as error:
         raise Damaged(f"{where} is altered; the keys in it cannot be read.") from error
 
 
@@ -292,7 +291,9 @@ class Keys:
         if key_id == self._own.id:
             return self._own.secret
         if key_id not in self._secrets and key_id not in self._destroyed and key_id not in self._unknown:
-            self.keep(self._newer())
+            newer = self._newer()
+            if newer.number != self.ring.number:
+                self.keep(newer)
             self._unknown.add(key_id)  # to ask once is enough for all that is closed with it
         if key_id in self._destroyed:
             raise Forgotten(f"The account {self._destroyed[key_id].scope} was forgotten, its key destroyed.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import traceback
 from typing import Any, Final
 
 from ..model.errors import Damaged, InvalidInput
@@ -18,10 +17,8 @@ try:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 except ImportError:
     HAS_CRYPTOGRAPHY = False
-    CRYPTOGRAPHY_IMPORT_ERROR: str | None = traceback.format_exc()
 else:
     HAS_CRYPTOGRAPHY = True
-    CRYPTOGRAPHY_IMPORT_ERROR = None
 
 SECRET_SIZE: Final = 32
 NONCE_SIZE: Final = 12

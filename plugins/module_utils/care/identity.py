@@ -72,7 +72,8 @@ def put_keyring_back(files: Files, masters: Sequence[bytes], archive_of: Callabl
     """Fetch the keyring of an encrypted backup from the archive where the directory has lost it; return whether it had.
 
     :param masters: master keys of which one opens it. :param archive_of: gives the archive of a server by its id.
-    :raises Damaged: it is lost in the archive too, or there is none. :raises Refused: the master key is another one.
+    :raises Damaged: it is lost in the archive too, or there is none, or the damaged one is newer.
+    :raises Refused: the master key is another one.
     :raises Refused, Unavailable: the archive cannot be read.
     """
     lost = _lost_keyring(files, masters)
@@ -82,6 +83,13 @@ def put_keyring_back(files: Files, masters: Sequence[bytes], archive_of: Callabl
     if archive is None:
         raise lost.why
     fetch_keyring(archive, files, lost.keyring)
+    try:
+        lost.keyring.load()
+    except Damaged as error:  # one of a higher number than those in the archive
+        raise Damaged(
+            f"{error} The archive has an older one, which is in {files.root} now. Move the damaged one away, and check "
+            "once more; what was encrypted with keys that only the damaged one had cannot be read."
+        ) from error
     return True
 
 

@@ -146,7 +146,7 @@ def _sum(done: Renewal, looked: _Looked) -> Renewal:
         files=done.files + 1,
         bytes=done.bytes + looked.size,
         renewed=done.renewed + looked.renewed,
-        ends=min(done.ends, looked.until) if done.files else looked.until,
+        ends=min(filter(None, (done.ends, looked.until)), default=0),
         refused=done.refused + bool(looked.refusal),
         overlaid=done.overlaid + looked.overlaid,
         reasons=(*done.reasons, *([looked.refusal] if looked.refusal else ()))[:NAMED_OVERLAID],

@@ -22,6 +22,10 @@ _FAR: Final = 1e18
 """Numbers with a fraction beyond this one, and those that are none, are nothing that anybody has measured."""
 
 
+UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What taking apart a JSON value of a stranger may raise."""
+
+
 def parse(text: str | bytes) -> Any:
     """Return the value of a JSON text. :raises ValueError: it is none, or is nested too deep."""
     try:

@@ -62,7 +62,7 @@ def forget_accounts(
                 with repository.writer(PATIENCE) as writer:
                     forget(writer, candidates(repository, accounts), moment.now())
             outcome["warnings"] = _in_archive(node, repository, running)
-            outcome["changed"] = bool(wanted) or not _is_behind(node, repository)[0]
+            outcome["changed"] = bool(wanted) or _is_level(node, repository)
         running.record.result = {"accounts": [one.account_id for one in wanted], "warnings": outcome["warnings"]}
     ids = "".join(f"{one.account_id}\n" for one in wanted)
     text = "\n".join([f"The keys of these accounts were destroyed:\n{ids}", *outcome["warnings"]])
@@ -83,6 +83,11 @@ def _is_behind(node: Node, repository: Repository) -> tuple[bool, list[str]]:
         return lacking or numbers(archive) != [repository.keys.ring.number], []
     except RestanteError as error:
         return False, [f"Whether the archive still has a former keyring is not known. {error}"]
+
+
+def _is_level(node: Node, repository: Repository) -> bool:
+    """Return whether the archive is known to have the newest keyring alone, and the newest commit."""
+    return _is_behind(node, repository) == (False, [])
 
 
 def _in_archive(node: Node, repository: Repository, progress: Progress = SILENT) -> list[str]:
@@ -133,6 +138,7 @@ def change_master_key(node: Node, given: dict[str, str], dry_run: bool = False) 
         changed = Node.load(node.config_file)
         with contextlib.closing(changed.repository()) as repository:
             outcome["warnings"] = _in_archive(changed, repository, running)
+            outcome["changed"] = wraps or after != node.settings or _is_level(changed, repository)
         running.record.result = {"warnings": outcome["warnings"]}
     return {**outcome, "operation_id": running.id}
 

@@ -41,8 +41,7 @@ def renew(node: Node, notifications: Sequence[str] = ()) -> dict[str, Any]:
         archive = _locked(node, repository)
         with operation(node, OPERATION, {"archive": archive.describe()}) as running:
             done = renew_locks(repository, archive, moment.now(), running)
-            if not running.stopping():
-                _note(node, archive)
+            _note(node, archive, done, running)
             running.record.result = done.to_json()
     warnings = done.warnings()
     if warnings:
@@ -76,8 +75,7 @@ def renew_when_due(
         done = renew_locks(repository, archive, moment.now(), progress)
     except RestanteError as error:
         return Renewal(), [f"The locks of the archive were not renewed; the next scan does that. {error}"]
-    if not (progress.stopping() or done.refused):
-        _note(node, archive)
+    _note(node, archive, done, progress)
     return done, done.warnings()
 
 
@@ -101,7 +99,10 @@ def _looked(node: Node) -> dict[str, int]:
         return {}
 
 
-def _note(node: Node, archive: Archive) -> None:
+def _note(node: Node, archive: Archive, done: Renewal, progress: Progress) -> None:
+    """Remember that all locks were looked at; where some could not be renewed, the next scan looks again."""
+    if progress.stopping() or done.refused:
+        return
     # Of this archive alone: a node has one, and looks at all locks of another one at once.
     write(os.path.join(node.settings.state_path, _FILE), {archive.describe(): moment.now()})
 

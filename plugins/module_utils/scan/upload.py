@@ -114,7 +114,6 @@ class Uploader:
         self._send_keys()
         first = self._newest_there + 1
         report = UploadReport(0, 0, 0, self._newest_there, self._lost)
-        self._lost = 0
         if self._newest_here < first:
             return self._ended(report)
         progress.phase("upload", items=self._newest_here - self._newest_there)
@@ -142,6 +141,7 @@ class Uploader:
         if self._witness is not None and report.newest and self._noted != report.newest:
             self._witness.note(self._info.repository, self._info.server, report.newest)
             self._noted = report.newest
+        self._lost = 0  # not before: an upload that fails is made up for by the next, which then tells it
         return report._replace(warnings=tuple(self._warnings(report)))
 
     def follow(
@@ -199,7 +199,7 @@ class Uploader:
                 "or use another prefix."
             )
         if self._witness is not None:
-            self._lost = max(0, min(self._witness.last(), self._newest_here) - newest)
+            self._lost = max(self._lost, min(self._witness.last(), self._newest_here) - newest)
         both = newest
         while both and self._is_lost(both):
             both -= 1

@@ -23,7 +23,6 @@ from ..model import foreign
 from ..model.errors import InvalidInput, NotFound, Refused
 
 FILE: Final = "witness.json"
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Seen(NamedTuple):
@@ -50,7 +49,7 @@ def parse(data: bytes, where: str) -> Seen:
             str(record["repository"]), str(record["server"]), int(record["seq"]), str(record["hash"]),
             str(record["archive"]),
         )
-    except _UNREADABLE as error:
+    except foreign.UNREADABLE as error:
         raise InvalidInput(f"{where} is no witness of an archive; name the file that uploads have written.") from error
 
 

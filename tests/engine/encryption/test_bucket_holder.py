@@ -18,7 +18,12 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Refused, RestanteError
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    Damaged,
+    Refused,
+    RestanteError,
+    Unavailable,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery
@@ -174,6 +179,28 @@ def test_an_older_state_is_told_and_put_right_by_the_next_upload(site: Site) -> 
     assert "3 commits that were not there any more" in str(done["warnings"])
     assert outcome(site) == {"warnings": [], **truth(site)}
     assert site.scan()["warnings"] == []
+
+
+def test_what_the_archive_has_lost_is_told_also_when_the_first_upload_fails(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(site.archived)
+    site.mail(ANNA, *MORE)
+    restored(site.archived, before)
+    put_file, answers = DirectoryArchive.put_file, iter([False])
+
+    def put(self: DirectoryArchive, *arguments: Any) -> None:
+        if next(answers, True):
+            return put_file(self, *arguments)
+        raise Unavailable("the store does not answer")
+
+    monkeypatch.setattr(DirectoryArchive, "put_file", put)
+    with site.repository() as repository:
+        uploader = site.node().uploader(repository, site.archive)
+        with pytest.raises(Unavailable):
+            uploader.sync()
+        assert "3 commits that were not there any more" in str(uploader.sync().warnings)
+        assert uploader.sync().warnings == ()
 
 
 def test_an_emptied_archive_is_told_and_filled_again(grown: Site) -> None:

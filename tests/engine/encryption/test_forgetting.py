@@ -508,6 +508,14 @@ def test_an_archive_that_keeps_the_former_keyring_is_told_until_it_is_gone(
     assert [file.name for file in (left.archived / "keys").iterdir()] == [newest(left.backup, "keys").name]
 
 
+def test_an_archive_that_keeps_versions_which_may_not_be_listed_is_told(
+    left: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(left.archive), "erase", lambda *_unused: False)
+    done = encryption.forget_accounts(left.node(), [CARL])
+    assert done["changed"] and "keeps its former version" in str(done["warnings"])
+
+
 def test_keys_of_others_are_where_they_were(left: Site, forgotten: Site) -> None:
     with left.repository() as before, forgotten.repository() as after:
         assert before.keys is not None and after.keys is not None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import keyring, keys, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -256,6 +257,15 @@ def test_a_keyring_that_is_gone_on_both_sides_is_told(site: Site) -> None:
         site.check(fix=True)
 
 
+def test_a_damaged_keyring_that_is_newer_than_that_of_the_archive_is_named(site: Site) -> None:
+    junk = site.backup / keys.name(999)
+    junk.write_bytes(b"{}")
+    with pytest.raises(Damaged, match=f"{junk.name}.* Move the damaged one away"):
+        site.check(fix=True)
+    junk.unlink()
+    assert site.check(fix=True)["coherent"] and is_whole(site.backup)
+
+
 def test_another_master_key_is_no_damage_and_nothing_is_put_right_with_it(site: Site) -> None:
     site.write_key(site.key, OTHER)
     before = newest(site.backup, "keys").read_bytes()
@@ -415,6 +425,23 @@ def test_an_archive_that_takes_no_keyring_is_told_and_made_up_for_by_the_same_on
         assert there.damages() == []
     with pytest.raises(Refused, match="the master key is not the one"):
         Repository.open(str(site.archived), masters=[MASTER])
+
+
+def test_a_former_keyring_that_the_archive_keeps_is_told_each_time_and_no_change(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a bucket that locks files."""
+    def refuse(*_unused: object) -> None:
+        raise Refused("locked for now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryArchive, "erase", refuse)
+        assert change(site)["changed"]
+        again = change(site)
+        assert not again["changed"] and "keeps a former keyring" in str(again["warnings"])
+    done = change(site)
+    assert done["changed"] and done["warnings"] == []
+    assert not change(site)["changed"]
 
 
 def test_a_change_with_the_wrong_former_key_or_no_new_one_is_refused(site: Site) -> None:

@@ -331,6 +331,16 @@ def test_an_account_that_comes_back_gets_another_key() -> None:
     assert again.forgotten() == {"anna"} and used(pending).forgotten() == set()
 
 
+def test_a_newer_keyring_is_looked_for_once_for_each_unknown_key() -> None:
+    looks: list[int] = []
+    ring = Keys(RING, lambda: looks.append(1) or RING)
+    for _again in range(3):
+        for unknown in (b"u" * keys.KEY_ID_SIZE, b"v" * keys.KEY_ID_SIZE):
+            with pytest.raises(Damaged, match="the keyring is older"):
+                ring.secret(unknown)
+    assert len(looks) == 2
+
+
 def test_keys_that_are_not_kept_yet_outlive_a_look_for_a_newer_keyring() -> None:
     """Or what was closed with them could be opened by nobody, as soon as something damaged lies beside it."""
     own = used(ring_of("anna"))
