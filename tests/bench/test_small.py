@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import peers, report
+from bench.growth import SUBJECTS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +39,8 @@ def test_every_measure_is_made_and_written_down(tmp_path: Path) -> None:
     assert len(rows) == 13
     assert all(row["ours"]["seconds"] > 0 and row["ours"]["peak"] > 0 for row in rows)
     assert all(row["name"] in document.read_text() for row in rows)
-    for subject in {point["subject"] for point in results["growth"]}:
+    assert {point["subject"] for point in results["growth"]} == set(SUBJECTS)
+    for subject in SUBJECTS:
         picture = tmp_path / f"benchmarks-{subject}.svg"
         assert f"({picture.name})" in document.read_text()
         assert ElementTree.parse(picture).getroot().get("role") == "img"

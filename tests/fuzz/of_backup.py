@@ -71,7 +71,8 @@ LINES: Final = [journals.line(seq, 5, f"item {seq}", "message", _STATE if seq > 
 SEGMENT: Final = journals.seal(Segment("a", 1, "", 1, 5), LINES)
 FRAME: Final = frames.encode(frames.BLOB, b"a message " * 50)
 INDEX: Final = packs.encode_index(packs.ITSELF, [IndexEntry(frames.BLOB, bytes(32), 8, len(FRAME), 500)])
-PACK: Final = packs.MAGIC + FRAME + frames.encode(frames.SEGMENT, SEGMENT) + packs.tail(INDEX, 8 + len(FRAME))
+_INSIDE: Final = FRAME + frames.encode(frames.SEGMENT, SEGMENT)
+PACK: Final = packs.MAGIC + _INSIDE + packs.tail(INDEX, 8 + len(_INSIDE))
 _SIZES: Final = (0, 1, 500, 1000, 1 << 20, 1 << 30, 1 << 31, (1 << 31) + 1, 1 << 40, 2**63 - 1, 2**63, 2**64 - 1)
 
 
@@ -125,9 +126,11 @@ def _packs(chance: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
     if chance.random() < 0.5:
         return mutate.octets(chance, data, seeds)
     inside = b"".join(_frames(chance, FRAME, (FRAME,)) for _frame in range(chance.randrange(5)))
-    place = struct.pack(">QQ", chance.choice((8 + len(inside), *_SIZES)), chance.choice((len(INDEX), *_SIZES)))
-    end = place + struct.pack(">I8s", zlib.crc32(place), packs.END_MAGIC)
-    return packs.MAGIC + inside + frame(chance, frames.INDEX, INDEX) + end
+    index = frame(chance, frames.INDEX, INDEX)
+    place = struct.pack(">QQ", *(
+        right if chance.random() < 0.7 else chance.choice(_SIZES) for right in (8 + len(inside), len(index))
+    ))
+    return packs.MAGIC + inside + index + place + struct.pack(">I8s", zlib.crc32(place), packs.END_MAGIC)
 
 
 def _read_frame(_scratch: Path) -> Call:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord, BucketRegistry
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Part
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
@@ -52,7 +51,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings
 from . import mutate
 from .harness import Call, Target
 
-_READ = Callable[[bytes], object]
 _SETTINGS: Final = Settings(
     backup_path="backup",
     cache_path="cache",
@@ -117,11 +115,6 @@ def _use_buckets(scratch: Path) -> None:
         registry.get(record.id)
         record.settings("volume", "server")
     registry.add(BucketRecord("new", label="new", access_key="a", secret_key="b"))
-
-
-def _use_archive(scratch: Path) -> None:
-    for record in BucketRegistry(str(scratch / "buckets.json")).records():
-        S3Archive(record.settings("volume", "server")).describe()
 
 
 def _node(scratch: Path) -> Node:

@@ -118,10 +118,6 @@ def _grammar(_scratch: Path) -> Call:
     return read
 
 
-_LONG: Final = frozenset(command.name for command in COMMANDS if command.works_long)
-_NOT_HERE: Final = frozenset(("doRealtimeScanner", "doStartService", "doStopService"))
-
-
 def _carried_out(scratch: Path) -> Call:
     """A command that only looks is carried out on a small node: it ends with a status and a sentence."""
     config = scratch / "etc" / "restante.json"

@@ -33,6 +33,15 @@ def test_what_others_wrote_is_read_or_refused_in_a_sentence(name: str, tmp_path:
     assert outcome.inputs >= SLOW
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_the_inputs_are_made_of_is_not_refused(name: str, tmp_path: Path) -> None:
+    """Or nothing behind the first look at them would be tried."""
+    seeds = list(TARGETS[name].seeds())[:SLOW]
+    outcome = harness.run(TARGETS[name], 1, len(seeds), tmp_path, lambda text: None, seeds)
+    assert outcome.findings == [] and outcome.inputs == len(seeds)
+    assert outcome.refused < outcome.inputs
+
+
 def tried(read: Call, tmp_path: Path, seconds: float = 10) -> list[str]:
     """Return what is found where an input is read so."""
     target = Target("planted", lambda: [b"a"], lambda scratch: read, mutate.octets, seconds)

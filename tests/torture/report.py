@@ -82,24 +82,10 @@ def _told(finding: Finding) -> str:
     return f"FOUND {finding.job}, {finding.disturbance}:\n{finding.what}\nAgain: {command(finding)}"
 
 
-def table(tried: Counter[tuple[str, str]], of_what: str, counts: dict[str, int]) -> None:
-    """Print how often each kind of disturbance was tried, by job.
-
-    :param tried: by job and kind. :param of_what: what each job has so many of. :param counts: so many, by job.
-    """
-    kinds = sorted({kind for _job, kind in tried})
-    width = max(map(len, counts))
-    print(f"\n{'':{width}}  {of_what}  " + "  ".join(kinds))
-    for job, count in counts.items():
-        cells = "  ".join(f"{tried[job, kind]:{len(kind)}}" for kind in kinds)
-        print(f"{job:{width}}  {count:{len(of_what)}}  {cells}")
-    print()
-
-
 def lists(tried: Counter[tuple[str, str]], jobs: dict[str, str]) -> None:
     """Print how often each job was disturbed, and how often each kind of disturbance was tried.
 
-    :param tried: as of table(). :param jobs: something to be told of each.
+    :param tried: by job and kind. :param jobs: something to be told of each.
     """
     for job, what in jobs.items():
         times = sum(count for (one, _kind), count in tried.items() if one == job)

@@ -64,6 +64,8 @@ def main() -> int:
             return [one for one in trial(name).mishaps() if not arguments.fault or one.fault in arguments.fault]
 
         chosen = arguments.job or names
+        if arguments.all and chosen == [NAME]:
+            parser.error(f"the mishaps of {NAME} are not counted; disturb it with --count or --seconds")
         if arguments.fault:
             chosen = [name for name in chosen if name != NAME and wanted(name)]
             if not chosen:

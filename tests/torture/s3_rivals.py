@@ -27,7 +27,7 @@ from .s3_layer import FOR_GOOD, KINDS, NO_MISHAP, ONCE, Mishap
 from .s3_trials import DEADLINE, impatient
 from .s3_worlds import S3World
 from .working import in_child
-from .worlds import ANNA, INBOX, Broken, History, remove, told
+from .worlds import ANNA, INBOX, Broken, remove, told
 
 NAME: Final = "a cloned server"
 ROUNDS: Final = 2
@@ -152,14 +152,13 @@ def _look(both: list[S3World]) -> None:
     if len(owners) < 1:
         raise Broken("The bucket has commits of both.")
     for one in both:
-        _own(one)
+        _check_own(one)
 
 
-def _own(world: S3World) -> dict[str, History]:
-    """Return all that the Backup Path of a node says. :raises Broken: it is not whole, or lacks what was scanned."""
+def _check_own(world: S3World) -> None:
+    """Look at the Backup Path of a node. :raises Broken: it is not whole, or lacks what was scanned."""
     said = told(world.path / "a" / "backup")
     with world.store("a") as store:
         lacking = {one.item_id for one in store.changes(ANNA).items} - set(said[ANNA])
     if lacking:
         raise Broken(f"{world.path.name}: what was scanned is gone from its backup: {sorted(lacking)}")
-    return said

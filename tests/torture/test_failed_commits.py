@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, COLLECTIONS
-from tests.torture import layer
+
+pytestmark = pytest.mark.usefixtures("file_layer")
 
 SCRIPT = """
 import contextlib, errno, itertools, shutil, sys
@@ -59,10 +60,6 @@ print(refused, come_back)
 
 
 def test_a_mail_whose_commit_has_failed_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    try:
-        layer.built()
-    except layer.Unavailable as error:
-        pytest.skip(str(error))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=CHECKOUT, text=True, check=False,
         env={**os.environ, "PYTHONPATH": f"{COLLECTIONS}:{CHECKOUT}"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

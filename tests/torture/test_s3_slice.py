@@ -36,6 +36,7 @@ from tests.servers.faulty_proxy import (
     UNCONDITIONAL,
     UNLISTED,
 )
+from tests.servers.needed import needed
 from tests.torture.s3_layer import FOR_GOOD, KINDS, NO_MISHAP, ONCE, Layer, Mishap, s3_layer
 from tests.torture.working import in_child
 
@@ -68,11 +69,7 @@ def test_a_server_and_its_clone_do_not_mix_in_one_bucket() -> None:
 
 def test_commands_and_a_gateway_that_are_killed_lose_nothing() -> None:
     """Real processes against a real S3 server; everything is compared at the end."""
-    absent = radosgw.missing()
-    if absent and os.environ.get("CI"):
-        pytest.fail(f"radosgw cannot be run: {absent}")
-    if absent:
-        pytest.skip(f"radosgw cannot be run: {absent}")
+    needed("radosgw", radosgw.missing())
     assert ", 0 findings" in tortured("s3_processes", "--seed", "1", "--seconds", "10")
 
 

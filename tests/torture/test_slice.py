@@ -20,8 +20,11 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
 
 from tests.conftest import CHECKOUT, COLLECTIONS
-from tests.torture import layer, order, power
+from tests.torture import order, power
+from tests.torture.every_job import JOBS
 from tests.torture.layer import CREATE, LINK, MKDIR, SYNC, UNLINK, WRITE
+
+pytestmark = pytest.mark.usefixtures("file_layer")
 
 COUNT = 12
 """Disturbances of each group of jobs."""
@@ -35,16 +38,9 @@ GROUPS = (
     ("merge", "purge", "purge with the archive", "mend the backup", "mend the archive", "rebuild the catalogue",
      "legal hold"),
     ("restore blobs", "import files", "export files", "volumes", "settings"),
+    ("encrypted first scan", "encrypted scan", "encrypted retrieve", "encrypted external restore", "encrypted purge",
+     "forget account", "change master key"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def library() -> None:
-    """Skip where the file layer that fails cannot be had, and say why."""
-    try:
-        layer.built()
-    except layer.Unavailable as error:
-        pytest.skip(str(error))
 
 
 def torture(*options: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +48,10 @@ def torture(*options: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "tests.torture", *options], cwd=CHECKOUT, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
+
+
+def test_no_job_is_left_out() -> None:
+    assert {job for group in GROUPS for job in group} == set(JOBS)
 
 
 @pytest.mark.parametrize("jobs", GROUPS, ids=", ".join)

@@ -238,10 +238,8 @@ class World:
             raise Broken(f"{self._name(place)}: the catalogue does not say what the journals say.")
         with contextlib.closing(opened(bare)) as backup:
             _check_chain(self._name(place), backup)
-            if place != self.retrieved:
-                for digest in {digest for items in now.values() for digest in digests(items)}:
-                    if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
-                        raise Broken(f"{self._name(place)}: the content {digest} is another.")
+        if place != self.retrieved:
+            check_contents(bare, now)
         shutil.rmtree(bare)
         return now
 
@@ -320,7 +318,7 @@ def check_contents(place: Path, now: dict[str, History]) -> None:
     with contextlib.closing(opened(place)) as backup:
         for digest in {digest for items in now.values() for digest in digests(items)}:
             if hashlib.sha256(backup.read_blob(digest)).hexdigest() != digest:
-                raise Broken(f"{place.name}: the content {digest} is another.")
+                raise Broken(f"{place}: the content {digest} is another.")
 
 
 _SOUND: Final[dict[str, dict[str, History]]] = {}

@@ -60,6 +60,9 @@ def grown(made_to_grow: Site, tmp_path: Path) -> Site:
     return made_to_grow.copy(tmp_path / "site")
 
 
+OTHER_MAIL = b"Subject: other\r\n\r\nin the other backup\r\n"
+
+
 def another(site: Site, path: Path) -> Path:
     """Return the archive of another backup of the same server, under the same master key, with other mail."""
     path.mkdir()
@@ -68,7 +71,7 @@ def another(site: Site, path: Path) -> Path:
         before, backup_path=str(path / "backup"), backup_volume=BackupVolume("local", str(path)), witness_path="",
     ))
     for _time in range(6):
-        site.mail(CARL, b"Subject: other\r\n\r\nin the other backup\r\n")
+        site.mail(CARL, OTHER_MAIL)
     site.save("a", before)
     return next(one for one in path.iterdir() if one.name != "backup")
 
@@ -118,7 +121,7 @@ def test_a_commit_of_another_backup_is_told_and_not_taken(grown: Site, tmp_path:
     shutil.copyfile(other / "commits" / name, commit_file(grown))
     found = outcome(grown)
     assert isinstance(found, dict) and name in str(found["warnings"])
-    assert is_part_of(found, truth(grown)) and b"in the other" not in str(found).encode()
+    assert is_part_of(found, truth(grown)) and digest(OTHER_MAIL) not in str(found)
 
 
 @pytest.mark.parametrize("back", [0, 1])
@@ -410,5 +413,4 @@ def test_the_archive_of_a_copied_backup_path_is_not_written_to_by_both(grown: Si
     grown.mail(ANNA, b"Subject: here\r\n\r\nhere\r\n")
     with pytest.raises(Refused, match=r"another (writer|server)|is not the one"):
         clone.mail(ANNA, b"Subject: there\r\n\r\nthere\r\n")
-    assert isinstance(grown.archive, DirectoryArchive)
     assert outcome(grown) == {"warnings": [], **truth(grown)}

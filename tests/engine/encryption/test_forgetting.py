@@ -234,7 +234,7 @@ def test_who_kept_the_former_keyring_and_has_the_master_key_can_read_it(left: Si
     """What the documentation says is true: only the key is destroyed, and a copy of it is a copy."""
     shutil.rmtree(forgotten.archived / "keys")
     shutil.copytree(left.archived / "keys", forgotten.archived / "keys")
-    with left.repository() as repository:
+    with forgotten.repository(forgotten.archived) as repository:
         assert repository.read_blob(digest(OWN[CARL])) == OWN[CARL]
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -263,7 +262,6 @@ def test_a_backup_that_settings_want_encrypted_is_not_taken_where_it_is_plain(si
 
 
 def test_a_witness_of_another_backup_is_refused(site: Site) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        site.witness.write_text(site.witness.read_text().replace('"repository": "', '"repository": "0'))
+    site.witness.write_text(site.witness.read_text().replace('"repository": "', '"repository": "0'))
     with pytest.raises(InvalidInput, match="The witness is of backup 0"):
         site.retrieve(witness=True)
