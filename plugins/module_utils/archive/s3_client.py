@@ -251,7 +251,7 @@ def _answer(error: ClientError, settings: S3Settings, doing: str, name: str) -> 
         return Refused(f"{what}: access is denied ({code}). Check the keys, and that their policy allows {rights}.")
     if status >= 500 or status == 429 or code in _OVERLOAD:
         return Unavailable(f"{what}: the store answers {status} {code} after {settings.attempts} attempts. Try later.")
-    return Refused(f"{what}: the store answers {status} {code}.")
+    return Refused(f"{what}: the store answers {status} {code}. Look for the reason in the store's log.")
 
 
 def _no_answer(error: Exception, settings: S3Settings, doing: str, name: str) -> RestanteError:
@@ -269,5 +269,5 @@ def _no_answer(error: Exception, settings: S3Settings, doing: str, name: str) ->
     if isinstance(error, SSLError):
         return Refused(f"{what}: its certificate is not trusted ({error}). Give ca_file, or correct the endpoint.")
     if isinstance(error, OSError):
-        return Unavailable(f"{what}: {error.strerror or error}.")
+        return Unavailable(f"{what}: {error.strerror or error}. Check the endpoint and the network.")
     return Unavailable(f"{what}: no answer ({type(error).__name__}). Check the endpoint, the network and the region.")
