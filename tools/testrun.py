@@ -7,8 +7,9 @@
     build/env-test/bin/python tools/testrun.py [phase ...]
 
 A check (ruff, mypy, ...) counts as one test; checks run beside each other, and then the suites one after the other. A
-failed phase does not hide the next one, but fails the run. Where the environment variable CI is set, a skipped test
-fails the run too: there, everything can be installed, so nothing is excused.
+failed phase does not hide the next one, but fails the run, and what has failed is told once more at the end. Where the
+environment variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is
+excused.
 """
 
 from __future__ import annotations
@@ -45,16 +46,19 @@ SUITES = {
     "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
 }
+# How many lines of a failed check are told again, where none is marked as a finding.
+_LAST = 40
 # How tests are spread over processes, where it is not file by file.
 SPREAD = {"molecule": "load", "torture": "load"}
 
 
 class Counts(NamedTuple):
-    """How many tests did what."""
+    """How many tests did what, and what the failed and skipped ones have to say."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    reasons: str = ""
 
 
 def call(command: list[str], output: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -78,7 +82,13 @@ def run_check(name: str) -> Counts:
     started = time.monotonic()
     done = call(CHECKS[name], subprocess.PIPE)
     print(f"\n==== {name} ====\n{done.stdout}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
-    return Counts(failed=1) if done.returncode else Counts(passed=1)
+    return Counts(failed=1, reasons=_findings(done.stdout)) if done.returncode else Counts(passed=1)
+
+
+def _findings(output: str) -> str:
+    """Return what a failed check has found: the lines that say so, or else the last ones."""
+    lines = output.splitlines()
+    return "\n".join([line for line in lines if line.startswith(("ERROR", "FATAL"))] or lines[-_LAST:])
 
 
 def run_suite(name: str, workers: int) -> Counts:
@@ -91,14 +101,29 @@ def run_suite(name: str, workers: int) -> Counts:
     status = call(["pytest", *SUITES[name], *options]).returncode
     print(f"==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
-        return Counts(failed=1)
-    counts = [suite.attrib for suite in ElementTree.parse(report).getroot().iter("testsuite")]
+        return Counts(failed=1, reasons="it has written no report")
+    results = ElementTree.parse(report).getroot()
+    counts = [suite.attrib for suite in results.iter("testsuite")]
     failed = sum(int(suite["failures"]) + int(suite["errors"]) for suite in counts)
     skipped = sum(int(suite["skipped"]) for suite in counts)
     passed = sum(int(suite["tests"]) for suite in counts) - failed - skipped
-    if status and not failed:  # it stopped before the end, or found no test
-        failed = 1
-    return Counts(passed, failed, skipped)
+    reasons = _reasons(results)
+    if status and not failed:
+        failed, reasons = 1, f"{reasons}\nit stopped before the end, or found no test (status {status})".lstrip()
+    return Counts(passed, failed, skipped, reasons)
+
+
+def _reasons(results: ElementTree.Element) -> str:
+    """Return a line for each test of a JUnit file that failed or was skipped."""
+    return "\n".join(
+        f"{outcome.tag}: {case.get('classname')}::{case.get('name')}: {_first_line(outcome.get('message', ''))}"
+        for case in results.iter("testcase")
+        for outcome in case if outcome.tag in ("failure", "error", "skipped")
+    )
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def main() -> int:
@@ -117,11 +142,13 @@ def main() -> int:
         results = dict(zip(checks, pool.map(run_check, checks)))
     results.update({name: run_suite(name, arguments.workers) for name in SUITES if name in phases})
 
-    total = Counts(*(sum(column) for column in zip(*results.values())))
+    counted = results.values()
+    total = Counts(sum(one.passed for one in counted), sum(one.failed for one in counted),
+                   sum(one.skipped for one in counted))
     print()
     for phase, counts in results.items():
         if counts.failed or counts.skipped:
-            print(f"{phase}: {counts.failed} failed, {counts.skipped} skipped (the reasons are above)")
+            print(f"{phase}: {counts.failed} failed, {counts.skipped} skipped\n{counts.reasons}")
     excused = total.skipped == 0 or not os.environ.get("CI")
     if not excused:
         print("In CI a skipped test is a failure: install what it needs.")

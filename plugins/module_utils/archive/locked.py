@@ -32,6 +32,13 @@ _REMEMBERED: Final = 1 << 16
 _NEIGHBOURS: Final = re.compile(r"(.*/\d+)\d{3}\.\w+|(.*/)[0-9a-f]{64}")
 """What the names begin with that are read together with one: of a thousand commits, of a folder of packs."""
 
+_FIELDS: Final = {
+    "Versions": ("Key", "VersionId", "Size", "ETag", "LastModified"),
+    "DeleteMarkers": ("Key", "VersionId"),
+    "CommonPrefixes": ("Prefix",),
+}
+"""What the entries of a listing of versions have, by the part that they are in."""
+
 
 class _Version(NamedTuple):
     id: str
@@ -254,14 +261,15 @@ class LockedArchive(S3Archive):
 def _further(page: Any) -> dict[str, str] | None:
     """Return where a listing goes on; None where it ends.
 
-    :raises LookupError: it does not say that, or lacks what an entry has. :raises ValueError: a date is none.
+    :raises LookupError: it does not say that, or an entry lacks a field. :raises ValueError: a date is none.
     """
-    for entry in page.get("Versions", ()):
-        _ = entry["Key"], entry["VersionId"], entry["Size"], entry["ETag"], entry["LastModified"].timestamp()
-    for entry in page.get("DeleteMarkers", ()):
-        _ = entry["Key"], entry["VersionId"]
-    for entry in page.get("CommonPrefixes", ()):
-        _ = entry["Prefix"]
+    for part, fields in _FIELDS.items():
+        for entry in page.get(part, ()):
+            lacking = [field for field in fields if field not in entry]
+            if lacking:
+                raise LookupError(f"an entry has no {' and no '.join(lacking)}")
+            if "LastModified" in fields:
+                entry["LastModified"].timestamp()  # not every date that can be read has one
     if not page.get("IsTruncated"):
         return None
     return {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
