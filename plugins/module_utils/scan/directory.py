@@ -19,6 +19,8 @@ from .report import ScanReport
 
 SERVER_KINDS: Final = (kinds.DOMAIN, kinds.COS, kinds.DISTRIBUTION_LIST)
 """The kinds of entry that belong to no account."""
+SWITCHES: Final = (kinds.DOMAIN, kinds.COS)
+"""Those of them that tell which accounts are backed up (R-245)."""
 
 
 class DirectoryScan:
@@ -33,10 +35,13 @@ class DirectoryScan:
         self._repository = recorder.repository
         self._report = report
         self._switch = switch
+        self._recorded: set[str] = set()
+        """The kinds of entry that belong to no account and are recorded."""
 
     def server_entries(self, of_kinds: Iterable[str] = SERVER_KINDS) -> None:
-        """Record the entries of some kinds that belong to no account."""
-        for kind in of_kinds:
+        """Record the entries of some kinds that belong to no account, once."""
+        for kind in [kind for kind in of_kinds if kind not in self._recorded]:
+            self._recorded.add(kind)
             known = {
                 transaction.item_id: fingerprint(transaction.state)
                 for transaction in self._repository.entries(kind)
@@ -94,6 +99,7 @@ class DirectoryScan:
     def switched_off(self, entry: Entry) -> None:
         """Record that an account is not backed up any more: to the backup it is a deleted one."""
         if self._repository.entry(entry.entry_id, ACCOUNT_ITEM) is not None:
+            self.server_entries(SWITCHES)  # what they said before it tells why it has ended
             self.account(entry)
             self._account_deleted(entry.entry_id)
 

@@ -203,8 +203,7 @@ class RealtimeScanner:
             mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
             if SERVER in self._waiting:  # a class of service or a domain may have switched accounts that are quiet
                 self._waiting |= directory.switched()
-            # It is told by what is recorded of it before why an account has ended.
-            for scope in sorted(self._waiting, key=lambda one: (one != SERVER, one)):
+            for scope in sorted(self._waiting):
                 errors, began = report.read_errors, self._clock()
                 self._scope(scope, directory, mailbox)
                 self._failed.pop(scope, None)

@@ -282,6 +282,21 @@ def test_a_class_of_service_that_is_switched_takes_all_its_accounts_with_it(
     assert not node.scan().changed
 
 
+def test_a_scan_of_an_account_that_its_class_of_service_switches_off_knows_why_it_ends(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-245: also where only this account was to be scanned."""
+    ticks = itertools.count(START)
+    monkeypatch.setattr(moment, "now", lambda: next(ticks))
+    cos = node.store.create_entry(Entry("c-1", kinds.COS, "temporary"))
+    bruno = node.store.create_entry(Entry("a-bruno", kinds.ACCOUNT, "bruno@example.com", {"zimbraCOSId": ("c-1",)}))
+    node.scan()
+    node.store.update_entry(cos._replace(attrs={"backupEnabled": ("FALSE",)}))
+    node.scan(accounts=[bruno.name])
+    *_older, end = node.repository.history(bruno.entry_id, ACCOUNT_ITEM)
+    assert end.state is None and was_switched_off(node.repository, end)
+
+
 def test_a_mail_server_without_a_feed_is_followed_by_its_tokens(node: Any, anna: str, between: Any) -> None:
     store = between(node.store, follow=lambda: TokenFollower(node.store.tokens))
     Scripted(node, store).run(lambda: node.mail(anna, b"new"))

@@ -23,7 +23,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
     ItemState,
     state_from_json,
 )
-from ansible_collections.restante.carbonio.plugins.module_utils.scan.directory import SERVER_KINDS, switch_of
+from ansible_collections.restante.carbonio.plugins.module_utils.scan.directory import SERVER_KINDS, SWITCHES, switch_of
 
 from tests.torture.worlds import Broken, History
 
@@ -196,7 +196,7 @@ class Model:
             if now[:len(known)] != known:
                 raise Broken(f"The backup said of {where} {known}, and says {now}.")
             new, before = now[len(known):], known[-1][2] if known else None
-            of_it = only is None or scope in only
+            of_it = only is None or scope in only or self._tells_why(scope, item, told, witnesses, only)
             if new and (not of_it or item.startswith(HOLD)):
                 raise Broken(f"A scan that was not of {where} has recorded {new}.")
             if any(seq <= last or when != at for seq, when, _state in new):
@@ -208,6 +208,19 @@ class Model:
             self.whole.append(at)
         elif at in self.whole:
             self.whole.remove(at)
+
+    def _tells_why(
+        self, scope: str, item: str, told: Told, witnesses: Sequence[Witness], only: Collection[str]
+    ) -> bool:
+        """Return whether it is an entry that tells why an account of a scan was switched off."""
+        if scope != SERVER or item.startswith(HOLD):
+            return False
+        states = [fact[2] for said in (self.past, told) for fact in said[SERVER].get(item, ()) if fact[2] is not None]
+        kind = [*states, *(one.scopes[SERVER][item] for one in witnesses if item in one.scopes[SERVER])][0]["kind"]
+        return kind in SWITCHES and any(
+            account in one.switched_off and self.state(account, ACCOUNT_ITEM) is not None
+            for account in only for one in witnesses
+        )
 
     def _names(self, told: Told, witnesses: Iterable[Witness]) -> Iterator[tuple[str, str]]:
         names = {(scope, item) for said in (self.past, told) for scope, items in said.items() for item in items}
