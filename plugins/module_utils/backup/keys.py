@@ -232,7 +232,7 @@ class Keys:
         self._own = Key(
             sealing.derive(ring.secret, b"key id")[:KEY_ID_SIZE], sealing.derive(ring.secret, b"repository"),
         )
-        self._secrets = {key.id: key.secret for key in ring.accounts.values()}
+        self._secrets = {key.id: key.secret for key in (self._own, *ring.accounts.values())}
         self._destroyed = {one.id: one for one in ring.destroyed}
 
     def forgotten(self) -> set[str]:
@@ -288,8 +288,6 @@ class Keys:
 
         :raises Forgotten: that key was destroyed. :raises Damaged: nothing is known of it.
         """
-        if key_id == self._own.id:
-            return self._own.secret
         if key_id not in self._secrets and key_id not in self._destroyed and key_id not in self._unknown:
             newer = self._newer()
             if newer.number != self.ring.number:

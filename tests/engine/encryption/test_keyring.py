@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -31,6 +32,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import e
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume
+from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 
 from tests.engine.backup.fragile import FragileFiles, Interrupted
 from tests.engine.encryption.encryption_kit import (
@@ -81,6 +83,22 @@ def test_readers_that_were_open_before_an_account_came_read_it_too(site: Site) -
         stored = arrive(writer)
         reader.refresh()
         assert DORA in reader.scopes() and reader.read_blob(stored) and reader.damages() == []
+
+
+def test_readers_that_were_open_before_anything_was_written_read_what_comes(site: Site) -> None:
+    """The keyring is made by the first writer; till then every process that opens the backup has one of its own."""
+    path = str(site.path / "new")
+    with contextlib.closing(Repository.create(path, "server", masters=[MASTER])) as writing:
+        with contextlib.closing(Repository.open(path, masters=[MASTER])) as reading:
+            (site.path / "new-archive").mkdir()
+            uploader = Uploader(reading, DirectoryArchive(str(site.path / "new-archive")))
+            stored = arrive(writing)
+            assert uploader.sync().commits == 1
+            reading.refresh()
+            assert reading.read_blob(stored) and reading.entry(DORA, ACCOUNT_ITEM) is not None
+            assert arrive(reading, CARL) == stored, "a writer too goes on from there"
+    with site.repository(Path(path)) as repository:
+        assert repository.damages() == [] and {DORA, CARL} <= set(repository.scopes())
 
 
 def test_a_writer_that_was_open_before_another_one_goes_on_from_what_that_has_left(site: Site) -> None:
