@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # A folder of mail for the drill (default: a mailbox that the project generates).
 CORPUS ?=
+# Anything here lets the drill encrypt its backup.
+ENCRYPTED ?=
 # How much `make bench` measures: full or small.
 SCALE ?= full
 # How long `make torture` goes on: a quarter each with files, a bucket, processes that are killed, and many commands.
@@ -16,7 +18,7 @@ SUITES := unit engine playbooks molecule drill-tests torture-tests bench-tests
 .PHONY: help drill test lint sanity $(SUITES) requirements commands bench torture env-drill env-test clean
 
 help:
-	@echo "make drill [CORPUS=folder]    rehearse the S3 recovery on this machine (under 2 minutes)"
+	@echo "make drill [CORPUS=folder] [ENCRYPTED=1]    rehearse the S3 recovery on this machine (under 2 minutes)"
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
 	@echo "make unit | engine | playbooks | molecule | drill-tests | torture-tests | bench-tests    one suite of tests"
@@ -28,7 +30,7 @@ help:
 	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"
 
 drill: env-drill
-	@PYTHONPATH=build/collections $(DRILL_ENV)/bin/python -m tools.drill $(if $(CORPUS),--corpus "$(CORPUS)")
+	@PYTHONPATH=build/collections $(DRILL_ENV)/bin/python -m tools.drill $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(ENCRYPTED),--encrypted)
 
 test: env-test
 	@$(TEST_ENV)/bin/python tools/testrun.py

@@ -47,6 +47,6 @@ def test_a_lost_node_with_generated_mail_is_recovered_whole(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the corpus of real mail is not at {CORPUS}")
-def test_a_lost_node_with_real_mail_is_recovered_whole(tmp_path: Path) -> None:
-    report = drill(tmp_path / "drill", "--corpus", str(CORPUS))
+def test_a_lost_node_with_real_mail_is_recovered_whole_from_an_encrypted_backup(tmp_path: Path) -> None:
+    report = drill(tmp_path / "drill", "--corpus", str(CORPUS), "--encrypted")
     assert report["expected"]["message"] >= 5600 + 365

@@ -12,8 +12,10 @@ commit in the bucket. The exit status is 0 only when every item is back.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -26,10 +28,11 @@ from pathlib import Path
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.numbered import last_number
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
-from ansible_collections.restante.carbonio.plugins.module_utils.backup.commits import Commit
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 
 from . import manifest, recovery
+from .node_a import MASTER_KEY
 from .report import DrillReport
 from .s3_server import S3Server
 
@@ -43,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make drill", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("build/drill"), help="where everything of the drill is put")
     parser.add_argument("--corpus", type=Path, help="fill node A with the mail in this folder, not with generated mail")
+    parser.add_argument("--encrypted", action="store_true", help="encrypt the backup with a new master key")
     parser.add_argument("--seed", type=int, default=1, help="for the generated mail and the changes")
     parser.add_argument("--changing", type=float, default=6.0, help="seconds for which node A is used while it uploads")
     return parser.parse_args()
@@ -51,18 +55,21 @@ def arguments() -> argparse.Namespace:
 class NodeA:
     """The node that will be lost: its process, and what it has told so far."""
 
-    def __init__(self, root: Path, options: argparse.Namespace, server: S3Server) -> None:
+    def __init__(self, root: Path, options: argparse.Namespace, server: S3Server, master_key: str) -> None:
+        """:param master_key: in hexadecimal; empty where the backup is not to be encrypted."""
         root.mkdir(parents=True)
         self._root = root
+        self._master_key = master_key
         command = [
             sys.executable, "-m", "tools.drill.node_a", "--root", str(root), "--endpoint", server.endpoint,
             "--bucket", BUCKET, "--seed", str(options.seed),
         ]
         if options.corpus:
             command += ["--corpus", str(options.corpus)]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, **server.credentials}
-        )
+        environment = {**os.environ, **server.credentials}
+        if master_key:
+            environment[MASTER_KEY] = master_key
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         self.server_id = ""
 
     def use(self, seconds: float) -> None:
@@ -104,6 +111,12 @@ class NodeA:
     def held_at(self, commit: int) -> Counter[manifest.Line]:
         """Return what the node held when it made a commit."""
         return manifest.read(self._root / f"manifest-{commit}.json")
+
+    def committed_at(self, commit: int) -> int:
+        """Return when the dead node made a commit, UTC milliseconds."""
+        masters = [bytes.fromhex(self._master_key)] if self._master_key else ()
+        with contextlib.closing(Repository.open(str(self._root / "backup"), masters=masters)) as backup:
+            return backup.commit(commit).at
 
     def destroy(self) -> None:
         """Remove everything the node had."""
@@ -154,27 +167,28 @@ def main() -> int:
     started = time.monotonic()
     with S3Server(output / "s3.log") as server:
         server.create_bucket(BUCKET)
-        node_a = NodeA(output / "a", options, server)
+        master_key = secrets.token_hex(32) if options.encrypted else ""
+        node_a = NodeA(output / "a", options, server, master_key)
         node_a.use(options.changing)
         died = node_a.kill()
         commit = last_commit(server, node_a.server_id)
-        expected = node_a.held_at(commit.seq)
+        rpo_seconds = (died - node_a.committed_at(commit)) / 1000
+        expected = node_a.held_at(commit)
         lost = node_a.held() - expected
         node_a.destroy()
-        print(f"node A is destroyed; the bucket has its commits up to number {commit.seq}", flush=True)
-        outcome = recovery.recover(output / "b", server, BUCKET)
-    report = judge(expected, lost, (died - commit.at) / 1000, outcome)
+        print(f"node A is destroyed; the bucket has its commits up to number {commit}", flush=True)
+        outcome = recovery.recover(output / "b", server, BUCKET, master_key)
+    report = judge(expected, lost, rpo_seconds, outcome)
     report.write(output / "report.json")
     print(report.table())
     print(f"report: {output / 'report.json'}; the whole drill took {time.monotonic() - started:.0f} s")
     return 0 if report.passed else 1
 
 
-def last_commit(server: S3Server, server_id: str) -> Commit:
-    """Return the newest commit in the bucket."""
+def last_commit(server: S3Server, server_id: str) -> int:
+    """Return the number of the newest commit in the bucket."""
     archive = S3Archive(server.settings(BUCKET, server_id))
-    newest = last_number(lambda seq: archive.size(commits.name(seq)) is not None)
-    return commits.parse(archive.get(commits.name(newest)), commits.name(newest))
+    return last_number(lambda seq: archive.size(commits.name(seq)) is not None)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
@@ -29,6 +30,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload impo
 
 from . import manifest
 
+MASTER_KEY = "RESTANTE_DRILL_KEY"
+"""The environment variable with the master key, where the backup is encrypted."""
 CHURN_STEPS = 40
 """Changes between two scans."""
 
@@ -36,6 +39,11 @@ CHURN_STEPS = 40
 def say(**fact: object) -> None:
     """Print one fact for the one who runs the drill."""
     print(json.dumps(fact), flush=True)
+
+
+def master_keys() -> Sequence[bytes]:
+    """Return what opens the backup: the master key of the environment; nothing where it is not encrypted."""
+    return [bytes.fromhex(os.environ[MASTER_KEY])] if MASTER_KEY in os.environ else ()
 
 
 class Uploads(threading.Thread):
@@ -54,7 +62,7 @@ class Uploads(threading.Thread):
     def run(self) -> None:
         """Upload until the process ends; a failure ends the process, which the drill sees."""
         try:
-            uploader = Uploader(Repository.open(self._backup_path), self._archive)
+            uploader = Uploader(Repository.open(self._backup_path, masters=master_keys()), self._archive)
             while True:
                 self._committed.wait()
                 self._committed.clear()
@@ -83,7 +91,7 @@ def main() -> None:
     hashes = manifest.Hashes(store)
 
     backup_path = str(options.root / "backup")
-    repository = Repository.create(backup_path, store.server_id())
+    repository = Repository.create(backup_path, store.server_id(), masters=master_keys())
     prefix = "/".join(part for part in (options.prefix, store.server_id()) if part)
     # The credentials come from the environment, where the process list does not show them.
     archive = S3Archive(S3Settings(bucket=options.bucket, prefix=prefix, endpoint=options.endpoint))

@@ -42,11 +42,14 @@ class Outcome(NamedTuple):
     rto_seconds: Mapping[str, float]
 
 
-def recover(root: Path, server: S3Server, bucket: str) -> Outcome:
-    """Make a fresh node B below a directory, and run the recovery playbook for it."""
+def recover(root: Path, server: S3Server, bucket: str, master_key: str) -> Outcome:
+    """Make a fresh node B below a directory, and run the recovery playbook for it.
+
+    :param master_key: of the backup, in hexadecimal; empty where it is not encrypted.
+    """
     root.mkdir(parents=True)
     began = time.time_ns() // 1_000_000
-    status = _playbook(root, _variables(root, server, bucket))
+    status = _playbook(root, _variables(root, server, bucket, master_key))
     ended = time.time_ns() // 1_000_000
     node = Node.load(str(root / "etc" / "restante.json"))
     restores = [record for record in Operations(node.settings.state_path).list() if record.type == proof.OPERATION]
@@ -59,7 +62,7 @@ def recover(root: Path, server: S3Server, bucket: str) -> Outcome:
     return Outcome(status, restores[-1].result, held, differences, {**rto, "total": (ended - began) / 1000})
 
 
-def _variables(root: Path, server: S3Server, bucket: str) -> dict[str, Any]:
+def _variables(root: Path, server: S3Server, bucket: str, master_key: str) -> dict[str, Any]:
     places = {"restore": "restore", "cache": "cache", "backup": "backup", "state": "state", "mailstore": "mailstore"}
     return {
         "s3_recovery_hosts": "node_b",
@@ -74,6 +77,7 @@ def _variables(root: Path, server: S3Server, bucket: str) -> dict[str, Any]:
         "s3_recovery_bucket_region": server.keys["region"],
         "s3_recovery_bucket_access_key": server.keys["access_key"],
         "s3_recovery_bucket_secret": server.keys["secret_key"],
+        "s3_recovery_encryption_key": master_key,
         "s3_recovery_skip_system_accounts": False,
         "s3_recovery_concurrent_accounts": _WORKERS,
     }
