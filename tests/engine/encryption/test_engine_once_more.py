@@ -21,7 +21,7 @@ from tests.conftest import CHECKOUT
 
 CHOSEN = (
     "backup/test_writer.py", "care/test_purge.py", "archive/test_blobs.py", "restore/test_external_restore.py",
-    "scan/test_smartscan.py",
+    "scan/test_smartscan.py", "scan/test_realtime.py", "realtime/test_node_killed.py",
 )
 LEFT_OUT = "rescue or ends_anywhere or comes_again"
 

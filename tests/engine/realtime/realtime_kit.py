@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -26,6 +27,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import r
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
+
+from tests.encrypted import MASTERS
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
@@ -50,7 +53,13 @@ class LiveNode:
         self.archive = path / "archive"
         self.archive.mkdir()
         places = {name: str(path / name) for name in ("backup_path", "cache_path", "state_path", "mailstore_path")}
-        settings_file.save(self.config_file, Settings(**places, backup_volume=BackupVolume("local", str(self.archive))))
+        settings = Settings(**places, backup_volume=BackupVolume("local", str(self.archive)))
+        if MASTERS:  # the process of the scanner finds the key as on any node
+            key = path / "master.key"
+            key.touch(mode=0o600)
+            key.write_text(MASTERS[0].hex())
+            settings = dataclasses.replace(settings, encryption_key_file=str(key))
+        settings_file.save(self.config_file, settings)
         self.store: Any = EmbeddedStore.create(places["mailstore_path"])
         self.store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
         self.accounts = [

@@ -44,17 +44,18 @@ def run(monkeypatch: pytest.MonkeyPatch) -> int:
     return testrun.main()
 
 
-def closing_line(capfd: pytest.CaptureFixture[str]) -> str:
-    return capfd.readouterr().out.splitlines()[-1]
+def closing_lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    return capfd.readouterr().out.rpartition("\n\n")[2].splitlines()
 
 
 def test_every_outcome_is_counted(suite: Path) -> None:
     (suite / "test_mixed.py").write_text(MIXED)
-    assert testrun.run_suite("suite", 0) == testrun.Counts(passed=2, failed=1, skipped=1)
+    assert testrun.run_suite("suite", 0)[:3] == (2, 1, 1)
 
 
 def test_a_suite_without_tests_has_failed(suite: Path) -> None:
-    assert testrun.run_suite("suite", 0) == testrun.Counts(failed=1)
+    counts = testrun.run_suite("suite", 0)
+    assert counts[:3] == (0, 1, 0) and "found no test" in counts.reasons
 
 
 def test_a_suite_that_cannot_be_imported_has_failed(suite: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_skipped_test_is_counted_and_excused_at_home(
 ) -> None:
     (suite / "test_skip.py").write_text(MIXED.replace("assert False", "pass"))
     assert run(monkeypatch) == 0
-    assert closing_line(capfd) == "3 passed, 0 failed, 1 skipped"
+    assert closing_lines(capfd)[-1] == "3 passed, 0 failed, 1 skipped"
 
 
 def test_a_skipped_test_fails_the_run_in_ci(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,4 +83,22 @@ def test_a_failed_check_fails_the_run_and_does_not_hide_the_tests(
     (suite / "test_one.py").write_text("def test_one(): pass\n")
     monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", "raise SystemExit(3)"]})
     assert run(monkeypatch) == 1
-    assert closing_line(capfd) == "1 passed, 1 failed, 0 skipped"
+    assert closing_lines(capfd)[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_what_has_failed_or_was_skipped_is_told_once_more_at_the_end(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (suite / "test_mixed.py").write_text(MIXED)
+    says = "print('all is well'); print('ERROR: but for this'); raise SystemExit(3)"
+    monkeypatch.setattr(testrun, "CHECKS", {
+        "check": ["python", "-c", says], "quiet": ["python", "-c", "raise SystemExit('no more')"],
+    })
+    assert run(monkeypatch) == 1
+    check, finding, quiet, last, suite_line, failure, skip, total = closing_lines(capfd)
+    assert (check, finding) == ("check: 1 failed, 0 skipped", "ERROR: but for this")
+    assert (quiet, last) == ("quiet: 1 failed, 0 skipped", "no more")
+    assert suite_line == "suite: 1 failed, 1 skipped"
+    assert failure.startswith("failure: ") and failure.endswith("test_mixed::test_three: assert False")
+    assert skip.startswith("skipped: ") and skip.endswith("test_mixed::test_four: not today")
+    assert total == "2 passed, 3 failed, 1 skipped"
