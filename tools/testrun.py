@@ -6,10 +6,10 @@
 
     build/env-test/bin/python tools/testrun.py [phase ...]
 
-A check (ruff, mypy, ...) counts as one test; checks run beside each other, and then the suites one after the other. A
-failed phase does not hide the next one, but fails the run, and what has failed is told once more at the end. Where the
-environment variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is
-excused.
+A check (ruff, mypy, ...) counts as one test; checks run beside each other and beside the unit tests, and then the other
+suites run one after the other, each in as many processes as there are processors. A failed phase does not hide the next
+one, but fails the run, and what has failed is told once more at the end. Where the environment variable CI is set, a
+skipped test fails the run too: there, everything can be installed, so nothing is excused.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ SUITES = {
     "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
 }
+# The suite that runs in one process beside the checks, which use a processor each.
+BESIDE = "unit"
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
@@ -92,14 +94,20 @@ def _findings(output: str) -> str:
 
 
 def run_suite(name: str, workers: int) -> Counts:
-    """Run one pytest suite and count by its JUnit file; a run that could not report has failed."""
-    print(f"\n==== {name} ====", flush=True)
+    """Run one pytest suite and count by its JUnit file; a run that could not report has failed.
+
+    :param workers: pytest processes; 0 for none but its own, and then what it says is shown when it has ended.
+    """
     started = time.monotonic()
+    if workers:
+        print(f"\n==== {name} ====", flush=True)
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
-    status = call(["pytest", *SUITES[name], *options]).returncode
-    print(f"==== {name}: {time.monotonic() - started:.0f} s", flush=True)
+    done = call(["pytest", *SUITES[name], *options], None if workers else subprocess.PIPE)
+    heading = "" if workers else f"\n==== {name} ====\n{done.stdout}"
+    print(f"{heading}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
+    status = done.returncode
     if not report.is_file():
         return Counts(failed=1, reasons="it has written no report")
     results = ElementTree.parse(report).getroot()
@@ -137,10 +145,13 @@ def main() -> int:
         parser.error(f"there is no phase {', '.join(sorted(unknown))}")
 
     RESULTS.mkdir(parents=True, exist_ok=True)
+    checks = [name for name in CHECKS if name in phases]
+    suites = [name for name in SUITES if name in phases]
+    beside = [name for name in suites if name == BESIDE and checks]
     with ThreadPoolExecutor(max(arguments.workers, 1)) as pool:
-        checks = [name for name in CHECKS if name in phases]
-        results = dict(zip(checks, pool.map(run_check, checks)))
-    results.update({name: run_suite(name, arguments.workers) for name in SUITES if name in phases})
+        quick = [pool.submit(run_check, name) for name in checks] + [pool.submit(run_suite, name, 0) for name in beside]
+        results = {name: counts.result() for name, counts in zip(checks + beside, quick)}
+    results.update({name: run_suite(name, arguments.workers) for name in suites if name not in beside})
 
     counted = results.values()
     total = Counts(sum(one.passed for one in counted), sum(one.failed for one in counted),

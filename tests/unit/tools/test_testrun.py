@@ -102,3 +102,23 @@ def test_what_has_failed_or_was_skipped_is_told_once_more_at_the_end(
     assert failure.startswith("failure: ") and failure.endswith("test_mixed::test_three: assert False")
     assert skip.startswith("skipped: ") and skip.endswith("test_mixed::test_four: not today")
     assert total == "2 passed, 3 failed, 1 skipped"
+
+
+def test_the_unit_tests_run_beside_the_checks(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The check ends when the test has begun."""
+    begun = suite / "begun"
+    wait = f"""
+import pathlib, time
+end = time.monotonic() + 60
+while not pathlib.Path({str(begun)!r}).exists():
+    if time.monotonic() > end: raise SystemExit("the test has not begun")
+    time.sleep(0.05)
+"""
+    (suite / "test_one.py").write_text(f"import pathlib\ndef test_one(): pathlib.Path({str(begun)!r}).touch()\n")
+    monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", wait]})
+    monkeypatch.setattr(testrun, "BESIDE", "suite")
+    monkeypatch.setattr("sys.argv", ["testrun.py", "--workers", "2"])
+    assert testrun.main() == 0
+    assert closing_lines(capfd) == ["2 passed, 0 failed, 0 skipped"]
