@@ -61,6 +61,7 @@ class DirectoryArchive(Archive):
 
     def get(self, name: str) -> bytes:
         with self._reading(name) as file:
+            self.check_length(name, os.fstat(file.fileno()).st_size)
             return file.read()
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:

@@ -156,7 +156,7 @@ class LockedArchive(S3Archive):
             if offset < version.size and length != 0:
                 end = version.size if length is None else min(offset + length, version.size)
                 arguments = {"VersionId": version.id, "Range": f"bytes={offset}-{end - 1}"}
-                yield self._read(name, arguments)[0]
+                yield self._read(name, arguments, 0 if length is None else end)[0]
 
     def gives_way(self, name: str) -> bool:
         """Try to remove a file in spite of its lock, as who may bypass a GOVERNANCE lock could; for the probe.

@@ -12,9 +12,13 @@ from __future__ import annotations
 import abc
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from ..model.errors import Refused
+from ..model.errors import Damaged, Refused
+
+LARGEST: Final = 1 << 30
+"""Bytes of a file that is read whole. None of a backup is as large: the full commit of a million accounts takes a
+quarter of it."""
 
 
 class StoredFile(NamedTuple):
@@ -67,7 +71,7 @@ class Archive(abc.ABC):
     def get(self, name: str) -> bytes:
         """Return the whole content.
 
-        :raises NotFound: there is no such file.
+        :raises NotFound: there is no such file. :raises Damaged: it is larger than LARGEST.
         """
 
     @abc.abstractmethod
@@ -134,6 +138,19 @@ class Archive(abc.ABC):
     def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield a file, or a range of it, as it is in what was written over it later: for when its bytes are wrong."""
         yield from ()
+
+    def check_length(self, name: str, size: int) -> None:
+        """Refuse to read what would take the memory of the node: who can write here must not be able to do that.
+
+        :param size: bytes that it has, or that have come already, beyond what it rightly has.
+        :raises Damaged: they are more than LARGEST.
+        """
+        if size > LARGEST:
+            raise Damaged(
+                f"{name} in {self.describe()} is larger than {LARGEST >> 20} MiB, which no such file of a backup is: "
+                "somebody has put something else there. Find out who, and put the right file back (an older version "
+                "of the object, another copy)."
+            )
 
     def get_checked(self, name: str, sha256: str) -> bytes:
         """Return the whole content that has a digest; where nothing has it, that which get returns. Errors as get."""

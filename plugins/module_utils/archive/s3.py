@@ -101,12 +101,13 @@ class S3Archive(Archive):
         if length <= 0:
             return b""
         try:
-            data, answer = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"})
+            # A server may ignore the range, and then all of the file comes.
+            data, answer = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"}, offset + length)
         except Refused as error:
             if error_code(error.__cause__) in ("InvalidRange", "416"):  # the file ends before it
                 return b""
             raise
-        return data if "ContentRange" in answer else data[offset:offset + length]  # a server may ignore Range
+        return data if "ContentRange" in answer else data[offset:offset + length]
 
     def size(self, name: str) -> int | None:
         found = self._head(name)
@@ -248,14 +249,17 @@ class S3Archive(Archive):
                 **arguments,
             )
 
-    def _read(self, name: str, arguments: dict[str, Any]) -> tuple[bytes, Any]:
-        """Return the content, and the rest of the answer."""
+    def _read(self, name: str, arguments: dict[str, Any], expected: int = 0) -> tuple[bytes, Any]:
+        """Return the content, and the rest of the answer. :param expected: bytes that it rightly has."""
         for pause in self._pauses():
             with explained(self._settings, "read", name):
                 answer = self._client.get_object(**{**self._where(name), **arguments})
             try:
                 with explained(self._settings, "read", name):
-                    return self._content(name, answer["Body"]), answer
+                    return self._content(name, answer["Body"], expected), answer
+            except Damaged:
+                answer["Body"].close()
+                raise
             except Unavailable:  # boto3 tries again until the answer begins, but not when it breaks off later
                 answer["Body"].close()
                 if pause is None:
@@ -263,12 +267,16 @@ class S3Archive(Archive):
                 time.sleep(pause)
         raise AssertionError("the last pause is None")
 
-    def _content(self, name: str, body: Any) -> bytes:
-        """Return the body of an answer. :raises Unavailable: it comes too slowly ever to end."""
+    def _content(self, name: str, body: Any, expected: int) -> bytes:
+        """Return the body of an answer.
+
+        :raises Unavailable: it comes too slowly ever to end. :raises Damaged: it is too large, or never ends.
+        """
         until, size, most, parts = time.monotonic() + self._settings.read_timeout, 0, 1024, []
         while part := body.read(most):
             parts.append(part)
             size, most = size + len(part), min(2 * most, 1 << 20)
+            self.check_length(name, size - expected)
             if time.monotonic() > until + size / SLOWEST:
                 raise Unavailable(f"Cannot read {name} in {self.describe()}: it comes too slowly. Try later.")
         return b"".join(parts)

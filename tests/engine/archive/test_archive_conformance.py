@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive import port
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive, StoredFile
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe import (
     probe_conditional_writes,
@@ -51,6 +52,19 @@ def test_a_range_is_cut_where_the_file_ends(archive: Archive) -> None:
     assert archive.get_range(PACK, 8, 100) == b"89"
     assert archive.get_range(PACK, 10, 5) == b""
     assert archive.get_range(PACK, 3, 0) == b""
+
+
+def test_what_is_larger_than_any_file_of_a_backup_is_not_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has the keys of a bucket must not be able to take the memory of a node that reads it."""
+    monkeypatch.setattr(port, "LARGEST", 4000)
+    archive.put(PACK, bytes(4000))
+    assert archive.get(PACK) == archive.get_range(PACK, 0, 5000) == bytes(4000)
+    archive.put(PACK, bytes(4001))
+    with pytest.raises(Damaged, match=f"{PACK}.*is larger than.*put the right file back"):
+        archive.get(PACK)
+    assert archive.get_range(PACK, 3990, 100) == bytes(11)
 
 
 def test_a_local_file_is_stored_whole(archive: Archive, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive import port
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
@@ -284,12 +285,16 @@ class Mended(Interposed):
         return (self.path / name).read_bytes()[offset:offset + length]
 
 
-@pytest.mark.parametrize("how", ["missing", "truncated", "altered"])
+@pytest.mark.parametrize("how", ["missing", "truncated", "altered", "far too large"])
 @pytest.mark.parametrize("number", [4, 5])
 def test_a_damaged_commit_is_named_and_the_others_are_retrieved(
-    local: Archive, tmp_path: Path, number: int, how: str
+    local: Archive, tmp_path: Path, number: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    damaged(local, commits.name(number), how)
+    if how == "far too large":
+        monkeypatch.setattr(port, "LARGEST", 1 << 20)
+        local.put(commits.name(number), bytes(1 << 21))
+    else:
+        damaged(local, commits.name(number), how)
     report = retrieve(local, str(tmp_path / "restore"))
     found = len(states(tmp_path / "restore"))
     if number == 5 and how == "missing":
