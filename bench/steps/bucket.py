@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
@@ -23,6 +22,8 @@ def archive(endpoint: str, bucket: str, prefix: str) -> S3Archive:
 
 
 def create_bucket(endpoint: str, bucket: str, _prefix: str) -> Mapping[str, Any]:
+    import boto3  # no other step needs it
+
     boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=bucket)
     return {}
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.compression import compress
 
 from . import main
+
+Part = TypeVar("Part")
 
 _TOGETHER = 64
 """Files that a thread takes at once."""
@@ -27,29 +29,41 @@ def write_files(tree: str, target: str, processes: str) -> Mapping[str, Any]:
 
     It does as little for them as can be done.
     """
-    folders = sorted(Path(tree).iterdir())
+    def copy(folders: Sequence[Path]) -> None:
+        _copy(folders, Path(target))
+
     Path(target).mkdir()
-    children = [_forked(folders[number::int(processes)], Path(target)) for number in range(1, int(processes))]
-    _copy(folders[::int(processes)], Path(target))
-    if any(os.waitpid(child, 0)[1] for child in children):
-        raise SystemExit("a process that wrote files has failed")
-    directory = os.open(target, os.O_RDONLY)
-    ctypes.CDLL(None).syncfs(directory)
-    os.close(directory)
+    divided(sorted(Path(tree).iterdir()), int(processes), copy)
+    sync(target)
     return {}
 
 
-def _forked(folders: Sequence[Path], target: Path) -> int:
-    """Copy folders in a process of its own; return its id."""
+def divided(parts: Sequence[Part], processes: int, work: Callable[[Sequence[Part]], None]) -> None:
+    """Do the work by so many processes, this one among them."""
+    children = [_forked(work, parts[number::processes]) for number in range(1, processes)]
+    work(parts[::processes])
+    if any(os.waitpid(child, 0)[1] for child in children):
+        raise SystemExit("a process that wrote files has failed")
+
+
+def _forked(work: Callable[[Sequence[Part]], None], parts: Sequence[Part]) -> int:
+    """Do a part of the work in a process of its own; return its id."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        _copy(folders, target)
+        work(parts)
         status = 0
     finally:
         os._exit(status)
+
+
+def sync(target: str) -> None:
+    """Make all of a file system durable that a directory is in."""
+    directory = os.open(target, os.O_RDONLY)
+    ctypes.CDLL(None).syncfs(directory)
+    os.close(directory)
 
 
 def _copy(folders: Sequence[Path], target: Path) -> None:
