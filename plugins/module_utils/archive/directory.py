@@ -37,6 +37,9 @@ class DirectoryArchive(Archive):
     :param prefix: put before every name; its folders are made as needed.
     """
 
+    has_own_clock = False
+    """A file server has one, but the directory may as well be on a disk of this node."""
+
     def __init__(self, path: str, prefix: str = "") -> None:
         self._base = os.path.abspath(path)
         self._root = os.path.join(self._base, *_parts(prefix.strip("/"))) if prefix.strip("/") else self._base
@@ -100,7 +103,7 @@ class DirectoryArchive(Archive):
         with explained("write", self._root), tempfile.TemporaryFile(dir=self._base) as file:
             file.write(b".")
             file.flush()
-            return os.fstat(file.fileno()).st_mtime_ns // 1_000_000  # a file server has a clock of its own
+            return os.fstat(file.fileno()).st_mtime_ns // 1_000_000
 
     def delete(self, name: str) -> None:
         path = self._path(name)

@@ -42,6 +42,8 @@ class Archive(abc.ABC):
 
     retention = 0
     """Milliseconds for which a file is locked when it is written; 0 where nothing is locked."""
+    has_own_clock = True
+    """Whether its clock is another than this node's."""
 
     @abc.abstractmethod
     def describe(self) -> str:

@@ -111,6 +111,12 @@ class States:
         row = self._catalogue.row("SELECT min(first_at), max(last_at) FROM segments WHERE last <= ?", (self.last,))
         return None if row is None or row[0] is None else (row[0], row[1])
 
+    def recorded_back(self) -> Iterator[int]:
+        """Yield when things were recorded, by number from the newest back: the last and the first of each segment."""
+        query = "SELECT last_at, first_at FROM segments WHERE last_at IS NOT NULL AND last <= ? ORDER BY last DESC"
+        for row in self._catalogue.rows(query, (self.last,)):
+            yield from row
+
     def counts(self) -> dict[str, int]:
         """Return how many transactions there are, and how many present items and entries by kind."""
         values = {"last": self.last}

@@ -113,8 +113,9 @@ def _present(repository: Repository, archive: Archive | None, trust_clock: bool)
     if archive is not None:
         with contextlib.suppress(RestanteError):  # it is told when the upload fails, too
             there = archive.now()
-    head = repository.head()
-    return clock.present(moment.now(), there, head.at if head else None)
+    tells_the_time = there is not None and archive is not None and archive.has_own_clock
+    newest = None if tells_the_time else clock.believed(repository.recorded_back())
+    return clock.present(moment.now(), there, newest)
 
 
 def _text(report: dict[str, Any], asked: Retention) -> str:

@@ -45,6 +45,7 @@ class Clock:
 
         monkeypatch.setattr(moment, "now", lambda: real() + round(self.days * DAY))
         monkeypatch.setattr(DirectoryArchive, "now", lambda _archive: moment.now())
+        monkeypatch.setattr(DirectoryArchive, "has_own_clock", True)
         monkeypatch.setattr(DirectoryArchive, "stored_at", stored_at)
 
 

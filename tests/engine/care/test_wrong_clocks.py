@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +204,32 @@ def test_a_purge_while_the_clock_is_ahead_takes_nothing_and_says_why(
     done = care.purge(node, trust_clock=True)
     assert kept(node) == 0 and done["report"]["purged_items"] == 1
     assert not any("was taken for the present" in warning for warning in done["warnings"])
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("archived", [True, False])
+def test_neither_a_disk_of_the_node_nor_what_it_records_while_its_clock_is_ahead_proves_that_clock(
+    node: Node, store: EmbeddedStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, archived: bool, recorded: bool
+) -> None:
+    """R-233: a file on a local disk gets the time of the clock that is wrong, and so does what is recorded."""
+    monkeypatch.setattr(DirectoryArchive, "now", lambda _archive: clock.now())
+    if not archived:
+        settings_file.save(node.config_file, dataclasses.replace(node.settings, backup_volume=BackupVolume()))
+        node = Node.load(node.config_file)
+    clock.wrong = 400 * DAY
+    for number in range(2 if recorded else 0):
+        message(store, ACCOUNTS[1], number)
+        backups.smart_scan(node)
+        clock.real += DAY
+    done = care.purge(node)
+    assert kept(node) == 1 and any("without a leap" in warning for warning in done["warnings"])
+    if recorded:
+        for number in (8, 9):
+            clock.real += 4 * DAY
+            message(store, ACCOUNTS[1], number)
+            backups.smart_scan(node)
+        assert not any("without a leap" in warning for warning in care.purge(node)["warnings"])
+        assert kept(node) == 0, "after a week the clock is believed"
 
 
 def test_files_stay_for_their_grace_time_by_the_archives_clock(

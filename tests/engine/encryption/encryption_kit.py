@@ -187,6 +187,7 @@ def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     real = moment.now
     monkeypatch.setattr(moment, "now", lambda: real() + days * DAY)
     monkeypatch.setattr(DirectoryArchive, "now", lambda self: moment.now())
+    monkeypatch.setattr(DirectoryArchive, "has_own_clock", True)
 
 
 def digest(content: bytes) -> str:
