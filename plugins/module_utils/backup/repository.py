@@ -15,7 +15,7 @@ from ..model import kinds, moment
 from ..model.durable import make_directories
 from ..model.errors import AlreadyExists, Busy, Damaged, InvalidInput, NotABackup, NotFound
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry, Transaction
-from . import commits, frames, keyring, packs
+from . import commits, frames, keyring, keys, packs
 from .catalogue import Catalogue, Damage, Location
 from .commits import Commit, FormatInfo, PackInfo
 from .files import Files, writing
@@ -89,12 +89,17 @@ class Repository:
         :param masters: master keys of which one opens it, if it is encrypted; empty where there are none.
         :raises NotABackup: there is none, or one of a newer format.
         :raises Refused: it cannot be read; or the key is missing, another one, or named for one without encryption.
-        :raises Damaged: its keyring is lost.
+        :raises Damaged: its keyring is lost, or its format.json.
         """
         files = Files(path)
         try:
             data = files.read(commits.FORMAT_FILE)
         except NotFound as error:
+            if any(next(files.scan(directory), None) for directory in (commits.DIRECTORY, keys.DIRECTORY)):
+                raise Damaged(
+                    f"The {commits.FORMAT_FILE} of the backup in {path} is missing, and nothing is done with it before "
+                    "it is back. A coherency check with fix puts it back."
+                ) from error
             raise NotABackup(
                 f"{path} holds no backup: there is no {commits.FORMAT_FILE} in it. Name a Backup Path, a copy of one, "
                 "or a directory that the metadata was retrieved into."
@@ -215,6 +220,10 @@ class Repository:
     def span(self) -> tuple[int, int] | None:
         """Return the first and last recorded moment; None for an empty backup."""
         return self._states.span()
+
+    def recorded_back(self) -> Iterator[int]:
+        """Yield moments at which things were recorded, UTC milliseconds, by number from the newest back."""
+        return self._states.recorded_back()
 
     def counts(self) -> Mapping[str, int]:
         """Return counts: present items and entries by kind, transactions, blobs, blob_bytes, packs, pack_bytes."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -201,6 +202,8 @@ def _opened(node: Node) -> Repository | None:
     try:
         return node.repository()
     except NotABackup:
+        if os.path.exists(os.path.join(node.settings.backup_path, commits.FORMAT_FILE)):
+            raise
         return None
 
 

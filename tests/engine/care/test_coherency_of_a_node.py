@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import json
 import shutil
@@ -219,6 +220,30 @@ def test_a_format_file_that_is_lost_is_had_again(node: Node, harm: str, archived
         assert path.read_bytes() == sound
     assert not coherency.check(node, Options(fix=True))["changed"]
     assert not backups.smart_scan(node)["changed"]
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_no_new_backup_is_made_over_one_that_has_lost_its_format_file(node: Node, archived: bool) -> None:
+    """A scan before the check would give the directory another identity, and what there was would be no part of it."""
+    if not archived:
+        settings_file.save(node.config_file, dataclasses.replace(node.settings, backup_volume=BackupVolume()))
+        node = Node.load(node.config_file)
+    path, before = Path(node.settings.backup_path) / "format.json", mail(node)
+    path.unlink()
+    for work in (backups.smart_scan, backups.preview, backups.info, care.purge):
+        with pytest.raises(Damaged, match="format.json .* is missing.*check with fix puts it back"):
+            work(node)
+    assert not path.exists()
+    assert coherency.check(node, Options(fix=True))["coherent"] and mail(node) == before
+    assert not backups.smart_scan(node)["changed"]
+
+
+@pytest.mark.parametrize("harm", [b"", b'{"format":2,"features":[]}'])
+def test_a_format_file_that_cannot_be_read_is_no_backup_that_is_still_to_be_made(node: Node, harm: bytes) -> None:
+    (Path(node.settings.backup_path) / "format.json").write_bytes(harm)
+    for work in (backups.smart_scan, backups.preview, backups.info):
+        with pytest.raises(NotABackup):
+            work(node)
 
 
 def test_an_archive_that_is_away_is_told_and_nothing_is_given_up_for_it(node: Node) -> None:
