@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: the exit status: 0 successful, 1 failed, 2 stopped, 3 removed, 4 interrupted.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that its encoding has not are written out
             stream.reconfigure(errors="backslashreplace")
@@ -41,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.stdin.isatty():
         return shell.at_prompt(COMMANDS, lambda words: _carry_out([*given, *words]), sys.stderr)
     return shell.from_file(sys.stdin, lambda words: _carry_out([*given, *words]), sys.stderr)
+
+
+def _open_what_is_closed() -> None:
+    """Let what was closed by who has started this, as with `>&-`, go nowhere, and not into the next file opened."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _is_without_words(arguments: Sequence[str]) -> bool:

@@ -356,3 +356,13 @@ def test_the_program_in_one_file_needs_no_installation(machine: Machine) -> None
 def test_running_is_what_the_queue_says(machine: Machine, held_up: Callable[[], None]) -> None:
     shown = json.loads(machine.ok("--json", "backup", "monitor", machine.node.operations.list()[0].id))
     assert shown["state"] == RUNNING
+
+
+def test_what_the_caller_has_closed_is_no_fault(machine: Machine) -> None:
+    """As `restante ... >&-` from a wrapper: what is opened next must not take its place."""
+    command = " ".join([*COMMAND, "--config-file", machine.config_file, "backup", "getBackupInfo"])
+    done = subprocess.run(
+        ["sh", "-c", f"exec {command} <&- >&- 2>&-"], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert done.returncode == 0
