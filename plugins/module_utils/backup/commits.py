@@ -26,7 +26,6 @@ FARTHEST: Final = 100_000
 """Commits between one and its full one. Every thousandth is full; what says otherwise would have one read for ever."""
 _NAME = re.compile(r"([0-9]{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
-"""What JSON that is no commit raises."""
 
 
 class PackInfo(NamedTuple):
@@ -109,6 +108,10 @@ def until(read: Callable[[int], Commit | None], seq: int) -> Iterator[Commit]:
         yield newest
 
 
+_FIELDS: Final = frozenset(Commit._fields) - {"hash", "keyring"} | {"format"}
+"""Of a commit that is not sealed. A later format has others (docs/format.md)."""
+
+
 def encode(commit: Commit, keys: Keys | None = None) -> bytes:
     """Return the bytes of a commit's file; its hash field is ignored.
 
@@ -138,13 +141,14 @@ def parse(data: bytes, file_name: str, keys: Keys | None = None) -> Commit:
     """
     try:
         record = foreign.parse(data if keys is None else _unsealed(data, file_name, keys))
-        if record["format"] > FORMAT:
+        if record["format"] > FORMAT and set(record) != _FIELDS:  # else it is that number which was altered
             raise NotABackup(
                 f"{file_name} was written by a newer version (format {record['format']}); upgrade restante.carbonio "
                 "to read it."
             )
-        if not _sound(record) or not 0 <= record["seq"] - record["checkpoint"] <= FARTHEST or record["checkpoint"] < 1:
-            raise ValueError("a value is not of its type, or its full commit is none of those before it")
+        far = record["seq"] - record["checkpoint"]
+        if record["format"] != FORMAT or not _sound(record) or not 0 <= far <= FARTHEST or record["checkpoint"] < 1:
+            raise ValueError("a value is not of its type or its format, or its full commit is none of those before it")
         if keys is not None and not keys.reach(record["keyring"]):
             raise Damaged(
                 f"{file_name} was made with the keyring {record['keyring']}, and the newest one here is "

@@ -10,6 +10,7 @@ that were not looked at for longest, until all are or the time is up. Nothing is
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -315,6 +316,8 @@ def has_contents(files: Files, contents: Iterable[PackInfo]) -> bool:
 
 
 def addresses(repository: Repository) -> dict[str, str]:
-    """Return the last known addresses of all accounts by id, deleted ones too."""
-    entries = repository.entries(kinds.ACCOUNT, deleted=True)
-    return {found.scope: found.state.name for found in entries if isinstance(found.state, Entry)}
+    """Return the last known addresses of all accounts by id, deleted ones too; none where the catalogue is altered."""
+    with contextlib.suppress(Damaged):  # what is wrong with the catalogue is found in its turn
+        entries = repository.entries(kinds.ACCOUNT, deleted=True)
+        return {found.scope: found.state.name for found in entries if isinstance(found.state, Entry)}
+    return {}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import random
@@ -521,6 +522,17 @@ def test_a_catalogue_that_is_altered_is_found_or_says_the_truth(backup: Path, se
     else:
         assert [fault.kind for fault in found.faults] in (["catalogue"], [])
         assert fix(backup).rebuilt_catalogue == bool(found.faults)
+    assert said(backup) == before
+
+
+@pytest.mark.parametrize("state", ["{", "[]", "\0", '{"kind":"account"}'])
+def test_a_catalogue_in_which_an_account_cannot_be_read_is_made_anew(backup: Path, state: str) -> None:
+    before = said(backup)
+    with contextlib.closing(sqlite3.connect(backup / CATALOGUE_FILE)) as database:
+        database.execute("UPDATE transactions SET state = ? WHERE item = 'account'", (state,))
+        database.commit()
+    assert [fault.kind for fault in check(backup).faults] == ["catalogue"]
+    assert fix(backup).rebuilt_catalogue
     assert said(backup) == before
 
 

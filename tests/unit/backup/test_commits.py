@@ -54,6 +54,13 @@ def test_a_commit_of_a_newer_format_says_so() -> None:
         commits.parse(json.dumps({"format": 2}).encode(), "x")
 
 
+@pytest.mark.parametrize("number", [b"0", b"3", b"9"])
+def test_a_commit_that_is_like_others_but_for_the_number_of_its_format_is_altered(number: bytes) -> None:
+    """As by one wrong bit: it must be put right, and nobody be told to upgrade."""
+    with pytest.raises(Damaged):
+        commits.parse(commits.encode(COMMIT).replace(b'"format":1', b'"format":' + number), "x")
+
+
 def test_names_and_numbers() -> None:
     assert commits.name(12) == "commits/00000000000000000012.json"
     assert commits.number("00000000000000000012.json") == 12
