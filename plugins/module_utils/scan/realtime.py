@@ -203,7 +203,8 @@ class RealtimeScanner:
             mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
             if SERVER in self._waiting:  # a class of service or a domain may have switched accounts that are quiet
                 self._waiting |= directory.switched()
-            for scope in sorted(self._waiting):
+            # No commit may know an account without its domain, and their switches tell why an account has ended.
+            for scope in sorted(self._waiting, key=lambda one: (one != SERVER, one)):
                 errors, began = report.read_errors, self._clock()
                 self._scope(scope, directory, mailbox)
                 self._failed.pop(scope, None)

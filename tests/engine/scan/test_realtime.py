@@ -16,7 +16,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.follow
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Unavailable
-from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, Entry, ItemState
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, SERVER, Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.realtime import (
     COMMIT,
@@ -39,7 +39,9 @@ def nothing() -> None:
 class Scripted:
     """A scanner of a node, whose clock moves by each wait; then the next step of the test happens."""
 
-    def __init__(self, node: Any, store: Any = None, situation: Situation | None = None) -> None:
+    def __init__(
+        self, node: Any, store: Any = None, situation: Situation | None = None, commit_every: float = COMMIT
+    ) -> None:
         self.now = START
         self.set_back = 0
         self.gaps: list[Gap] = []
@@ -49,7 +51,8 @@ class Scripted:
         self._steps: list[Step] = []
         self.scanner = RealtimeScanner(
             store or node.store, node.repository, situation or Situation(complete_until=START - 60_000),
-            closed=self.gaps.append, now=lambda: self.now + self.set_back, clock=lambda: self.now / 1000,
+            closed=self.gaps.append, commit_every=commit_every, now=lambda: self.now + self.set_back,
+            clock=lambda: self.now / 1000,
         )
 
     @property
@@ -219,6 +222,21 @@ def test_domains_are_recorded_where_the_feed_tells_of_them(node: Any, anna: str)
     """R-223: the vendor's Realtime Scanner does not; ours does where the mail server says so."""
     Scripted(node).run(lambda: node.store.create_entry(Entry("d-2", kinds.DOMAIN, "second.example.com")))
     assert "second.example.com" in [found.state.name for found in node.repository.entries(kinds.DOMAIN)]
+
+
+def test_no_commit_has_an_account_without_its_domain(node: Any, anna: str) -> None:
+    """A domain with its first account, as both are made at once; each entry and message is a commit of its own."""
+    def create() -> None:
+        node.store.create_entry(Entry("d-2", kinds.DOMAIN, "second.example.com"))
+        node.store.create_entry(Entry("a-bruno", kinds.ACCOUNT, "bruno@second.example.com"))
+        node.mail("a-bruno", b"first", b"second")
+
+    scripted = Scripted(node, commit_every=0)
+    scripted.run(create)
+    assert scripted.situation.commits > 4
+    domain, = node.repository.history(SERVER, "d-2")
+    account, = node.repository.history("a-bruno", ACCOUNT_ITEM)
+    assert domain.seq < account.seq
 
 
 def test_accounts_whose_backup_is_switched_off_are_ignored(node: Any, anna: str) -> None:
