@@ -26,7 +26,7 @@ from ..model import kinds, moment
 from ..model.errors import Busy
 from ..model.state import SERVER
 from ..model.switch import Switch
-from ..operations.progress import SILENT, Silent
+from ..operations.progress import SILENT, Until
 from .directory import DirectoryScan, switch_of
 from .mailbox import MailboxScan
 from .recorder import Cadence, Recorder
@@ -252,8 +252,9 @@ class RealtimeScanner:
             return
         until, began = self._looked, self._clock()
         with writer:
+            progress = Until(lambda: pause(0))
             report = smart_scan(
-                self._store, writer, cadence=self._cadence, committed=self._committed, progress=_Ending(pause)
+                self._store, writer, cadence=self._cadence, committed=self._committed, progress=progress
             )
         if report.stopped:
             return
@@ -279,13 +280,3 @@ class RealtimeScanner:
                 " ".join(part for part in (failure.account, failure.item_id, failure.reason) if part)
                 for failure in report.failures[:_NAMED]
             ]
-
-
-class _Ending(Silent):
-    """The Progress of a scan that ends when it is time to."""
-
-    def __init__(self, pause: Pause) -> None:
-        self._pause = pause
-
-    def stopping(self) -> bool:
-        return self._pause(0)
