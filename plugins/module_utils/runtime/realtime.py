@@ -80,6 +80,7 @@ def _gap_since(node: Node) -> int:
     scans = [
         record.started for record in node.operations.list()
         if record.type == backups.OPERATION and record.state == SUCCESSFUL and not record.parameters.get("accounts")
+        and not record.result.get("read_errors")
     ]
     return max([since, *scans])
 
