@@ -73,11 +73,13 @@ status:
       type: str
       sample: "2026-11-02T09:12:31.004Z"
     pending_accounts:
-      description: Accounts that something has happened in and that are not committed yet.
+      description:
+        - Accounts that something has happened in and that are not committed yet, those that cannot be read included.
       type: int
       sample: 0
     lag_seconds:
-      description: Since when the oldest of that may be waiting; V(0) when everything is committed.
+      description:
+        - Since when the oldest of that may be waiting; V(0) when everything is committed, and where it is not known.
       type: float
       sample: 0.0
     last_commit:

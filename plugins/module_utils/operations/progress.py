@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 
@@ -41,3 +42,15 @@ class Silent:
 
 
 SILENT: Final = Silent()
+
+
+class Until(Silent):
+    """A Progress that tells nobody and is stopped as soon as something is so."""
+
+    def __init__(self, ended: Callable[[], bool]) -> None:
+        """:param ended: whether it is."""
+        self._ended = ended
+
+    def stopping(self) -> bool:
+        """Return whether it is."""
+        return self._ended()

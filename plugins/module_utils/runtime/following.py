@@ -25,6 +25,7 @@ from ..backup.repository import Repository
 from ..model import foreign, moment
 from ..model.errors import NotFound, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
+from ..operations.progress import Until
 from ..scan.realtime import COMMIT, Gap, RealtimeScanner, Situation
 from .node import Node
 from .process import PidFile
@@ -47,6 +48,7 @@ _HEARTBEAT: Final = 1_000
 _UPLOAD_LOOK: Final = 0.25
 _LAST_UPLOAD: Final = 20.0
 """Seconds that the last upload may take when it is told to end; what it lacks goes up the next time."""
+_BEHIND: Final = "An upload that was begun earlier has not ended yet; the newest commits are sent as soon as it has."
 
 
 @dataclasses.dataclass
@@ -120,6 +122,8 @@ class _Process:
         self._say = say
         self._ended = ended
         self._settings = _version(node.config_file)
+        self._sending = threading.Lock()
+        """Held by the thread that sends to the archive."""
         before = read_status(node)
         self.status = Status(pid=os.getpid(), started=moment.now(), situation=before.situation)
         situation = self.status.situation
@@ -209,18 +213,36 @@ class _Process:
     @contextlib.contextmanager
     def _uploading(self, repository: Repository) -> Iterator[None]:
         """Send each commit to the archive at once, in a thread of its own, while the with statement lasts."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._upload, args=(repository, stop), daemon=True)
+        stop, late = threading.Event(), threading.Event()
+        thread = threading.Thread(target=self._upload, args=(repository, stop, late), daemon=True)
         thread.start()
         try:
             yield
         finally:
             stop.set()
             thread.join(_LAST_UPLOAD)
+            late.set()
 
-    def _upload(self, repository: Repository, stop: threading.Event) -> None:
+    def _upload(self, repository: Repository, stop: threading.Event, late: threading.Event) -> None:
+        """Send what there is until told to stop, and once more then.
+
+        :param late: set when nobody waits for that any more: it is given up, and what came of it is not told.
+        """
+        if not self._sending.acquire(blocking=False):
+            # One that was given up sends what it has in hand, which takes as long as its archive does.
+            self.status.archive_error = _BEHIND
+            while not self._sending.acquire(timeout=_UPLOAD_LOOK):
+                if stop.is_set():
+                    return
+            self.status.archive_error = ""
+        try:
+            self._send(repository, stop, late)
+        finally:
+            self._sending.release()
+
+    def _send(self, repository: Repository, stop: threading.Event, late: threading.Event) -> None:
         status, uploader, ending = self.status, None, False
-        while not ending:
+        while not ending and not late.is_set():
             ending = stop.wait(RETRY_SECONDS if status.archive_error else _UPLOAD_LOOK)
             try:
                 if uploader is None:
@@ -229,14 +251,16 @@ class _Process:
                         status.archived, status.archive_error = 0, ""
                         return
                     uploader = self._node.uploader(repository, archive)
-                done = uploader.sync()
+                done = uploader.sync(Until(late.is_set))
                 for warning in done.warnings if done.changed else ():
                     self._say(warning)
-                status.archived = done.newest
-                status.archive_error = ""
+                if not late.is_set():
+                    status.archived, status.archive_error = done.newest, ""
             except Exception as error:  # also a fault of ours: nobody else would hear of it
                 uploader = None  # begin anew, with the credentials that there are by then
                 reason = str(error) if isinstance(error, (RestanteError, OSError)) else repr(error)
+                if late.is_set():
+                    return
                 if not status.archive_error:
                     self._say(f"the archive lacks the newest commits: {reason}")
                 status.archive_error = reason

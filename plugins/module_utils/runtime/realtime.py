@@ -45,7 +45,7 @@ def status(node: Node) -> dict[str, Any]:
     """Return what the Realtime Scanner does, how far it is, and whether the backup has a gap."""
     pid, found = pid_file(node).pid(), read_status(node)
     situation, since = found.situation, _gap_since(node)
-    lag = moment.now() - situation.pending_since if pid and situation.pending_since else 0
+    lag = moment.now() - situation.pending_since if pid and situation.pending_since > 0 else 0
     return {
         "enabled": node.settings.realtime_scanner,
         "running": bool(pid),
@@ -80,6 +80,7 @@ def _gap_since(node: Node) -> int:
     scans = [
         record.started for record in node.operations.list()
         if record.type == backups.OPERATION and record.state == SUCCESSFUL and not record.parameters.get("accounts")
+        and not record.result.get("read_errors")
     ]
     return max([since, *scans])
 

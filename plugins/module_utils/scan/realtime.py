@@ -26,7 +26,7 @@ from ..model import kinds, moment
 from ..model.errors import Busy
 from ..model.state import SERVER
 from ..model.switch import Switch
-from ..operations.progress import SILENT, Silent
+from ..operations.progress import SILENT, Until
 from .directory import DirectoryScan, switch_of
 from .mailbox import MailboxScan
 from .recorder import Cadence, Recorder
@@ -60,15 +60,15 @@ class Situation:
     """Where the scanner stands. Times are UTC milliseconds, 0 for "never"."""
 
     complete_until: int = 0
-    """All that happened up to here has been committed."""
+    """All that happened up to here has been committed; -1 where that is not known."""
     last_event: str = ""
     """The newest event that was seen, as the mail server numbers them."""
     last_event_at: int = 0
     """When it was seen."""
     pending: int = 0
-    """Accounts that something has happened in and that are not committed yet."""
+    """Accounts that something has happened in and that are not committed yet, those that cannot be read included."""
     pending_since: int = 0
-    """Since when the first of them may be waiting."""
+    """Since when the first of them may be waiting; -1 where that is not known."""
     commits: int = 0
     """Made since the scanner was started."""
     last_commit: int = 0
@@ -92,6 +92,15 @@ class Gap(NamedTuple):
     reason: str
     report: ScanReport
     """Of the scan that closed it."""
+
+
+class _Failed(NamedTuple):
+    """What could not be read."""
+
+    since: int
+    """Since when it may be waiting, as Situation.pending_since."""
+    due: float
+    """When it is to be tried again, by the clock."""
 
 
 class RealtimeScanner:
@@ -127,10 +136,10 @@ class RealtimeScanner:
         self._recorded = clock() - commit_every
         self._switch: Switch | None = None
         self._switch_known = 0.0
-        self._waiting: set[str] = set()
-        """What something has happened in: accounts, or SERVER."""
-        self._failed: dict[str, float] = {}
-        """What could not be read, and when it is to be tried again."""
+        self._waiting: dict[str, int] = {}
+        """What something has happened in, accounts or SERVER, and since when it may be waiting."""
+        self._failed: dict[str, _Failed] = {}
+        """What could not be read. It is among what waits only when it is due."""
 
     def run(self, pause: Pause) -> None:
         """Follow until it is time to end; what has happened until then is committed.
@@ -153,12 +162,13 @@ class RealtimeScanner:
     def _look(self) -> None:
         before, self._looked = self._looked, self._now()
         news = self._follower.news()
-        due = {scope for scope, at in self._failed.items() if at <= self._clock()}
-        # What could not be read is not looked into with every event: with the old token, it is asked for in full.
-        fresh = {scope for scope in news.scopes if scope not in self._failed}
-        if (fresh or due) and not self._waiting:
-            self.situation.pending_since = before
-        self._waiting |= fresh | due
+        for scope in news.scopes:
+            # What could not be read is not looked into with every event: with the old token, it is asked for in full.
+            if scope not in self._failed:
+                self._waiting.setdefault(scope, before)
+        for scope, failed in self._failed.items():
+            if failed.due <= self._clock():
+                self._waiting.setdefault(scope, failed.since)
         if news.scopes:
             self.situation.last_event, self.situation.last_event_at = news.last, self._looked
         if news.overrun and not self.situation.gap_since:
@@ -166,9 +176,9 @@ class RealtimeScanner:
 
     def _tell(self) -> None:
         situation = self.situation
-        situation.pending = len(self._waiting)
-        if not self._waiting:
-            situation.pending_since = 0
+        pending = {**self._waiting, **{scope: failed.since for scope, failed in self._failed.items()}}
+        situation.pending = len(pending)
+        situation.pending_since = min(pending.values(), default=0)
         if not situation.gap_since:
             situation.complete_until = situation.pending_since or self._looked
         self._told()
@@ -202,13 +212,15 @@ class RealtimeScanner:
             directory = DirectoryScan(self._store, recorder, report, self._backed_up())
             mailbox = MailboxScan(self._store, recorder, report, SILENT, SILENT.stopping)
             if SERVER in self._waiting:  # a class of service or a domain may have switched accounts that are quiet
-                self._waiting |= directory.switched()
-            for scope in sorted(self._waiting):
+                for account in directory.switched():
+                    self._waiting.setdefault(account, self._waiting[SERVER])
+            # SERVER first: an archive must not know accounts without their domain; it tells why an account has ended.
+            for scope in sorted(self._waiting, key=lambda one: (one != SERVER, one)):
                 errors, began = report.read_errors, self._clock()
                 self._scope(scope, directory, mailbox)
                 self._failed.pop(scope, None)
                 if report.read_errors > errors:
-                    self._fail((scope,), began)
+                    self._fail((scope,), self._waiting[scope], began)
             recorder.commit()
         self._waiting.clear()
         self._name_failures(report)
@@ -240,8 +252,9 @@ class RealtimeScanner:
             return
         until, began = self._looked, self._clock()
         with writer:
+            progress = Until(lambda: pause(0))
             report = smart_scan(
-                self._store, writer, cadence=self._cadence, committed=self._committed, progress=_Ending(pause)
+                self._store, writer, cadence=self._cadence, committed=self._committed, progress=progress
             )
         if report.stopped:
             return
@@ -252,13 +265,14 @@ class RealtimeScanner:
         self._failed.clear()
         if report.read_errors:
             reached = self._repository.tokens()
-            self._fail((account for account, token in self._store.tokens() if reached.get(account) != token), began)
+            unread = [account for account, token in self._store.tokens() if reached.get(account) != token]
+            self._fail(unread, gap.since, began)
         self._name_failures(report)
         self._closed(gap)
 
-    def _fail(self, scopes: Iterable[str], began: float) -> None:
+    def _fail(self, scopes: Iterable[str], since: int, began: float) -> None:
         now = self._clock()
-        self._failed.update(dict.fromkeys(scopes, now + max(_RETRY, _RETRY_SHARE * (now - began))))
+        self._failed.update(dict.fromkeys(scopes, _Failed(since, now + max(_RETRY, _RETRY_SHARE * (now - began)))))
 
     def _name_failures(self, report: ScanReport) -> None:
         if report.failures or not self._failed:
@@ -266,13 +280,3 @@ class RealtimeScanner:
                 " ".join(part for part in (failure.account, failure.item_id, failure.reason) if part)
                 for failure in report.failures[:_NAMED]
             ]
-
-
-class _Ending(Silent):
-    """The Progress of a scan that ends when it is time to."""
-
-    def __init__(self, pause: Pause) -> None:
-        self._pause = pause
-
-    def stopping(self) -> bool:
-        return self._pause(0)

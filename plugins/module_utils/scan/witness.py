@@ -78,7 +78,14 @@ class Witness:
         return seen.seq if seen.archive == self._archive else 0
 
     def note(self, repository: str, server: str, seq: int) -> None:
-        """Write down that a commit of the Backup Path has arrived. :raises Refused: the disk does not take it."""
+        """Write down that a commit of the Backup Path has arrived, unless a newer one was seen in this archive before.
+
+        Where that one is gone, it stays written down until all is there again: so the loss is told until then.
+
+        :raises Refused: the disk does not take it.
+        """
+        if seq < self.last():
+            return
         digest = hashlib.sha256(self._files.read(commits.name(seq))).hexdigest()
         data = Seen(repository, server, seq, digest, self._archive).encode()
         self._files.overwrite(FILE, data)

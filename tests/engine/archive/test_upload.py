@@ -18,8 +18,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.port imp
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Refused, Unavailable
+from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Until
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader, UploadReport
+from ansible_collections.restante.carbonio.plugins.module_utils.scan.witness import Witness
 from archive_kit import Backup, Interposed
 
 
@@ -161,6 +163,38 @@ def test_commits_that_were_taken_from_the_archive_go_up_again(local: Archive, ba
     backup.grow()
     uploader.sync()
     assert_whole(local, backup)
+
+
+def test_the_witness_never_goes_back_for_one_archive(local: Archive, backup: Backup, tmp_path: Path) -> None:
+    """Of two uploads at the same time, the one that has sent less may be the last to end."""
+    backup.grow(commits=3)
+    (tmp_path / "another").mkdir()
+    own, other = (
+        Witness(backup.repository.files, archive)
+        for archive in (local, DirectoryArchive(str(tmp_path / "another")))
+    )
+    for seq in (3, 1):
+        own.note("r", "s", seq)
+    assert own.last() == 3
+    other.note("r", "s", 2)
+    assert (own.last(), other.last()) == (0, 2), "it is of the archive that was sent to last"
+
+
+def test_lost_commits_are_told_until_all_are_there_again(local: Archive, backup: Backup) -> None:
+    def uploader() -> Uploader:
+        return Uploader(backup.repository, local, witness=Witness(backup.repository.files, local))
+
+    backup.grow(commits=3)
+    uploader().sync()
+    for file in list(local.list("commits/")):
+        local.delete(file.name)
+    stopping = iter([False, True])
+    first = uploader().sync(Until(lambda: next(stopping)))
+    assert (first.newest, first.lost) == (1, 3)
+    assert uploader().sync().lost == 2
+    assert_whole(local, backup)
+    backup.grow()
+    assert uploader().sync().lost == 0
 
 
 def test_an_older_copy_does_not_write_over_a_newer_archive(local: Archive, backup: Backup, tmp_path: Path) -> None:

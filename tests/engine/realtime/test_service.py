@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound, Refused
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, realtime, tuning
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
@@ -195,6 +195,25 @@ def test_a_gap_is_closed_before_something_is_restored(live_node: Any) -> None:
     scanned = live_node.status()
     assert scanned["gap"] and scanned["gap_since"] > scanned["complete_until"], "the scan moves its beginning"
     assert not realtime.settle(live_node.node)
+
+
+def test_a_scan_that_could_not_read_everything_leaves_the_beginning_of_a_gap(
+    live_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_node.start()
+    live_node.end(signal.SIGKILL)
+    live_node.mail(live_node.accounts[0], b"unseen")
+
+    def changes(*_arguments: Any) -> Any:
+        raise Damaged("The disk of the mailbox cannot be read.")
+
+    with monkeypatch.context() as sick:
+        sick.setattr(type(live_node.store), "changes", changes)
+        assert backups.smart_scan(live_node.node)["read_errors"]
+    status = live_node.status()
+    assert status["gap_since"] == status["complete_until"] != ""
+    backups.smart_scan(live_node.node)
+    assert live_node.status()["gap_since"] > status["gap_since"]
 
 
 def test_without_a_gap_only_what_is_behind_is_looked_at(live_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:

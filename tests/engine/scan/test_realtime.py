@@ -16,7 +16,12 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.follow
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Unavailable
-from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ACCOUNT_ITEM, Entry, ItemState
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import (
+    ACCOUNT_ITEM,
+    SERVER,
+    Entry,
+    ItemState,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.realtime import (
     COMMIT,
@@ -39,7 +44,9 @@ def nothing() -> None:
 class Scripted:
     """A scanner of a node, whose clock moves by each wait; then the next step of the test happens."""
 
-    def __init__(self, node: Any, store: Any = None, situation: Situation | None = None) -> None:
+    def __init__(
+        self, node: Any, store: Any = None, situation: Situation | None = None, commit_every: float = COMMIT
+    ) -> None:
         self.now = START
         self.set_back = 0
         self.gaps: list[Gap] = []
@@ -49,7 +56,8 @@ class Scripted:
         self._steps: list[Step] = []
         self.scanner = RealtimeScanner(
             store or node.store, node.repository, situation or Situation(complete_until=START - 60_000),
-            closed=self.gaps.append, now=lambda: self.now + self.set_back, clock=lambda: self.now / 1000,
+            closed=self.gaps.append, commit_every=commit_every, now=lambda: self.now + self.set_back,
+            clock=lambda: self.now / 1000,
         )
 
     @property
@@ -219,6 +227,21 @@ def test_domains_are_recorded_where_the_feed_tells_of_them(node: Any, anna: str)
     """R-223: the vendor's Realtime Scanner does not; ours does where the mail server says so."""
     Scripted(node).run(lambda: node.store.create_entry(Entry("d-2", kinds.DOMAIN, "second.example.com")))
     assert "second.example.com" in [found.state.name for found in node.repository.entries(kinds.DOMAIN)]
+
+
+def test_no_commit_has_an_account_without_its_domain(node: Any, anna: str) -> None:
+    """A domain with its first account, as both are made at once; each entry and message is a commit of its own."""
+    def create() -> None:
+        node.store.create_entry(Entry("d-2", kinds.DOMAIN, "second.example.com"))
+        node.store.create_entry(Entry("a-bruno", kinds.ACCOUNT, "bruno@second.example.com"))
+        node.mail("a-bruno", b"first", b"second")
+
+    scripted = Scripted(node, commit_every=0)
+    scripted.run(create)
+    assert scripted.situation.commits > 4
+    domain, = node.repository.history(SERVER, "d-2")
+    account, = node.repository.history("a-bruno", ACCOUNT_ITEM)
+    assert domain.seq < account.seq
 
 
 def test_accounts_whose_backup_is_switched_off_are_ignored(node: Any, anna: str) -> None:
@@ -471,6 +494,54 @@ def test_what_cannot_be_read_costs_no_other_and_is_tried_again(node: Any, anna: 
     scripted.run(mail, *seconds_of(1), told, *seconds_of(6))
     assert node.recorded(anna) == node.live(anna)
     assert scripted.situation.unreadable == []
+
+
+def test_nothing_counts_as_complete_beyond_what_cannot_be_read(node: Any, anna: str, between: Any) -> None:
+    """A kill may come at any moment, and the gap then begins where all was committed."""
+    bruno = node.account("bruno")
+    sick = Sick(node, between)
+    scripted = Scripted(node, sick.store)
+    situation, failed_at = scripted.situation, 0
+
+    def mail() -> None:
+        nonlocal failed_at
+        failed_at = scripted.now
+        _well, sick.item = node.mail(anna, b"well", b"sick")
+
+    def told() -> None:
+        assert situation.unreadable and situation.pending == 1
+        assert situation.complete_until == situation.pending_since == failed_at - LOOK * 1000
+
+    def more() -> None:
+        node.mail(anna, b"later")
+        node.mail(bruno, b"well")
+
+    def well() -> None:
+        told()
+        assert node.recorded(bruno) == node.live(bruno)
+        sick.item = ""
+
+    scripted.run(*seconds_of(2), mail, *seconds_of(1), told, more, *seconds_of(7), well, *seconds_of(6))
+    assert situation.pending == situation.pending_since == 0
+    assert situation.complete_until == scripted.now
+
+
+@pytest.mark.parametrize("since", [START - 3_600_000, -1])
+def test_a_gap_goes_on_for_what_its_closing_scan_could_not_read(
+    node: Any, anna: str, between: Any, since: int
+) -> None:
+    sick = Sick(node, between)
+    sick.item, = node.mail(anna, b"sick")
+    situation = Situation(max(since, 0), gap_since=since)
+    scripted = Scripted(node, sick.store, situation)
+
+    def told() -> None:
+        assert situation.gap_since == 0 and situation.pending == 1
+        assert situation.complete_until == since
+        sick.item = ""
+
+    scripted.run(*seconds_of(2), told, *seconds_of(6))
+    assert situation.pending == 0 and situation.complete_until == scripted.now
 
 
 def test_what_cannot_be_read_is_not_tried_with_every_event(node: Any, anna: str, between: Any) -> None:
