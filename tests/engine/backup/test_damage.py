@@ -197,7 +197,7 @@ def test_a_newer_format_is_refused_with_what_to_do(backup: Path, record: dict[st
 
 def test_a_commit_of_a_newer_format_is_refused_with_what_to_do(backup: Path) -> None:
     path = backup / commits.name(3)
-    path.write_bytes(json.dumps({**json.loads(path.read_bytes()), "format": 2}).encode())
+    path.write_bytes(json.dumps({**json.loads(path.read_bytes()), "format": 2, "more": []}).encode())
     with pytest.raises(NotABackup, match="upgrade restante.carbonio"):
         Repository.open(str(without_catalogue(backup)))
 
