@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Refused
-from .port import StoredFile
+from .port import LARGEST, StoredFile
 from .s3 import S3Archive
 from .s3_client import LOCK_MODES, S3Settings, explained
 
@@ -149,14 +149,17 @@ class LockedArchive(S3Archive):
         # The same bytes twice are those of a writer that got no answer, or was killed.
         return versions.deletions > 0 or len({(one.size, one.etag) for one in versions.real}) > 1
 
-    def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def later_versions(
+        self, name: str, offset: int = 0, length: int | None = None, most: int | None = None
+    ) -> Iterator[bytes]:
         self._forget(name)
         versions = self._look(name)
+        bound = LARGEST if most is None else most
         for version in versions.real[1:] if versions else ():
-            if offset < version.size and length != 0:
-                end = version.size if length is None else min(offset + length, version.size)
+            end = version.size if length is None else min(offset + length, version.size)
+            if offset < end and (end <= bound or length is not None):
                 arguments = {"VersionId": version.id, "Range": f"bytes={offset}-{end - 1}"}
-                yield self._read(name, arguments, 0 if length is None else end)[0]
+                yield self._read(name, arguments, end + LARGEST)[0]
 
     def gives_way(self, name: str) -> bool:
         """Try to remove a file in spite of its lock, as who may bypass a GOVERNANCE lock could; for the probe.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 
-from ..archive.port import Archive
+from ..archive.port import LARGEST, Archive
 from ..backup import commits, keyring, keys
 from ..backup.commits import Commit
 from ..backup.files import Files
@@ -139,8 +139,9 @@ class Sides:
 
     def _there(self, name: str) -> bytes | None:
         """Return a file of the archive; None where there is none that can be read."""
+        last = name.rpartition("/")[2]
         try:
-            return self._archive.get_checked(name, name.rpartition("/")[2])
+            return self._archive.get_checked(name, last, max(self._repository.catalogue.pack_size(last), LARGEST))
         except (NotFound, Damaged):
             return None
 

@@ -47,8 +47,9 @@ from .assembly import Assembly
 
 THREADS: Final = 10
 BYTES_IN_FLIGHT: Final = 96 * 1024 * 1024
-_COMMIT_COST: Final = 256 * 1024
-"""Bytes that a commit is taken to have: its size is not known before it is read."""
+_COMMIT: Final = 4 * 1024 * 1024
+"""Bytes of a commit that is read beside others; one that has more, or cannot be read, is read once more and alone. Its
+size is not known before."""
 
 
 class RetrieveReport(NamedTuple):
@@ -237,26 +238,35 @@ class _Retrieval:
             if local is not None:
                 found[seq] = local
             else:
-                wanted.append(Piece(commits.name(seq), 0, 0, _COMMIT_COST))
+                wanted.append(Piece(commits.name(seq), 0, 0, _COMMIT))
 
         def read(name: str, _offset: int, _length: int) -> bytes:
-            return self._archive.get(name)
+            return self._archive.get(name, _COMMIT)
 
         def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
-            try:
-                return self._commit(data, piece.name), data
-            except Damaged:
-                for later in self._archive.later_versions(piece.name):
-                    with contextlib.suppress(Damaged):
-                        return self._commit(later, piece.name), later
-                raise
+            return self._commit(data, piece.name), data
 
         for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
-            if isinstance(result, RestanteError):
-                self._damaged(piece.name, result, "What only this commit names cannot be restored.")
-            else:
+            try:
+                if isinstance(result, Damaged):
+                    result = self._read_alone(piece.name)
+                if isinstance(result, RestanteError):
+                    raise result
                 found[result[0].seq] = result
+            except RestanteError as error:
+                self._damaged(piece.name, error, "What only this commit names cannot be restored.")
         return found
+
+    def _read_alone(self, name: str) -> tuple[Commit, bytes]:
+        """Return a commit of any size: several of the largest at once would take too much memory. Errors as get."""
+        try:
+            data = self._archive.get(name)
+            return self._commit(data, name), data
+        except Damaged:
+            for later in self._archive.later_versions(name):
+                with contextlib.suppress(Damaged):
+                    return self._commit(later, name), later
+            raise
 
     def _local_commit(self, seq: int) -> tuple[Commit, bytes] | None:
         name = commits.name(seq)
@@ -319,7 +329,7 @@ class _Retrieval:
     def _fetch_later(self, pack: PackInfo) -> bool:
         """Fetch a pack from what was written over it; return whether that is right."""
         name = packs.file_name(pack.name)
-        for data in self._archive.later_versions(name):
+        for data in self._archive.later_versions(name, most=pack.size):
             if hashlib.sha256(data).hexdigest() == pack.name:
                 self._files.write_new(name, data)
                 return True

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Silent
 from ansible_collections.restante.carbonio.plugins.module_utils.restore import assembly
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import retrieve as retrieve_module
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import find_servers, retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 from archive_kit import ACCOUNT, Backup, Interposed
@@ -176,9 +180,9 @@ class Dying(Interposed):
         if self.reads < 0:
             raise KeyboardInterrupt
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         self._count()
-        return super().get(name)
+        return super().get(name, most)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         self._count()
@@ -310,6 +314,34 @@ def test_a_gap_in_the_row_of_commits_does_not_hide_the_newest(local: Archive, tm
     report = retrieve(local, str(tmp_path / "restore"))
     assert report.newest == 5
     assert not report.damages, "the fourth is a full one"
+
+
+def test_of_commits_that_are_larger_than_others_one_is_read_at_a_time(
+    backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sizes are not known before: ten of the largest at once would take the memory of the node."""
+    class Weighed(Interposed):
+        lock = threading.Lock()
+        now = peak = 0
+
+        def get(self, name: str, most: int | None = None) -> bytes:
+            data = super().get(name, most)
+            with self.lock:
+                self.now += 1
+                self.peak = max(self.peak, self.now)
+            time.sleep(0.02)
+            with self.lock:
+                self.now -= 1
+            return data
+
+    monkeypatch.setattr(retrieve_module, "_COMMIT", 100, raising=False)
+    (tmp_path / "archive").mkdir()
+    archive = Weighed(DirectoryArchive(str(tmp_path / "archive")))
+    backup.grow(commits=8)
+    Uploader(backup.repository, archive.archive).sync()
+    assert not retrieve(archive, str(tmp_path / "restore")).damages
+    assert archive.peak == 1
+    assert_same_states(tmp_path / "restore", backup)
 
 
 def test_bytes_altered_on_the_way_are_fetched_again(local: Archive, backup: Backup, tmp_path: Path) -> None:

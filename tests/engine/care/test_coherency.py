@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -16,16 +17,18 @@ from typing import Any
 
 import boto3
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive import port
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import frames, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.keys import Lock
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import (
     CATALOGUE_FILE,
     Repository,
 )
+from ansible_collections.restante.carbonio.plugins.module_utils.care import sides
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import NAMES, NOTHING, Asked, Check
 from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import METADATA, Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import ARCHIVE, HERE, Ledger
@@ -236,6 +239,22 @@ def test_nothing_is_fetched_from_another_writer_that_is_ahead(backup: Path, arch
     assert [fault.kind for fault in done.left] == ["commit"] and "another writer" in done.left[0].reason
     assert everything(backup.parent / "archive") == there
     assert commit_files(backup) == here
+
+
+def test_a_pack_that_is_larger_than_what_is_read_blindly_is_checked_and_had_from_the_archive(
+    backup: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large content has a pack alone, and is no fault of the archive each time."""
+    with opened(backup).writer() as writer:
+        writer.put_blob(os.urandom(200_000))
+        writer.commit()
+    Uploader(opened(backup), archive).sync()
+    monkeypatch.setattr(port, "LARGEST", 100_000)
+    monkeypatch.setattr(sides, "LARGEST", 100_000, raising=False)
+    assert check(backup, archive).faults == []
+    large = max(files_of(backup, packs.BLOBS), key=lambda file: file.stat().st_size)
+    large.unlink()
+    assert fix(backup, archive).fetched_files == 1 and large.stat().st_size > 200_000
 
 
 def test_what_a_listing_lacks_and_is_there_is_no_damage(
@@ -491,7 +510,7 @@ def test_files_that_no_commit_names_are_moved_out(backup: Path) -> None:
 
 def test_an_archive_that_does_not_answer_gives_nothing_up(backup: Path, archive: Archive) -> None:
     class Away(DirectoryArchive):
-        def get(self, name: str) -> bytes:
+        def get(self, name: str, most: int | None = None) -> bytes:
             raise Unavailable("The archive does not answer.")
 
     file = files_of(backup, packs.BLOBS)[0]
