@@ -52,7 +52,7 @@ class Sides:
         self.sent = 0
         """How many files were sent."""
         self.foreign: list[Fault] = []
-        """What stays because another writer has put it there."""
+        """What stays because another writer, or somebody else, has put it there."""
         self._repository = repository
         self._files = repository.files
         self._archive = archive
@@ -157,6 +157,9 @@ class Sides:
 
     def _send_file(self, fault: Fault) -> None:
         here, there = self._here(fault.file), self._there(fault.file)
+        seq = commits.number(fault.file.rpartition("/")[2]) if fault.kind == COMMIT else None
+        if seq is not None and seq > self._repository.newest():
+            self.foreign.append(fault)
         if here is None or here == there or not self._may_replace(fault, here, there):
             return
         if there is not None:

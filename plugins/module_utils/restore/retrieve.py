@@ -196,17 +196,28 @@ class _Retrieval:
         return max((number for number in numbers if number), default=0)
 
     def _newest_there(self, hint: int) -> int:
-        newest = last_number(functools.partial(self._is_there, 0), max(hint, 1))
+        newest = last_number(self._is_there, max(hint, 1))
         # One request makes sure that it did not stop at a gap that a damage has left in the row.
-        while True:
-            later = next(self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(newest)), None)
-            number = commits.number(later.name.rpartition("/")[2]) if later else None
-            if number is None or number <= newest:  # nothing later, or something that is no commit
-                return newest
-            newest = last_number(functools.partial(self._is_there, number), number)
+        later = self._next_there(newest)
+        return last_number(lambda seq: self._next_there(seq - 1) > 0, later) if later else newest
 
-    def _is_there(self, known: int, seq: int) -> bool:
-        return seq <= known or self._archive.size(commits.name(seq)) is not None
+    def _next_there(self, after: int) -> int:
+        """Return the lowest number of a commit that is there, of those above another; 0 for none."""
+        for stored in self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(after)):
+            number = commits.number(stored.name.rpartition("/")[2]) or 0
+            if number > after and stored.name == commits.name(number):
+                return number
+        return 0
+
+    def _last_there(self, before: int) -> int:
+        """Return the highest number of a commit that is there, of those below another; 0 for none.
+
+        By listings and in few steps: anybody who can write there can put a file far behind the last commit.
+        """
+        return last_number(lambda seq: seq < before and 0 < self._next_there(seq - 1) < before, before - 1)
+
+    def _is_there(self, seq: int) -> bool:
+        return self._archive.size(commits.name(seq)) is not None
 
     def _chain(self, here: int, newest: int) -> list[tuple[Commit, bytes]]:
         """Return the commits from the newest full one on, in order, without those that cannot be read."""
@@ -219,9 +230,14 @@ class _Retrieval:
         first = newest
         while first > 1 and not any(commit.full for commit, _unused in found.values()):
             # Once, usually: the newest commit tells where the full one is. Where that is damaged, back to another.
-            start = found[first][0].checkpoint if first in found else first - 1
-            found.update(self._read_commits(range(start, first), here))
-            first = start
+            # Between two of those that are there may be nothing: only one that can be read says which are missed.
+            if first in found:
+                numbers = range(min(found[first][0].checkpoint, first - 1), first)
+            else:
+                last = self._last_there(first)
+                numbers = range(last, last + 1)
+            found.update(self._read_commits(filter(None, numbers), here))
+            first = numbers[0]
         if here in found and self._files.read(commits.name(here)) != found[here][1]:
             raise InvalidInput(
                 f"Commit {here} in {self._files.root} is not the one in {self._archive.describe()}: they are two "

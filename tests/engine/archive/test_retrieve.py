@@ -316,6 +316,46 @@ def test_a_gap_in_the_row_of_commits_does_not_hide_the_newest(local: Archive, tm
     assert not report.damages, "the fourth is a full one"
 
 
+class Patient(Interposed):
+    """An archive that is asked a few times, and not for ever."""
+
+    MOST = 2000
+
+    def size(self, name: str) -> int | None:
+        assert len(self.log) < self.MOST, "it never ends"
+        return super().size(name)
+
+    def get(self, name: str, most: int | None = None) -> bytes:
+        assert len(self.log) < self.MOST, "it never ends"
+        return super().get(name, most)
+
+
+@pytest.mark.parametrize("numbers", [
+    [10**20 - 1], [10**20 - 1, 10**20 - 2, 10**19, 2**40, 7], [5 + 2**power for power in range(1, 60)],
+], ids=["one", "some", "where a search looks"])
+def test_what_lies_far_behind_the_last_commit_is_told_and_hides_nothing(
+    local: Archive, backup: Backup, tmp_path: Path, numbers: list[int]
+) -> None:
+    """Whoever can write to a bucket can put a file under any number there, locks or not."""
+    for number in numbers:
+        local.put(commits.name(number), b"junk")
+    patient = Patient(local)
+    patient.MOST = 2000 + 150 * len(numbers)
+    report = retrieve(patient, str(tmp_path / "restore"))
+    assert report.newest == 5
+    assert sorted(damage.file for damage in report.damages) == sorted(map(commits.name, numbers))
+    assert_same_states(tmp_path / "restore", backup)
+
+
+def test_a_commit_that_names_itself_as_its_full_one_and_is_none_ends_no_retrieval(
+    local: Archive, backup: Backup, tmp_path: Path
+) -> None:
+    newest = backup.repository.commit(5)
+    local.put(commits.name(5), commits.encode(newest._replace(checkpoint=5, full=False)))
+    assert retrieve(Patient(local), str(tmp_path / "restore")).newest == 5
+    assert_same_states(tmp_path / "restore", backup)
+
+
 def test_of_commits_that_are_larger_than_others_one_is_read_at_a_time(
     backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

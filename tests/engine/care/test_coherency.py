@@ -241,6 +241,26 @@ def test_nothing_is_fetched_from_another_writer_that_is_ahead(backup: Path, arch
     assert commit_files(backup) == here
 
 
+@pytest.mark.parametrize("numbers", [[10**20 - 1], [10**20 - 1, 10**19, 5]])
+def test_what_lies_far_behind_the_last_commit_of_the_archive_is_told_and_changes_nothing_else(
+    backup: Path, archive: Archive, numbers: list[int]
+) -> None:
+    """Also while the archive lags behind: what was not sent yet is not missed there."""
+    with opened(backup).writer() as writer:
+        message(writer, BOB, 50)
+        writer.commit()
+    for number in numbers:
+        archive.put(commits.name(number), b"junk")
+    found = check(backup, archive)
+    assert [(fault.side, fault.file) for fault in found.faults] == [
+        (ARCHIVE, commits.name(number)) for number in sorted(numbers)
+    ]
+    assert found.counts["commits_to_upload"] == 1 and found.counts["archived_commits"] == 3
+    before, there = everything(backup), everything(backup.parent / "archive")
+    assert len(fix(backup, archive).left) == len(numbers)
+    assert (everything(backup), everything(backup.parent / "archive")) == (before, there)
+
+
 def test_a_pack_that_is_larger_than_what_is_read_blindly_is_checked_and_had_from_the_archive(
     backup: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
