@@ -173,7 +173,8 @@ class _Retrieval:
                 ) from None
         if self._masters:
             own = Keyring(self._files, info, self._masters)
-            self._keys = Keys(self._fetch_keys(own), functools.partial(self._fetch_keys, own))
+            self._damages += fetch_keyring(self._archive, self._files, own)
+            self._keys = Keys(own.load(), functools.partial(self._fetch_keys, own))
         return info
 
     def _fetch_keys(self, own: Keyring) -> Ring:
