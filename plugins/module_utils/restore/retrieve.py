@@ -372,6 +372,7 @@ class _Retrieval:
         try:
             with closing(fetch(self._archive.get_range, pieces, use, self._threads, BYTES_IN_FLIGHT)) as results:
                 for piece, error in results:
+                    under_way[piece.name][1].settle(piece)
                     # What the disk here does not take is no damage of the archive.
                     if isinstance(error, Unavailable) or (error is not None and error in here):
                         raise error

@@ -384,6 +384,29 @@ def test_of_commits_that_are_larger_than_others_one_is_read_at_a_time(
     assert_same_states(tmp_path / "restore", backup)
 
 
+@pytest.mark.parametrize("how", ["truncated", "altered"])
+def test_packs_that_are_wrong_keep_no_file_open(
+    backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A thousand of them would end the retrieval of all that is right."""
+    class Counting(Silent):
+        open = 0
+
+        def advance(self, items: int = 0, bytes_: int = 0) -> None:
+            self.open = max(self.open, len(os.listdir("/proc/self/fd")))
+
+    monkeypatch.setattr(assembly, "PIECE", 100)
+    (tmp_path / "archive").mkdir()
+    archive = DirectoryArchive(str(tmp_path / "archive"))
+    backup.grow(commits=30)
+    Uploader(backup.repository, archive).sync()
+    for pack in backup.repository.packs():
+        damaged(archive, packs.file_name(pack.name), how)
+    before, seen = len(os.listdir("/proc/self/fd")), Counting()
+    assert len(retrieve(archive, str(tmp_path / "restore"), threads=1, progress=seen).damages) >= 30
+    assert before <= seen.open < before + 15
+
+
 def test_bytes_altered_on_the_way_are_fetched_again(local: Archive, backup: Backup, tmp_path: Path) -> None:
     class Noisy(Interposed):
         def get_range(self, name: str, offset: int, length: int) -> bytes:
