@@ -83,7 +83,7 @@ def find_servers(archive: Archive) -> Mapping[str, str]:
     for folder in archive.folders():
         try:
             found[folder] = commits.parse_format(archive.get(f"{folder}/{commits.FORMAT_FILE}"), folder).server
-        except (NotFound, NotABackup):  # something else, which is none of our business
+        except (NotFound, NotABackup, Damaged):  # something else, which is none of our business
             continue
     return found
 

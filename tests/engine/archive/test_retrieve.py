@@ -459,3 +459,13 @@ def test_servers_under_one_prefix_are_found(
     assert find_servers(make_archive("backups")) == {"server-1": "server-1", "server-2": "server-2"}
     with pytest.raises(NotFound):
         find_servers(DirectoryArchive(str(tmp_path / "nowhere")))
+
+
+def test_a_folder_whose_format_file_is_far_too_large_hides_no_server(
+    local: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.move(tmp_path / "archive", tmp_path / "backups" / "server-1")
+    archive = DirectoryArchive(str(tmp_path / "backups"))
+    monkeypatch.setattr(port, "LARGEST", 1 << 20)
+    archive.put("another/format.json", bytes(1 << 21))
+    assert find_servers(archive) == {"server-1": "server-1"}
