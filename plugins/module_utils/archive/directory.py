@@ -62,9 +62,9 @@ class DirectoryArchive(Archive):
     def put_new(self, name: str, data: bytes) -> bool:
         return self._store(name, io.BytesIO(data), overwrite=False) or self.get(name) == data
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         with self._reading(name) as file:
-            self.check_length(name, os.fstat(file.fileno()).st_size)
+            self.check_length(name, os.fstat(file.fileno()).st_size, most)
             return file.read()
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Refused
-from .port import StoredFile
+from .port import LARGEST, StoredFile
 from .s3 import S3Archive
 from .s3_client import LOCK_MODES, S3Settings, explained
 
@@ -91,6 +91,7 @@ class LockedArchive(S3Archive):
         self._forget(name)
 
     def size(self, name: str) -> int | None:
+        self._forget(name)  # another process may have removed it when its lock had ended
         version = self._version(name)
         return None if version is None else version.size
 
@@ -149,14 +150,17 @@ class LockedArchive(S3Archive):
         # The same bytes twice are those of a writer that got no answer, or was killed.
         return versions.deletions > 0 or len({(one.size, one.etag) for one in versions.real}) > 1
 
-    def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def later_versions(
+        self, name: str, offset: int = 0, length: int | None = None, most: int | None = None
+    ) -> Iterator[bytes]:
         self._forget(name)
         versions = self._look(name)
+        bound = LARGEST if most is None else most
         for version in versions.real[1:] if versions else ():
-            if offset < version.size and length != 0:
-                end = version.size if length is None else min(offset + length, version.size)
+            end = version.size if length is None else min(offset + length, version.size)
+            if offset < end and (end <= bound or length is not None):
                 arguments = {"VersionId": version.id, "Range": f"bytes={offset}-{end - 1}"}
-                yield self._read(name, arguments, 0 if length is None else end)[0]
+                yield self._read(name, arguments, end + LARGEST)[0]
 
     def gives_way(self, name: str) -> bool:
         """Try to remove a file in spite of its lock, as who may bypass a GOVERNANCE lock could; for the probe.
@@ -201,6 +205,7 @@ class LockedArchive(S3Archive):
 
     def _listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, _Versions]]:
         """Yield the names that begin so and sort after another, with their versions, and remember those."""
+        last = after
         for key, group in itertools.groupby(self._entries(prefix, after), lambda entry: entry["Key"]):
             entries = list(group)
             real = [
@@ -210,8 +215,11 @@ class LockedArchive(S3Archive):
             name = key[len(self._prefix):]
             if real and name > after:
                 found = _Versions(real[::-1], len(entries) - len(real))  # a listing has the newest first
-                self._remember(name, found)
-                yield name, found
+                before = self._known.get(name) if name <= last else None
+                self._remember(name, found if before is None else _merged(before, found))
+                if before is None:
+                    yield name, found
+                last = max(last, name)
 
     def _entries(self, prefix: str, after: str = "") -> Iterator[Any]:
         """Yield versions and delete markers, by key; those of one key in no order but their own."""
@@ -256,6 +264,12 @@ class LockedArchive(S3Archive):
     def _kept(self) -> dict[str, Any]:
         until = int(time.time() * 1000) + self.retention
         return {"ObjectLockMode": self._mode, "ObjectLockRetainUntilDate": _date(until)}
+
+
+def _merged(before: _Versions, further: _Versions) -> _Versions:
+    """Return the versions of a name of which a listing has told twice."""
+    real = {version.id: version for version in (*before.real, *further.real)}
+    return _Versions(sorted(real.values(), key=lambda version: version.at), before.deletions + further.deletions)
 
 
 def _further(page: Any) -> dict[str, str] | None:

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from ..model.errors import Damaged, Refused
 
-LARGEST: Final = 1 << 30
-"""Bytes of a file that is read whole. None of a backup is as large: the full commit of a million accounts takes a
-quarter of it."""
+LARGEST: Final = 512 << 20
+"""Bytes of a file that is read whole and of which nobody knows the size: all but packs. None of a backup is as large:
+the full commit of a million accounts takes half of it."""
 
 
 class StoredFile(NamedTuple):
@@ -70,10 +70,11 @@ class Archive(abc.ABC):
         """
 
     @abc.abstractmethod
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         """Return the whole content.
 
-        :raises NotFound: there is no such file. :raises Damaged: it is larger than LARGEST.
+        :param most: bytes that it may have; LARGEST where nothing is known of it.
+        :raises NotFound: there is no such file. :raises Damaged: it has more.
         """
 
     @abc.abstractmethod
@@ -137,26 +138,37 @@ class Archive(abc.ABC):
         """
         return False
 
-    def later_versions(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Yield a file, or a range of it, as it is in what was written over it later: for when its bytes are wrong."""
+    def later_versions(
+        self, name: str, offset: int = 0, length: int | None = None, most: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a file, or a range of it, as it is in what was written over it later: for when its bytes are wrong.
+
+        :param most: as for get; what has more bytes is left out.
+        """
         yield from ()
 
-    def check_length(self, name: str, size: int) -> None:
+    def check_length(self, name: str, size: int, most: int | None = None) -> None:
         """Refuse to read what would take the memory of the node: who can write here must not be able to do that.
 
-        :param size: bytes that it has, or that have come already, beyond what it rightly has.
-        :raises Damaged: they are more than LARGEST.
+        :param size: bytes that it has, or that have come already. :param most: as for get.
+        :raises Damaged: they are more than that.
         """
-        if size > LARGEST:
+        bound = LARGEST if most is None else most
+        if size > bound:
             raise Damaged(
-                f"{name} in {self.describe()} is larger than {LARGEST >> 20} MiB, which no such file of a backup is: "
-                "somebody has put something else there. Find out who, and put the right file back (an older version "
-                "of the object, another copy)."
+                f"{name} in {self.describe()} is larger than {bound} bytes, which the right file is not: somebody has "
+                "put something else there. Find out who, and put the right file back (an older version of the object, "
+                "another copy)."
             )
 
-    def get_checked(self, name: str, sha256: str) -> bytes:
+    def get_checked(self, name: str, sha256: str, most: int | None = None) -> bytes:
         """Return the whole content that has a digest; where nothing has it, that which get returns. Errors as get."""
-        first = self.get(name)
-        if hashlib.sha256(first).hexdigest() == sha256:
-            return first
-        return next((one for one in self.later_versions(name) if hashlib.sha256(one).hexdigest() == sha256), first)
+        later = self.later_versions(name, most=most)
+        right = (one for one in later if hashlib.sha256(one).hexdigest() == sha256)
+        try:
+            first = self.get(name, most)
+        except Damaged:
+            for one in right:
+                return one
+            raise
+        return first if hashlib.sha256(first).hexdigest() == sha256 else next(right, first)

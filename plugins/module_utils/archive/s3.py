@@ -17,7 +17,7 @@ from typing import IO, Any, Final, Union
 
 from ..model.errors import Damaged, Locked, NotFound, Refused, RestanteError, Unavailable
 from .files import Hashed, reading
-from .port import Archive, StoredFile
+from .port import LARGEST, Archive, StoredFile
 from .s3_client import S3Settings, connect, error_code, explained, unreadable
 
 __all__ = ["S3Archive", "S3Settings"]
@@ -80,19 +80,19 @@ class S3Archive(Archive):
         # A request that timed out may have succeeded, and its retry then met itself.
         return self.get(name) == data
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         """See Archive. What is small is held against its tag, or read until it comes the same twice.
 
         A commit that is altered on its way would else be taken for another writer's, or for what the backup says.
 
-        :raises Damaged: it comes otherwise each time.
+        :raises Damaged: it comes otherwise each time, or is too large.
         """
-        data, answer = self._read(name, {})
+        data, answer = self._read(name, {}, most)
         for _unused in range(self._settings.attempts):
             if len(data) > _VERIFIED or _is_tagged(data, answer):
                 return data
             before = data
-            data, answer = self._read(name, {})
+            data, answer = self._read(name, {}, most)
             if data == before:
                 return data
         raise Damaged(f"{name} in {self.describe()} comes with other bytes each time. Check the network.")
@@ -102,7 +102,8 @@ class S3Archive(Archive):
             return b""
         try:
             # A server may ignore the range, and then all of the file comes.
-            data, answer = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"}, offset + length)
+            most = offset + length + LARGEST
+            data, answer = self._read(name, {"Range": f"bytes={offset}-{offset + length - 1}"}, most)
         except Refused as error:
             if error_code(error.__cause__) in ("InvalidRange", "416"):  # the file ends before it
                 return b""
@@ -249,14 +250,14 @@ class S3Archive(Archive):
                 **arguments,
             )
 
-    def _read(self, name: str, arguments: dict[str, Any], expected: int = 0) -> tuple[bytes, Any]:
-        """Return the content, and the rest of the answer. :param expected: bytes that it rightly has."""
+    def _read(self, name: str, arguments: dict[str, Any], most: int | None) -> tuple[bytes, Any]:
+        """Return the content, and the rest of the answer. :param most: bytes that may come, as for get."""
         for pause in self._pauses():
             with explained(self._settings, "read", name):
                 answer = self._client.get_object(**{**self._where(name), **arguments})
             try:
                 with explained(self._settings, "read", name):
-                    return self._content(name, answer["Body"], expected), answer
+                    return self._content(name, answer["Body"], most), answer
             except Damaged:
                 answer["Body"].close()
                 raise
@@ -267,7 +268,7 @@ class S3Archive(Archive):
                 time.sleep(pause)
         raise AssertionError("the last pause is None")
 
-    def _content(self, name: str, body: Any, expected: int) -> bytes:
+    def _content(self, name: str, body: Any, bound: int | None) -> bytes:
         """Return the body of an answer.
 
         :raises Unavailable: it comes too slowly ever to end. :raises Damaged: it is too large, or never ends.
@@ -276,7 +277,7 @@ class S3Archive(Archive):
         while part := body.read(most):
             parts.append(part)
             size, most = size + len(part), min(2 * most, 1 << 20)
-            self.check_length(name, size - expected)
+            self.check_length(name, size, bound)
             if time.monotonic() > until + size / SLOWEST:
                 raise Unavailable(f"Cannot read {name} in {self.describe()}: it comes too slowly. Try later.")
         return b"".join(parts)

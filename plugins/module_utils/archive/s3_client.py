@@ -158,6 +158,11 @@ def _check(settings: S3Settings) -> None:
     if bool(settings.access_key) != bool(settings.secret_key):
         missing = "secret" if settings.access_key else "access key"
         raise InvalidInput(f"The {missing} for bucket {settings.bucket} is missing: give both keys, or none of them.")
+    if settings.session_token and not settings.access_key:
+        raise InvalidInput(
+            f"The session token for bucket {settings.bucket} says nothing without its keys: give both keys with it, or "
+            "none of the three."
+        )
     if settings.signature_version not in ("v2", "v4"):
         raise InvalidInput(f"Signature version {settings.signature_version!r} is unknown: it is v4 or v2.")
     if settings.addressing not in ("", "path", "virtual"):

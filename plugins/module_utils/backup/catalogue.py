@@ -250,6 +250,11 @@ class Catalogue(Database):
         """Return whether a pack was taken in."""
         return self.row("SELECT 1 FROM packs WHERE name = ?", (name,)) is not None
 
+    def pack_size(self, name: str) -> int:
+        """Return the bytes of a pack; 0 for one that was not taken in."""
+        row = self.row("SELECT size FROM packs WHERE name = ?", (name,))
+        return int(row[0]) if row else 0
+
     def counts(self) -> Mapping[str, int]:
         """Return how much is stored."""
         stored = "SELECT count(*), coalesce(sum(b.size), 0) FROM blobs AS b JOIN packs AS p ON p.id = b.pack"

@@ -41,6 +41,14 @@ class Archived:
             for stored in self._listed(f"{commits.DIRECTORY}/", commits.name(self._base - 1))
             for number in [commits.number(stored.name.rpartition("/")[2])] if number
         }
+        # Anybody who can write there can put a file under any number. Behind ours a commit follows another.
+        last = max((number for number in self._commits if number <= self._newest_here), default=self._newest_here)
+        while last + 1 in self._commits:
+            last += 1
+        self._apart = sorted(number for number in self._commits if number > last)
+        """What follows no commit."""
+        for number in self._apart:
+            del self._commits[number]
         self.newest = max(self._commits) if self._commits else last_number(self._is_there, self._base)
         """The number of the newest commit there; 0 for none."""
         self._two_versions = False
@@ -99,6 +107,9 @@ class Archived:
         if self._two_versions:
             reason = "It is not as in the archive, and no commit follows that would tell which one was altered."
             yield Fault(HERE, DOUBT, commits.name(self.newest), reason)
+        for seq in self._apart:
+            reason = "It follows no commit: those before it are missing, or somebody has put it there."
+            yield Fault(ARCHIVE, COMMIT, commits.name(seq), reason)
         for seq in self.commits():
             name, here, there = commits.name(seq), self._files.size(commits.name(seq)), self._commits.get(seq)
             if there is None:  # a listing may lag behind

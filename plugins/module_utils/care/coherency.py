@@ -193,7 +193,7 @@ class Check:
         def bytes_of(key: str, _offset: int, _length: int) -> bytes:
             part = parts[key]
             if part.name.startswith("packs/") and self._archive is not None and part.side == ARCHIVE:
-                return self._archive.get_checked(part.name, part.name.rpartition("/")[2])
+                return self._archive.get_checked(part.name, part.name.rpartition("/")[2], part.size)
             return self._files.read(part.name) if part.name.startswith("packs/") else b""
 
         def use(piece: Piece, data: bytes) -> Looked:

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ..archive.port import Archive
-from ..backup import keyring, keys
+from ..backup import commits, keyring, keys
+from ..backup.catalogue import Damage
 from ..backup.files import Files
 from ..backup.keyring import Keyring
-from ..model.errors import Damaged, NotFound, Refused, Unavailable
+from ..backup.keys import Keys, Ring
+from ..model.errors import Damaged, NotABackup, NotFound, Refused, RestanteError, Unavailable
 
 _ATTEMPTS: Final = 10
+_PASSED_OVER: Final = "The newest keyring that can be opened was taken; what needs a newer one cannot be restored."
 
 
 def numbers(archive: Archive) -> list[int]:
@@ -24,11 +28,16 @@ def numbers(archive: Archive) -> list[int]:
     return sorted(number for name, number in found.items() if number and name == keys.name(number))
 
 
-def fetch_keyring(archive: Archive, files: Files, own: Keyring) -> None:
-    """Have the newest keyring of an archive in a directory, and none before it.
+def fetch_keyring(archive: Archive, files: Files, own: Keyring) -> Sequence[Damage]:
+    """Have the newest keyring of an archive that can be opened in a directory, and none before it.
+
+    Anybody who can write to the archive can put something behind the keyring there. Nobody can have an older one taken
+    for the newest by that: commits name the number of the keyring that they need.
 
     :param own: opens it; what cannot be opened takes the place of nothing.
-    :raises Damaged: there is none, or it is altered. :raises Refused: the master key is another one.
+    :return: what has a higher number and cannot be opened.
+    :raises Damaged: there is none, or none that can be opened and opens the newest commit in the directory.
+    :raises Refused: the master key is another one.
     :raises Refused, Unavailable: the archive cannot be read, or the disk takes none.
     """
     for _attempt in range(_ATTEMPTS):
@@ -38,16 +47,25 @@ def fetch_keyring(archive: Archive, files: Files, own: Keyring) -> None:
                 f"The backup in {archive.describe()} is encrypted, and its keyring is gone: there is none in "
                 f"{keys.DIRECTORY}/. Without it nothing can be read; put it back from a copy of the Backup Path."
             )
-        name = keys.name(there[-1])
-        if not _is_whole(files, there[-1], own):
-            try:
-                data = archive.get(name)
-            except NotFound:  # a newer one has taken its place
-                continue
-            own.read(data, there[-1], f"{name} in {archive.describe()}")
-            files.overwrite(name, data)
-        keyring.remove_before(files, there[-1])
-        return
+        errors: dict[str, RestanteError] = {}
+        for number in reversed(there):
+            name = keys.name(number)
+            if not _is_whole(files, number, own):
+                try:
+                    data = archive.get(name)
+                    ring = own.read(data, number, f"{name} in {archive.describe()}")
+                except NotFound:  # a newer one has taken its place
+                    break
+                except (Damaged, NotABackup, Refused) as error:
+                    errors[name] = error
+                    continue
+                if errors and not _opens_the_newest(files, ring):
+                    continue
+                files.overwrite(name, data)
+            keyring.remove_before(files, number)
+            return [Damage(bad, str(error), _PASSED_OVER) for bad, error in errors.items()]
+        else:
+            raise next(iter(errors.values()))
     raise Unavailable(
         f"{archive.describe()} lists keyrings in {keys.DIRECTORY}/ that it does not have; run this again when its "
         "listings are up to date."
@@ -60,6 +78,17 @@ def _is_whole(files: Files, number: int, own: Keyring) -> bool:
     except (NotFound, Damaged, Refused):
         return False
     return True
+
+
+def _opens_the_newest(files: Files, ring: Ring) -> bool:
+    """Return whether the newest commit of a directory, if there is any, can be read with a keyring."""
+    newest = max(filter(None, map(commits.number, files.scan(commits.DIRECTORY))), default=0)
+    try:
+        return not newest or bool(
+            commits.parse(files.read(commits.name(newest)), commits.name(newest), Keys(ring, lambda: ring))
+        )
+    except (NotFound, Damaged, NotABackup, Refused):
+        return False
 
 
 def remove_keyrings(archive: Archive, number: int) -> list[str]:

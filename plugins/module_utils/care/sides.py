@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 
-from ..archive.port import Archive
+from ..archive.port import LARGEST, Archive
 from ..backup import commits, keyring, keys
 from ..backup.commits import Commit
 from ..backup.files import Files
@@ -52,7 +52,7 @@ class Sides:
         self.sent = 0
         """How many files were sent."""
         self.foreign: list[Fault] = []
-        """What stays because another writer has put it there."""
+        """What stays because another writer, or somebody else, has put it there."""
         self._repository = repository
         self._files = repository.files
         self._archive = archive
@@ -139,8 +139,9 @@ class Sides:
 
     def _there(self, name: str) -> bytes | None:
         """Return a file of the archive; None where there is none that can be read."""
+        last = name.rpartition("/")[2]
         try:
-            return self._archive.get_checked(name, name.rpartition("/")[2])
+            return self._archive.get_checked(name, last, max(self._repository.catalogue.pack_size(last), LARGEST))
         except (NotFound, Damaged):
             return None
 
@@ -156,6 +157,9 @@ class Sides:
 
     def _send_file(self, fault: Fault) -> None:
         here, there = self._here(fault.file), self._there(fault.file)
+        seq = commits.number(fault.file.rpartition("/")[2]) if fault.kind == COMMIT else None
+        if seq is not None and seq > self._repository.newest():
+            self.foreign.append(fault)
         if here is None or here == there or not self._may_replace(fault, here, there):
             return
         if there is not None:

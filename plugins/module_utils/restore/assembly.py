@@ -32,7 +32,7 @@ class Assembly:
         self._unfinished = self._name + ".part"
         self._lock = threading.Lock()
         self._descriptor = -1
-        self._missing = pack.size
+        self._missing = self._unsettled = pack.size
 
     def pieces(self) -> Sequence[Piece]:
         """Return what has to be fetched."""
@@ -63,6 +63,12 @@ class Assembly:
         if complete:
             self._finish()
 
+    def settle(self, piece: Piece) -> None:
+        """Note that nothing more will be done with a piece, be it taken in or not; with the last one all is closed."""
+        self._unsettled -= piece.length
+        if not self._unsettled:
+            self.close()
+
     def close(self) -> None:
         """Give up what is unfinished."""
         if self._descriptor >= 0:
@@ -83,4 +89,3 @@ class Assembly:
         except AlreadyExists:  # one that was cut short by a power failure
             self._files.remove(self._name)
             self._files.publish(self._unfinished, self._name)
-        self.close()

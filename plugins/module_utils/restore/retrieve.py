@@ -47,8 +47,9 @@ from .assembly import Assembly
 
 THREADS: Final = 10
 BYTES_IN_FLIGHT: Final = 96 * 1024 * 1024
-_COMMIT_COST: Final = 256 * 1024
-"""Bytes that a commit is taken to have: its size is not known before it is read."""
+_COMMIT: Final = 4 * 1024 * 1024
+"""Bytes of a commit that is read beside others; one that has more, or cannot be read, is read once more and alone. Its
+size is not known before."""
 
 
 class RetrieveReport(NamedTuple):
@@ -82,7 +83,7 @@ def find_servers(archive: Archive) -> Mapping[str, str]:
     for folder in archive.folders():
         try:
             found[folder] = commits.parse_format(archive.get(f"{folder}/{commits.FORMAT_FILE}"), folder).server
-        except (NotFound, NotABackup):  # something else, which is none of our business
+        except (NotFound, NotABackup, Damaged):  # something else, which is none of our business
             continue
     return found
 
@@ -172,7 +173,8 @@ class _Retrieval:
                 ) from None
         if self._masters:
             own = Keyring(self._files, info, self._masters)
-            self._keys = Keys(self._fetch_keys(own), functools.partial(self._fetch_keys, own))
+            self._damages += fetch_keyring(self._archive, self._files, own)
+            self._keys = Keys(own.load(), functools.partial(self._fetch_keys, own))
         return info
 
     def _fetch_keys(self, own: Keyring) -> Ring:
@@ -195,17 +197,28 @@ class _Retrieval:
         return max((number for number in numbers if number), default=0)
 
     def _newest_there(self, hint: int) -> int:
-        newest = last_number(functools.partial(self._is_there, 0), max(hint, 1))
+        newest = last_number(self._is_there, max(hint, 1))
         # One request makes sure that it did not stop at a gap that a damage has left in the row.
-        while True:
-            later = next(self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(newest)), None)
-            number = commits.number(later.name.rpartition("/")[2]) if later else None
-            if number is None or number <= newest:  # nothing later, or something that is no commit
-                return newest
-            newest = last_number(functools.partial(self._is_there, number), number)
+        later = self._next_there(newest)
+        return last_number(lambda seq: self._next_there(seq - 1) > 0, later) if later else newest
 
-    def _is_there(self, known: int, seq: int) -> bool:
-        return seq <= known or self._archive.size(commits.name(seq)) is not None
+    def _next_there(self, after: int) -> int:
+        """Return the lowest number of a commit that is there, of those above another; 0 for none."""
+        for stored in self._archive.list(f"{commits.DIRECTORY}/", after=commits.name(after)):
+            number = commits.number(stored.name.rpartition("/")[2]) or 0
+            if number > after and stored.name == commits.name(number):
+                return number
+        return 0
+
+    def _last_there(self, before: int) -> int:
+        """Return the highest number of a commit that is there, of those below another; 0 for none.
+
+        By listings and in few steps: anybody who can write there can put a file far behind the last commit.
+        """
+        return last_number(lambda seq: seq < before and 0 < self._next_there(seq - 1) < before, before - 1)
+
+    def _is_there(self, seq: int) -> bool:
+        return self._archive.size(commits.name(seq)) is not None
 
     def _chain(self, here: int, newest: int) -> list[tuple[Commit, bytes]]:
         """Return the commits from the newest full one on, in order, without those that cannot be read."""
@@ -218,9 +231,14 @@ class _Retrieval:
         first = newest
         while first > 1 and not any(commit.full for commit, _unused in found.values()):
             # Once, usually: the newest commit tells where the full one is. Where that is damaged, back to another.
-            start = found[first][0].checkpoint if first in found else first - 1
-            found.update(self._read_commits(range(start, first), here))
-            first = start
+            # Between two of those that are there may be nothing: only one that can be read says which are missed.
+            if first in found:
+                numbers = range(min(found[first][0].checkpoint, first - 1), first)
+            else:
+                last = self._last_there(first)
+                numbers = range(last, last + 1)
+            found.update(self._read_commits(filter(None, numbers), here))
+            first = numbers[0]
         if here in found and self._files.read(commits.name(here)) != found[here][1]:
             raise InvalidInput(
                 f"Commit {here} in {self._files.root} is not the one in {self._archive.describe()}: they are two "
@@ -237,26 +255,35 @@ class _Retrieval:
             if local is not None:
                 found[seq] = local
             else:
-                wanted.append(Piece(commits.name(seq), 0, 0, _COMMIT_COST))
+                wanted.append(Piece(commits.name(seq), 0, 0, _COMMIT))
 
         def read(name: str, _offset: int, _length: int) -> bytes:
-            return self._archive.get(name)
+            return self._archive.get(name, _COMMIT)
 
         def use(piece: Piece, data: bytes) -> tuple[Commit, bytes]:
-            try:
-                return self._commit(data, piece.name), data
-            except Damaged:
-                for later in self._archive.later_versions(piece.name):
-                    with contextlib.suppress(Damaged):
-                        return self._commit(later, piece.name), later
-                raise
+            return self._commit(data, piece.name), data
 
         for piece, result in fetch(read, wanted, use, self._threads, BYTES_IN_FLIGHT):
-            if isinstance(result, RestanteError):
-                self._damaged(piece.name, result, "What only this commit names cannot be restored.")
-            else:
+            try:
+                if isinstance(result, Damaged):
+                    result = self._read_alone(piece.name)
+                if isinstance(result, RestanteError):
+                    raise result
                 found[result[0].seq] = result
+            except RestanteError as error:
+                self._damaged(piece.name, error, "What only this commit names cannot be restored.")
         return found
+
+    def _read_alone(self, name: str) -> tuple[Commit, bytes]:
+        """Return a commit of any size: several of the largest at once would take too much memory. Errors as get."""
+        try:
+            data = self._archive.get(name)
+            return self._commit(data, name), data
+        except Damaged:
+            for later in self._archive.later_versions(name):
+                with contextlib.suppress(Damaged):
+                    return self._commit(later, name), later
+            raise
 
     def _local_commit(self, seq: int) -> tuple[Commit, bytes] | None:
         name = commits.name(seq)
@@ -319,7 +346,7 @@ class _Retrieval:
     def _fetch_later(self, pack: PackInfo) -> bool:
         """Fetch a pack from what was written over it; return whether that is right."""
         name = packs.file_name(pack.name)
-        for data in self._archive.later_versions(name):
+        for data in self._archive.later_versions(name, most=pack.size):
             if hashlib.sha256(data).hexdigest() == pack.name:
                 self._files.write_new(name, data)
                 return True
@@ -345,6 +372,7 @@ class _Retrieval:
         try:
             with closing(fetch(self._archive.get_range, pieces, use, self._threads, BYTES_IN_FLIGHT)) as results:
                 for piece, error in results:
+                    under_way[piece.name][1].settle(piece)
                     # What the disk here does not take is no damage of the archive.
                     if isinstance(error, Unavailable) or (error is not None and error in here):
                         raise error

@@ -75,9 +75,9 @@ class Interposed(Archive):
         self.log.append(("put_new", name))
         return self.archive.put_new(name, data)
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         self.log.append(("get", name))
-        return self.archive.get(name)
+        return self.archive.get(name, most)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         self.log.append(("get_range", name))

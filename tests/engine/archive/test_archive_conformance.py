@@ -67,6 +67,16 @@ def test_what_is_larger_than_any_file_of_a_backup_is_not_read(
     assert archive.get_range(PACK, 3990, 100) == bytes(11)
 
 
+def test_a_file_of_which_the_size_is_known_may_have_that(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A content that is larger than all that is read blindly has a pack alone, which is read whole too."""
+    monkeypatch.setattr(port, "LARGEST", 4000)
+    content = bytes(6000)
+    archive.put(PACK, content)
+    assert archive.get(PACK, 6000) == archive.get_checked(PACK, hashlib.sha256(content).hexdigest(), 6000) == content
+    with pytest.raises(Damaged, match="is larger than 5999 bytes"):
+        archive.get_checked(PACK, hashlib.sha256(content).hexdigest(), 5999)
+
+
 def test_a_local_file_is_stored_whole(archive: Archive, tmp_path: Path) -> None:
     content = bytes(range(256)) * 20000
     (tmp_path / "pack").write_bytes(content)

@@ -378,6 +378,34 @@ def test_a_listing_of_versions_that_makes_no_sense_is_told_in_a_sentence(
             attempt()
 
 
+def test_a_process_that_runs_for_long_sees_what_another_one_has_removed(ceph_bucket: S3Settings) -> None:
+    """Else an upload would not send a pack again, and its commit would name one that is not there."""
+    settings = locked(ceph_bucket, mode="GOVERNANCE")
+    archive = LockedArchive(settings)
+    archive.put(PACK, b"whole")
+    assert archive.size(PACK) == 5
+    Thief(settings).destroy()
+    assert archive.size(PACK) is None
+    archive.put(PACK, b"again")
+    assert archive.get(PACK) == b"again"
+
+
+def test_a_listing_that_tells_of_a_file_twice_hides_no_first_version(archive: LockedArchive, thief: Thief) -> None:
+    other = "packs/ac/" + "ac" * 32
+    for name in (PACK, other):
+        archive.put(name, b"the first one")
+    time.sleep(1.1)  # times of versions are in seconds
+    thief.overwrite(PACK, b"forged")
+    page = archive._client.list_object_versions(Bucket=archive._settings.bucket, Prefix="v/server-1/packs/")
+    forged, first, last = page["Versions"]
+    assert (forged["Key"], forged["IsLatest"]) == (first["Key"], True)
+    pages = iter([[first], [last, forged]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "_version_pages", lambda *_where: ({"Versions": page} for page in pages))
+        assert [file.name for file in archive.list("packs/")] == [PACK, other]
+    assert archive.get(PACK) == b"the first one" and archive.is_overlaid(PACK)
+
+
 def test_listings_of_many_versions_are_read_to_their_end(
     archive: LockedArchive, thief: Thief, settings: S3Settings
 ) -> None:

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Silent
 from ansible_collections.restante.carbonio.plugins.module_utils.restore import assembly
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import retrieve as retrieve_module
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import find_servers, retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 from archive_kit import ACCOUNT, Backup, Interposed
@@ -176,9 +180,9 @@ class Dying(Interposed):
         if self.reads < 0:
             raise KeyboardInterrupt
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, most: int | None = None) -> bytes:
         self._count()
-        return super().get(name)
+        return super().get(name, most)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         self._count()
@@ -312,6 +316,97 @@ def test_a_gap_in_the_row_of_commits_does_not_hide_the_newest(local: Archive, tm
     assert not report.damages, "the fourth is a full one"
 
 
+class Patient(Interposed):
+    """An archive that is asked a few times, and not for ever."""
+
+    MOST = 2000
+
+    def size(self, name: str) -> int | None:
+        assert len(self.log) < self.MOST, "it never ends"
+        return super().size(name)
+
+    def get(self, name: str, most: int | None = None) -> bytes:
+        assert len(self.log) < self.MOST, "it never ends"
+        return super().get(name, most)
+
+
+@pytest.mark.parametrize("numbers", [
+    [10**20 - 1], [10**20 - 1, 10**20 - 2, 10**19, 2**40, 7], [5 + 2**power for power in range(1, 60)],
+], ids=["one", "some", "where a search looks"])
+def test_what_lies_far_behind_the_last_commit_is_told_and_hides_nothing(
+    local: Archive, backup: Backup, tmp_path: Path, numbers: list[int]
+) -> None:
+    """Whoever can write to a bucket can put a file under any number there, locks or not."""
+    for number in numbers:
+        local.put(commits.name(number), b"junk")
+    patient = Patient(local)
+    patient.MOST = 2000 + 150 * len(numbers)
+    report = retrieve(patient, str(tmp_path / "restore"))
+    assert report.newest == 5
+    assert sorted(damage.file for damage in report.damages) == sorted(map(commits.name, numbers))
+    assert_same_states(tmp_path / "restore", backup)
+
+
+def test_a_commit_that_names_itself_as_its_full_one_and_is_none_ends_no_retrieval(
+    local: Archive, backup: Backup, tmp_path: Path
+) -> None:
+    newest = backup.repository.commit(5)
+    local.put(commits.name(5), commits.encode(newest._replace(checkpoint=5, full=False)))
+    assert retrieve(Patient(local), str(tmp_path / "restore")).newest == 5
+    assert_same_states(tmp_path / "restore", backup)
+
+
+def test_of_commits_that_are_larger_than_others_one_is_read_at_a_time(
+    backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sizes are not known before: ten of the largest at once would take the memory of the node."""
+    class Weighed(Interposed):
+        lock = threading.Lock()
+        now = peak = 0
+
+        def get(self, name: str, most: int | None = None) -> bytes:
+            data = super().get(name, most)
+            with self.lock:
+                self.now += 1
+                self.peak = max(self.peak, self.now)
+            time.sleep(0.02)
+            with self.lock:
+                self.now -= 1
+            return data
+
+    monkeypatch.setattr(retrieve_module, "_COMMIT", 100, raising=False)
+    (tmp_path / "archive").mkdir()
+    archive = Weighed(DirectoryArchive(str(tmp_path / "archive")))
+    backup.grow(commits=8)
+    Uploader(backup.repository, archive.archive).sync()
+    assert not retrieve(archive, str(tmp_path / "restore")).damages
+    assert archive.peak == 1
+    assert_same_states(tmp_path / "restore", backup)
+
+
+@pytest.mark.parametrize("how", ["truncated", "altered"])
+def test_packs_that_are_wrong_keep_no_file_open(
+    backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A thousand of them would end the retrieval of all that is right."""
+    class Counting(Silent):
+        open = 0
+
+        def advance(self, items: int = 0, bytes_: int = 0) -> None:
+            self.open = max(self.open, len(os.listdir("/proc/self/fd")))
+
+    monkeypatch.setattr(assembly, "PIECE", 100)
+    (tmp_path / "archive").mkdir()
+    archive = DirectoryArchive(str(tmp_path / "archive"))
+    backup.grow(commits=30)
+    Uploader(backup.repository, archive).sync()
+    for pack in backup.repository.packs():
+        damaged(archive, packs.file_name(pack.name), how)
+    before, seen = len(os.listdir("/proc/self/fd")), Counting()
+    assert len(retrieve(archive, str(tmp_path / "restore"), threads=1, progress=seen).damages) >= 30
+    assert before <= seen.open < before + 15
+
+
 def test_bytes_altered_on_the_way_are_fetched_again(local: Archive, backup: Backup, tmp_path: Path) -> None:
     class Noisy(Interposed):
         def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -364,3 +459,13 @@ def test_servers_under_one_prefix_are_found(
     assert find_servers(make_archive("backups")) == {"server-1": "server-1", "server-2": "server-2"}
     with pytest.raises(NotFound):
         find_servers(DirectoryArchive(str(tmp_path / "nowhere")))
+
+
+def test_a_folder_whose_format_file_is_far_too_large_hides_no_server(
+    local: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.move(tmp_path / "archive", tmp_path / "backups" / "server-1")
+    archive = DirectoryArchive(str(tmp_path / "backups"))
+    monkeypatch.setattr(port, "LARGEST", 1 << 20)
+    archive.put("another/format.json", bytes(1 << 21))
+    assert find_servers(archive) == {"server-1": "server-1"}

@@ -320,6 +320,7 @@ def test_missing_credentials_are_told_as_such(moto_bucket: S3Settings, monkeypat
     ({"bucket": ""}, "name of the bucket"),
     ({"secret_key": ""}, "secret"),
     ({"access_key": ""}, "access key"),
+    ({"access_key": "", "secret_key": "", "session_token": SECRET}, "session token"),
     ({"endpoint": "s3.example.com"}, "https://"),
     ({"endpoint": "ftp://s3.example.com"}, "ftp://"),
     ({"endpoint": "http://s3.example.com:port"}, "URL"),

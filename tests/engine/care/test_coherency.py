@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -17,16 +18,18 @@ from typing import Any
 
 import boto3
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.archive import port
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import frames, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.keys import Lock
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import (
     CATALOGUE_FILE,
     Repository,
 )
+from ansible_collections.restante.carbonio.plugins.module_utils.care import sides
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import NAMES, NOTHING, Asked, Check
 from ansible_collections.restante.carbonio.plugins.module_utils.care.findings import METADATA, Findings
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import ARCHIVE, HERE, Ledger
@@ -237,6 +240,42 @@ def test_nothing_is_fetched_from_another_writer_that_is_ahead(backup: Path, arch
     assert [fault.kind for fault in done.left] == ["commit"] and "another writer" in done.left[0].reason
     assert everything(backup.parent / "archive") == there
     assert commit_files(backup) == here
+
+
+@pytest.mark.parametrize("numbers", [[10**20 - 1], [10**20 - 1, 10**19, 5]])
+def test_what_lies_far_behind_the_last_commit_of_the_archive_is_told_and_changes_nothing_else(
+    backup: Path, archive: Archive, numbers: list[int]
+) -> None:
+    """Also while the archive lags behind: what was not sent yet is not missed there."""
+    with opened(backup).writer() as writer:
+        message(writer, BOB, 50)
+        writer.commit()
+    for number in numbers:
+        archive.put(commits.name(number), b"junk")
+    found = check(backup, archive)
+    assert [(fault.side, fault.file) for fault in found.faults] == [
+        (ARCHIVE, commits.name(number)) for number in sorted(numbers)
+    ]
+    assert found.counts["commits_to_upload"] == 1 and found.counts["archived_commits"] == 3
+    before, there = everything(backup), everything(backup.parent / "archive")
+    assert len(fix(backup, archive).left) == len(numbers)
+    assert (everything(backup), everything(backup.parent / "archive")) == (before, there)
+
+
+def test_a_pack_that_is_larger_than_what_is_read_blindly_is_checked_and_had_from_the_archive(
+    backup: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large content has a pack alone, and is no fault of the archive each time."""
+    with opened(backup).writer() as writer:
+        writer.put_blob(os.urandom(200_000))
+        writer.commit()
+    Uploader(opened(backup), archive).sync()
+    monkeypatch.setattr(port, "LARGEST", 100_000)
+    monkeypatch.setattr(sides, "LARGEST", 100_000, raising=False)
+    assert check(backup, archive).faults == []
+    large = max(files_of(backup, packs.BLOBS), key=lambda file: file.stat().st_size)
+    large.unlink()
+    assert fix(backup, archive).fetched_files == 1 and large.stat().st_size > 200_000
 
 
 def test_what_a_listing_lacks_and_is_there_is_no_damage(
@@ -492,7 +531,7 @@ def test_files_that_no_commit_names_are_moved_out(backup: Path) -> None:
 
 def test_an_archive_that_does_not_answer_gives_nothing_up(backup: Path, archive: Archive) -> None:
     class Away(DirectoryArchive):
-        def get(self, name: str) -> bytes:
+        def get(self, name: str, most: int | None = None) -> bytes:
             raise Unavailable("The archive does not answer.")
 
     file = files_of(backup, packs.BLOBS)[0]

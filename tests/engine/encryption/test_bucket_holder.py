@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, keys, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     Damaged,
@@ -271,12 +271,45 @@ def test_the_keyring_of_another_backup_is_refused(grown: Site, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"rubbish", b"[" * 100_000])
-def test_rubbish_under_a_later_number_is_refused_by_name(grown: Site, data: bytes) -> None:
-    name = f"{9:020}.json"
-    (grown.archived / "keys" / name).write_bytes(data)
-    assert name in str(outcome(grown))
-    (grown.archived / "keys" / name).unlink()
+@pytest.mark.parametrize("numbers", [[9], [10**20 - 1, 9, 10**19]])
+def test_rubbish_under_a_later_number_is_told_by_name_and_the_keyring_before_it_opens_all(
+    grown: Site, data: bytes, numbers: list[int]
+) -> None:
+    """Nobody can lock the owner out with one more file."""
+    files = [grown.archived / keys.name(number) for number in sorted(numbers, reverse=True)]
+    for file in files:
+        file.write_bytes(data)
+    found = outcome(grown)
+    assert isinstance(found, dict), found
+    assert {**found, "warnings": []} == {"warnings": [], **truth(grown)}
+    assert [file.name in warning for file, warning in zip(files, found["warnings"], strict=True)] == [True] * len(files)
+    for file in files:
+        file.unlink()
     assert outcome(grown) == {"warnings": [], **truth(grown)}, "and once it is away nothing of it has stayed"
+
+
+def test_a_keyring_of_ones_own_making_under_a_later_number_is_told_and_not_taken(grown: Site) -> None:
+    ring = keys.new_ring(keys.identity_of(newest(grown.archived, "keys").read_bytes(), ""))._replace(number=9)
+    (grown.archived / keys.name(9)).write_bytes(keys.encode(ring, b"x" * 32))
+    found = outcome(grown)
+    assert isinstance(found, dict), found
+    assert "cannot be opened" in str(found["warnings"])
+    assert {**found, "warnings": []} == {"warnings": [], **truth(grown)}
+
+
+def test_a_former_keyring_behind_rubbish_is_not_put_in_the_place_of_a_lost_one(
+    with_former: tuple[Site, dict[str, bytes]]
+) -> None:
+    """What the newest commit cannot be read with was not the newest: nothing is given up for want of that."""
+    site, before = with_former
+    newest(site.archived, "keys").write_bytes(b"rubbish")
+    for name in before:
+        if name.startswith("keys/"):
+            (site.archived / name).write_bytes(before[name])
+    newest(site.backup, "keys").unlink()
+    with pytest.raises(Damaged, match="is cut short or altered"):
+        site.check(fix=True)
+    assert list((site.backup / "keys").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [
