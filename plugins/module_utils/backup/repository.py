@@ -163,7 +163,17 @@ class Repository:
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take in the commits made since this was opened or refreshed."""
+        """Take in the commits made since this was opened or refreshed, into the catalogue's file that there is by now.
+
+        What is still being read must have been read: see Database.reopen().
+        """
+        self.catalogue.reopen()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take in the commits made since then into the catalogue's file that is open; for a writer, whose questions to
+        the catalogue are not at their end.
+        """
         self._intake.catch_up()
         seq = int(self.catalogue.meta("head", "0"))
         if seq and (self._head is None or self._head.seq != seq):

@@ -236,7 +236,7 @@ class Writer:
         self._heads.update(self._new_heads)
         self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
         self._pending = 0
-        self.repository.refresh()
+        self.repository.catch_up()
         return commit
 
     def _publish(self, tokens: dict[str, str], removed: Collection[str], full: bool) -> Commit:

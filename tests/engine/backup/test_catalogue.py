@@ -123,6 +123,39 @@ def test_a_reader_sees_the_commit_that_it_was_opened_at_until_it_is_refreshed(ba
     assert items(reader, ANNA)["10"] == "uf" and "70" in items(reader, ANNA) and "12" not in items(reader, ANNA)
 
 
+def commit_of(repository: Repository, number: int) -> None:
+    with repository.writer() as writer:
+        message(writer, ANNA, number)
+        writer.commit()
+
+
+def test_whoever_has_a_catalogue_open_goes_on_with_the_one_that_took_its_place(backup: Path) -> None:
+    early = opened(backup)
+    list(early.states(ANNA))
+    commit_of(opened(without_catalogue(backup)), 70)
+    early.refresh()
+    assert everything(early) == everything(opened(backup))
+    commit_of(early, 71)
+    assert "71" in {row[0] for row in sqlite3.connect(backup / CATALOGUE_FILE).execute("SELECT item FROM transactions")}
+
+
+def test_a_catalogue_that_is_deleted_while_it_is_open_is_made_anew(backup: Path) -> None:
+    early = opened(backup)
+    before = everything(early)
+    without_catalogue(backup)
+    early.refresh()
+    assert everything(early) == before and (backup / CATALOGUE_FILE).exists()
+
+
+def test_a_catalogue_in_memory_follows_what_others_write(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Files, "writable", lambda self, name: False)
+        reader = opened(without_catalogue(backup))
+    commit_of(opened(backup), 70)
+    reader.refresh()
+    assert everything(reader) == everything(opened(backup))
+
+
 class Interleaved(UnsyncedFiles):
     """Files that do something else before one of the reads."""
 
