@@ -174,6 +174,16 @@ class Database:
                 raise
 
     @contextlib.contextmanager
+    def as_of_now(self) -> Iterator[None]:
+        """Let all that is asked meanwhile be of one moment, whatever other processes change. Errors as for rows."""
+        with self._telling():
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.execute("COMMIT")
+
+    @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
         try:
             yield

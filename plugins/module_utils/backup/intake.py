@@ -39,15 +39,15 @@ class Intake:
         self._keys = keys
 
     def begin(self) -> None:
-        """Clear a catalogue that is of another backup or another time, or named damages of files that changed since.
+        """Make anew a catalogue that is of another backup or time, or names damages of files that changed since.
 
         :raises Refused: it cannot be told for now. :raises NotABackup: a commit is of a newer format.
         """
         before = self._catalogue.all_meta()
         if before and not self._is_sound(before):
             with self._catalogue.changing():
-                if self._catalogue.all_meta() == before:  # or another process is at work on it
-                    self._catalogue.clear()
+                if self._catalogue.all_meta() == before:  # or another process has done it
+                    self.rebuild()
 
     def _is_sound(self, meta: dict[str, str]) -> bool:
         try:
