@@ -91,6 +91,8 @@ class Writer:
         self._blobs.close()
         self._metadata.close()
         if self._lock >= 0:
+            if self._keys is not None:
+                self._keys.drop_pending()  # the next writer may be another process, and give such accounts other keys
             os.close(self._lock)
             self._lock = -1
 

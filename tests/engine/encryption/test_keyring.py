@@ -116,6 +116,36 @@ def test_a_writer_that_was_open_before_another_one_goes_on_from_what_that_has_le
         assert {DORA, "id-of-emil", "id-of-fred"} <= set(repository.scopes())
 
 
+def test_a_key_of_a_writer_that_did_not_commit_is_not_used_by_the_next_one(site: Site) -> None:
+    """Nor does it take the place of the key that another process has given that account meanwhile."""
+    with site.repository() as early, site.repository() as other:
+        assert early.keys is not None
+        with early.writer():
+            early.keys.of_account(DORA, bytes(32))
+        assert early.keys.pending() is None
+        arrive(other)
+        arrive(early, "id-of-emil")
+        arrive(early)
+    assert is_whole(site.backup, DORA, "id-of-emil")
+
+
+def test_a_writer_that_has_a_newer_keyring_than_there_is_asks_for_it_and_writes_nothing(site: Site) -> None:
+    """Or it would give other keys the numbers of those that it has."""
+    before = {file.name: file.read_bytes() for file in (site.backup / keys.DIRECTORY).iterdir()}
+    with site.repository() as early:
+        arrive(early)
+        for file in (site.backup / keys.DIRECTORY).iterdir():
+            file.unlink()
+        for name, data in before.items():
+            (site.backup / keys.DIRECTORY / name).write_bytes(data)
+        seq = early.newest()
+        with pytest.raises(Damaged, match="somebody has put an older one back"):
+            early.writer()
+        early.refresh()
+        assert early.newest() == seq
+    assert {file.name: file.read_bytes() for file in (site.backup / keys.DIRECTORY).iterdir()} == before
+
+
 def _is_killed(run: Callable[[Path, int], int], path: Path, step: int) -> bool:
     try:
         run(path, step)
