@@ -10,13 +10,14 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import keyring, keys, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
@@ -99,6 +100,19 @@ def test_readers_that_were_open_before_anything_was_written_read_what_comes(site
             assert arrive(reading, CARL) == stored, "a writer too goes on from there"
     with site.repository(Path(path)) as repository:
         assert repository.damages() == [] and {DORA, CARL} <= set(repository.scopes())
+
+
+def test_a_backup_whose_first_commit_is_made_while_it_is_opened_has_its_keyring(tmp_path: Path) -> None:
+    class Overtaken(Files):
+        def scan(self, directory: str) -> Iterator[str]:
+            names = list(super().scan(directory))
+            if directory == keys.DIRECTORY and not names:
+                arrive(first)
+            return iter(names)
+
+    with contextlib.closing(Repository.create(str(tmp_path / "new"), "server", masters=[MASTER])) as first:
+        with contextlib.closing(Repository(Overtaken(first.path), first.info, masters=[MASTER])) as second:
+            assert second.scopes() == [DORA] and second.damages() == []
 
 
 def test_a_writer_that_was_open_before_another_one_goes_on_from_what_that_has_left(site: Site) -> None:
