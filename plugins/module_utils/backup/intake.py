@@ -159,17 +159,14 @@ class Intake:
         """Return the newest full commit that can be read: nothing before it is needed. 1 where there is none."""
         seq = newest
         while seq > 1:
-            try:
-                commit = self.read(seq)
-            except NotFound:
-                seq = max((number for number in self._all_numbers() if number < seq), default=1)
-                continue
-            except Damaged:
-                seq -= 1
-                continue
-            if commit.full:
+            commit, _error = self._readable(seq)
+            if commit is None:
+                there = self._is_there(seq)
+                seq = seq - 1 if there else max((number for number in self._all_numbers() if number < seq), default=1)
+            elif commit.full:
                 return seq
-            seq = min(commit.checkpoint, seq - 1)
+            else:
+                seq = min(commit.checkpoint, seq - 1)
         return 1
 
     def _is_there(self, seq: int) -> bool:

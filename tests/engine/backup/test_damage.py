@@ -227,6 +227,11 @@ def test_a_pack_that_may_not_or_cannot_be_read_at_all_is_named_until_that_is_put
     assert opened(backup).damages() == []
 
 
+def test_a_newest_commit_that_the_disk_has_lost_is_named_and_the_rest_is_served(backup: Path) -> None:
+    repository = opened(without_catalogue(backup), Failing(backup, commits.name(3), errno.EIO))
+    assert commits.name(3) in {found.file for found in repository.damages()} and items(repository, ANNA)["10"] == ""
+
+
 def test_a_newest_commit_that_cannot_be_read_for_now_costs_the_catalogue_nothing(backup: Path) -> None:
     """It may know what is lost by now."""
     before = opened(backup).counts()
