@@ -38,22 +38,36 @@ class Database:
             self._tables = _tables(model)
         self._path = path
         self._place = path or "the temporary catalogue"
-        with self._telling():
-            if path and not os.path.exists(path):
-                self._make()
-            try:
-                self._database = self._connect()
-            except sqlite3.OperationalError:
-                raise  # locked, disk full, no permission: the file may be sound
-            except sqlite3.DatabaseError:
-                self._make()
-                self._database = self._connect()
+        self._database = self._open()
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
+    def reopen(self) -> None:
+        """Go on with the file that there is, if another process has put it in the place of the one that is open.
+
+        Rows that are still being read, and temporary tables, go with the former one. Errors as for rows.
+        """
+        if self._path and _identity(self._path) != self._file:
+            former = self._database
+            self._database = self._open()
+            former.close()
+
+    def _open(self) -> sqlite3.Connection:
+        with self._telling():
+            if self._path and not os.path.exists(self._path):
+                self._make()
+            try:
+                return self._connect()
+            except sqlite3.OperationalError:
+                raise  # locked, disk full, no permission: the file may be sound
+            except sqlite3.DatabaseError:
+                self._make()
+                return self._connect()
+
     def _connect(self) -> sqlite3.Connection:
+        self._file = _identity(self._path)  # before it is opened: if it is replaced meanwhile, reopen() finds that
         database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -141,8 +155,7 @@ class Database:
         with self._telling():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
-            self._make()
-            self._database = self._connect()
+        self._database = self._open()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -159,6 +172,16 @@ class Database:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def as_of_now(self) -> Iterator[None]:
+        """Let all that is asked meanwhile be of one moment, whatever other processes change. Errors as for rows."""
+        with self._telling():
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.execute("COMMIT")
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -198,6 +221,15 @@ def _alone(directory: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return which file a path leads to, None for none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _tables(database: sqlite3.Connection) -> set[tuple[str, ...]]:

@@ -22,6 +22,11 @@ from ..model.errors import AlreadyExists, NotFound, Refused
 _UNFINISHED: Final = ".part"
 """The end of the names of files that are being written."""
 
+_OF_THE_FILE: Final = frozenset({
+    errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP,
+    errno.EINVAL,  # a place in it that there cannot be
+})
+
 
 class Files:
     """Plain files below one directory, by relative names with slashes. Directories 0700, files 0600.
@@ -208,6 +213,13 @@ class Files:
 def is_of_the_disk(error: Exception) -> bool:
     """Return whether an error of reading is the disk's, and not one of permissions: what it has is lost."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO
+
+
+def is_of_the_file(error: Exception) -> bool:
+    """Return whether an error of reading lies in what there is on the disk, permissions included, and lasts until that
+    is changed. Any other may be gone the next moment: too many open files, no memory, a server that does not answer.
+    """
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _OF_THE_FILE
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from ..model.errors import Damaged, NotFound, Refused, RestanteError
 from . import commits, frames, journals, packs
 from .catalogue import Catalogue, Damage
 from .commits import Commit, FormatInfo, PackInfo
-from .files import Files, is_of_the_disk
+from .files import Files, is_of_the_disk, is_of_the_file
 from .keys import Forgotten, Keys
 
 _UNKNOWN = "What only it records or names is unknown."
@@ -39,21 +39,26 @@ class Intake:
         self._keys = keys
 
     def begin(self) -> None:
-        """Clear a catalogue that is of another backup or another time, or named damages of files that changed since."""
+        """Make anew a catalogue that is of another backup or time, or names damages of files that changed since.
+
+        :raises Refused: it cannot be told for now. :raises NotABackup: a commit is of a newer format.
+        """
         before = self._catalogue.all_meta()
         if before and not self._is_sound(before):
             with self._catalogue.changing():
-                if self._catalogue.all_meta() == before:  # or another process is at work on it
-                    self._catalogue.clear()
+                if self._catalogue.all_meta() == before:  # or another process has done it
+                    self.rebuild()
 
     def _is_sound(self, meta: dict[str, str]) -> bool:
         try:
-            if "head" in meta and self.read(int(meta["head"])).hash != meta["hash"]:
-                return False
+            if "head" in meta:
+                head, _error = self._readable(int(meta["head"]))
+                if head is None or head.hash != meta["hash"]:
+                    return False
             newest = int(meta.get("newest", "0"))
             if newest < int(meta.get("head", "0")) or (newest and not self._is_there(newest)):
                 return False
-        except (RestanteError, ValueError, KeyError):
+        except (ValueError, KeyError):
             return False
         if any(map(self._catalogue.knows, self._forgotten())):
             return False
@@ -154,17 +159,14 @@ class Intake:
         """Return the newest full commit that can be read: nothing before it is needed. 1 where there is none."""
         seq = newest
         while seq > 1:
-            try:
-                commit = self.read(seq)
-            except NotFound:
-                seq = max((number for number in self._all_numbers() if number < seq), default=1)
-                continue
-            except Damaged:
-                seq -= 1
-                continue
-            if commit.full:
+            commit, _error = self._readable(seq)
+            if commit is None:
+                there = self._is_there(seq)
+                seq = seq - 1 if there else max((number for number in self._all_numbers() if number < seq), default=1)
+            elif commit.full:
                 return seq
-            seq = min(commit.checkpoint, seq - 1)
+            else:
+                seq = min(commit.checkpoint, seq - 1)
         return 1
 
     def _is_there(self, seq: int) -> bool:
@@ -236,10 +238,12 @@ class Intake:
         self._catalogue.set_meta("hash", commit.hash)
 
     def _metadata_pack(self, pack: PackInfo, known: int) -> None:
+        """Take in a pack of metadata. :raises Refused: it cannot be read for now."""
         name = packs.file_name(pack.name)
         try:
             data = self._files.read(name)
         except (NotFound, Refused) as error:
+            _raise_if_passing(error)
             with self._standing_at(known):
                 self._catalogue.add_pack(pack)
                 self._note(name, str(error), _UNKNOWN)
@@ -276,15 +280,25 @@ class Intake:
             )
 
     def _own_index(self, pack: PackInfo) -> None:
-        """Take in the index at the end of a blob pack whose copy was lost with a metadata pack."""
+        """Take in the index at the end of a blob pack whose copy was lost with a metadata pack.
+
+        :raises Refused: it cannot be read for now.
+        """
         name = packs.file_name(pack.name)
         try:
             footer = self._files.read_range(name, pack.size - packs.FOOTER_SIZE, packs.FOOTER_SIZE)
             index = frames.decode(self._files.read_range(name, *packs.footer(footer)), keys=self._keys)
             self._catalogue.add_index(pack.name, packs.decode_index(index)[1], pack.name)
         except (Damaged, NotFound, Refused) as error:
+            _raise_if_passing(error)
             self._note(name, str(error), "What lies in it is unknown and cannot be restored.")
 
     def _note(self, file: str, reason: str, consequence: str) -> None:
         """Name a damage; inside changing()."""
         self._catalogue.add_damage(Damage(file, reason, consequence), self._files.version(file))
+
+
+def _raise_if_passing(error: RestanteError) -> None:
+    """Let an error through that is no damage of a file: once noted, it would be believed by all who come later."""
+    if isinstance(error, Refused) and not is_of_the_file(error):
+        raise error

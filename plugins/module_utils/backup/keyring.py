@@ -44,6 +44,8 @@ class Keyring:
             if not number:
                 if next(self._files.scan(commits.DIRECTORY), None) is None:
                     return keys.new_ring(self._identity)
+                number = newest(self._files)  # once more: the first writer may have come between the two looks
+            if not number:
                 raise Damaged(
                     f"The keyring of the backup in {self._files.root} is lost: there is none in {keys.DIRECTORY}/. "
                     "Without it nothing can be read; put it back from the archive or from a copy."

@@ -16,6 +16,7 @@ import contextlib
 import json
 import re
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -211,6 +212,21 @@ def _opened(secret: bytes, data: bytes, context: bytes) -> bytes:
 # -- using them --------------------------------------------------------------------------------------------------------
 
 
+class _Used:
+    """A keyring and what is made of it. It is made whole and never changed: no thread sees parts of two."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.names = sealing.derive(ring.secret, b"names")
+        self.aliases = sealing.derive(ring.secret, b"aliases")
+        self.contents = sealing.derive(ring.secret, b"contents")
+        self.own = Key(
+            sealing.derive(ring.secret, b"key id")[:KEY_ID_SIZE], sealing.derive(ring.secret, b"repository"),
+        )
+        self.secrets = {key.id: key.secret for key in (self.own, *ring.accounts.values())}
+        self.destroyed = {one.id: one for one in ring.destroyed}
+
+
 class Keys:
     """What the frames of an encrypted backup are closed and opened with. Reading is for any thread, writing for one."""
 
@@ -219,62 +235,76 @@ class Keys:
         self._newer = newer
         self._new: dict[str, Key] = {}
         """Of accounts that are in no keyring yet; something may be closed with them already."""
-        self.keep(ring)
+        self._unknown: set[bytes] = set()
+        self._used = _Used(ring)
+        self._changing = threading.RLock()
+
+    @property
+    def ring(self) -> Ring:
+        """The keyring that is used."""
+        return self._used.ring
 
     def keep(self, ring: Ring) -> None:
-        """Go on with another keyring: a newer one, or one that is kept by now."""
-        self.ring = ring
-        self._new = {scope: key for scope, key in self._new.items() if ring.accounts.get(scope) != key}
-        self._unknown: set[bytes] = set()
-        self._names = sealing.derive(ring.secret, b"names")
-        self._aliases = sealing.derive(ring.secret, b"aliases")
-        self._contents = sealing.derive(ring.secret, b"contents")
-        self._own = Key(
-            sealing.derive(ring.secret, b"key id")[:KEY_ID_SIZE], sealing.derive(ring.secret, b"repository"),
-        )
-        self._secrets = {key.id: key.secret for key in (self._own, *ring.accounts.values())}
-        self._destroyed = {one.id: one for one in ring.destroyed}
+        """Go on with a newer keyring; one that is not newer changes nothing."""
+        with self._changing:
+            if ring.number > self.ring.number:
+                self._new = {scope: key for scope, key in self._new.items() if scope not in ring.accounts}
+                self._unknown = set()
+                self._used = _Used(ring)
+
+    def _renew(self) -> None:
+        """Go on with the newest keyring that there is."""
+        with self._changing:  # or what was read first might be kept last
+            self.keep(self._newer())
 
     def forgotten(self) -> set[str]:
         """Return the ids of the accounts that have no key any more."""
-        return {one.scope for one in self.ring.destroyed} - set(self.ring.accounts)
+        ring = self.ring
+        return {one.scope for one in ring.destroyed} - set(ring.accounts)
 
     def name(self, digest: bytes) -> bytes:
         """Return what a content is called where others may read it: nobody without the keys can tell what it is."""
-        return sealing.derive(self._names, digest)
+        return sealing.derive(self._used.names, digest)
 
     def alias(self, address: str) -> bytes:
         """Return what stands for an address where it must not be read."""
-        return sealing.derive(self._aliases, address.lower().encode("utf-8", "surrogateescape"))
+        return sealing.derive(self._used.aliases, address.lower().encode("utf-8", "surrogateescape"))
 
     # -- closing ---------------------------------------------------------------------------------------------------
 
     def of_content(self, digest: bytes) -> Lock:
         """Return what a content is closed with. :param digest: its SHA-256, as below."""
-        return Lock(Key(self._own.id, self._content(digest)), self.name(digest))
+        return Lock(Key(self._used.own.id, self._content(digest)), self.name(digest))
 
     def of_repository(self, digest: bytes) -> Lock:
         """Return what an index, a commit or a segment of the server's journal is closed with."""
-        return Lock(self._own, self.name(digest))
+        return Lock(self._used.own, self.name(digest))
 
     def of_account(self, scope: str, digest: bytes) -> Lock:
         """Return what a segment of an account's journal is closed with; the account gets a key where it has none.
 
         A key that was given must be kept before anything that it closes counts: see pending().
         """
-        key = self.ring.accounts.get(scope) or self._new.get(scope)
-        if key is None:
-            key = self._new[scope] = Key(secrets.token_bytes(KEY_ID_SIZE), sealing.new_secret())
+        with self._changing:
+            key = self.ring.accounts.get(scope) or self._new.get(scope)
+            if key is None:
+                key = self._new[scope] = Key(secrets.token_bytes(KEY_ID_SIZE), sealing.new_secret())
         return Lock(key, self.name(digest))
 
     def pending(self) -> Ring | None:
         """Return the keyring that must be kept, with the keys that are new; None where there are none."""
-        return self.ring.with_accounts(self._new) if self._new or not self.ring.number else None
+        with self._changing:
+            return self.ring.with_accounts(self._new) if self._new or not self.ring.number else None
+
+    def drop_pending(self) -> None:
+        """Forget the keys that were given and not kept, with what was closed with them: no commit will name it."""
+        with self._changing:
+            self._new = {}
 
     def reach(self, number: int) -> bool:
         """Return whether the keyring is the one of a number, or a newer one."""
         if self.ring.number < number:
-            self.keep(self._newer())
+            self._renew()
         return self.ring.number >= number
 
     # -- opening ---------------------------------------------------------------------------------------------------
@@ -288,15 +318,17 @@ class Keys:
 
         :raises Forgotten: that key was destroyed. :raises Damaged: nothing is known of it.
         """
-        if key_id not in self._secrets and key_id not in self._destroyed and key_id not in self._unknown:
-            newer = self._newer()
-            if newer.number != self.ring.number:
-                self.keep(newer)
-            self._unknown.add(key_id)  # to ask once is enough for all that is closed with it
-        if key_id in self._destroyed:
-            raise Forgotten(f"The account {self._destroyed[key_id].scope} was forgotten, its key destroyed.")
+        used = self._used
+        if key_id not in used.secrets and key_id not in used.destroyed:
+            with self._changing:
+                if key_id not in self._unknown:
+                    self._renew()
+                    self._unknown.add(key_id)  # to ask once is enough for all that is closed with it
+                used = self._used
+        if key_id in used.destroyed:
+            raise Forgotten(f"The account {used.destroyed[key_id].scope} was forgotten, its key destroyed.")
         try:
-            return self._secrets[key_id]
+            return used.secrets[key_id]
         except KeyError as error:
             raise Damaged(
                 f"It is encrypted with the key {key_id.hex()}, which the keyring does not have: the keyring is older "
@@ -304,4 +336,4 @@ class Keys:
             ) from error
 
     def _content(self, digest: bytes) -> bytes:
-        return sealing.derive(self._contents, digest)
+        return sealing.derive(self._used.contents, digest)

@@ -154,11 +154,20 @@ class Repository:
     def reload_keys(self) -> None:
         """Take the newest keyring, where there is a newer one, and remove what a kill has left of those before it; for
         a writer. Errors as for open().
+
+        :raises Damaged: also where there was a newer one before.
         """
         if self._keyring is None or self.keys is None:
             return
         if self._keyring.newest() != self.keys.ring.number:
-            self.keys.keep(self._keyring.load())
+            ring = self._keyring.load()
+            if ring.number < self.keys.ring.number:  # other keys under the same numbers would follow
+                raise Damaged(
+                    f"The newest keyring in {self.path} is number {ring.number}, and there was number "
+                    f"{self.keys.ring.number}: somebody has put an older one back. Put the newest one there, from the "
+                    "archive or from a copy, then run this again."
+                )
+            self.keys.keep(ring)
         keyring.remove_before(self.files, self.keys.ring.number)
 
     def name_of(self, digest: bytes) -> bytes:
@@ -168,7 +177,17 @@ class Repository:
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take in the commits made since this was opened or refreshed."""
+        """Take in the commits made since this was opened or refreshed, into the catalogue's file that there is by now.
+
+        What is still being read must have been read: see Database.reopen().
+        """
+        self.catalogue.reopen()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take in the commits made since then into the catalogue's file that is open; for a writer, whose questions to
+        the catalogue are not at their end.
+        """
         self._intake.catch_up()
         seq = int(self.catalogue.meta("head", "0"))
         if seq and (self._head is None or self._head.seq != seq):

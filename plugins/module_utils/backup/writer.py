@@ -91,6 +91,8 @@ class Writer:
         self._blobs.close()
         self._metadata.close()
         if self._lock >= 0:
+            if self._keys is not None:
+                self._keys.drop_pending()  # the next writer may be another process, and give such accounts other keys
             os.close(self._lock)
             self._lock = -1
 
@@ -236,28 +238,30 @@ class Writer:
         self._heads.update(self._new_heads)
         self._sealed, self._new_blobs, self._absent, self._new_heads = [], set(), set(), {}
         self._pending = 0
-        self.repository.refresh()
+        self.repository.catch_up()
         return commit
 
     def _publish(self, tokens: dict[str, str], removed: Collection[str], full: bool) -> Commit:
         """Write the commit."""
         before = self.repository.head()
-        newest = self.repository.newest()
-        seq = newest + 1
-        # After a commit that cannot be read, a full one begins anew: nothing hangs on the one that is lost.
-        full = (
-            full or before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY
-            or bool(removed)
-        )
         new = {pack.name: pack for pack in self._sealed}
         gone = sorted(set(removed) - set(new))  # what was written again as it was is the same pack
-        stays = {pack.name: pack for pack in self.repository.packs() if pack.name not in removed} if full else {}
+        with self.repository.catalogue.as_of_now():  # another process may make it anew meanwhile
+            newest = self.repository.newest()
+            seq = newest + 1
+            # After a commit that cannot be read, a full one begins anew: nothing hangs on the one that is lost.
+            full = (
+                full or before is None or before.seq != newest or seq - before.checkpoint >= CHECKPOINT_EVERY
+                or bool(removed)
+            )
+            stays = {pack.name: pack for pack in self.repository.packs() if pack.name not in removed} if full else {}
+            tokens = {**self.repository.tokens(), **tokens} if full else tokens
         commit = Commit(
             seq=seq, at=moment.now(), hash="", previous=before.hash if before else "", nonce=secrets.token_hex(16),
             repository=self.repository.repository_id, server=self.repository.server_id,
             packs=tuple({**stays, **new}.values()),
             heads={**self._heads, **self._new_heads} if full else self._new_heads,
-            tokens={**self.repository.tokens(), **tokens} if full else tokens,
+            tokens=tokens,
             last=self._seq, checkpoint=seq if full or before is None else before.checkpoint, removed=tuple(gone),
             full=full, keyring=self._keys.ring.number if self._keys is not None else 0,
         )

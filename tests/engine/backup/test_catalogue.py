@@ -11,11 +11,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.commits import Commit
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
 
@@ -123,6 +126,39 @@ def test_a_reader_sees_the_commit_that_it_was_opened_at_until_it_is_refreshed(ba
     assert items(reader, ANNA)["10"] == "uf" and "70" in items(reader, ANNA) and "12" not in items(reader, ANNA)
 
 
+def commit_of(repository: Repository, number: int) -> None:
+    with repository.writer() as writer:
+        message(writer, ANNA, number)
+        writer.commit()
+
+
+def test_whoever_has_a_catalogue_open_goes_on_with_the_one_that_took_its_place(backup: Path) -> None:
+    early = opened(backup)
+    list(early.states(ANNA))
+    commit_of(opened(without_catalogue(backup)), 70)
+    early.refresh()
+    assert everything(early) == everything(opened(backup))
+    commit_of(early, 71)
+    assert "71" in {row[0] for row in sqlite3.connect(backup / CATALOGUE_FILE).execute("SELECT item FROM transactions")}
+
+
+def test_a_catalogue_that_is_deleted_while_it_is_open_is_made_anew(backup: Path) -> None:
+    early = opened(backup)
+    before = everything(early)
+    without_catalogue(backup)
+    early.refresh()
+    assert everything(early) == before and (backup / CATALOGUE_FILE).exists()
+
+
+def test_a_catalogue_in_memory_follows_what_others_write(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Files, "writable", lambda self, name: False)
+        reader = opened(without_catalogue(backup))
+    commit_of(opened(backup), 70)
+    reader.refresh()
+    assert everything(reader) == everything(opened(backup))
+
+
 class Interleaved(UnsyncedFiles):
     """Files that do something else before one of the reads."""
 
@@ -162,6 +198,47 @@ def test_a_process_that_another_overtakes_while_it_takes_in_commits_loses_nothin
         repository = opened(backup)
         assert everything(repository) == before, number
         repository.close()
+
+
+def test_what_is_asked_as_of_one_moment_is_not_changed_by_other_processes(backup: Path) -> None:
+    one, other = opened(backup), opened(backup)
+    with one.catalogue.as_of_now():
+        before = one.newest(), list(one.packs())
+        commit_of(other, 70)
+        assert (one.newest(), list(one.packs())) == before
+    assert (one.newest(), list(one.packs())) == (other.newest(), list(other.packs())) != before
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["", "a full commit"])
+def test_a_writer_goes_on_while_another_process_makes_the_catalogue_anew(backup: Path, full: bool) -> None:
+    [pack] = [pack for pack in opened(backup).commit(2).packs if pack.kind == packs.METADATA]
+    path = pack_path(backup, pack.name)
+    sound = path.read_bytes()
+    commits_made: list[Commit | None] = []
+
+    def commit() -> None:
+        message(writer, ANNA, 60 + number)
+        commits_made.append(writer.commit({ANNA: f"a{number}"}, full=full))
+
+    def overtake() -> None:
+        thread.start()
+        name = backup / commits.name(before.newest() + 1)
+        while thread.is_alive() and not name.exists():
+            time.sleep(0.01)
+
+    for number in range(1, 10):
+        path.write_bytes(sound[:-1])
+        before = opened(without_catalogue(backup))
+        known = len(list(before.packs()))
+        with opened(backup).writer() as writer:
+            path.write_bytes(sound)
+            thread = threading.Thread(target=commit)
+            opened(backup, Interleaved(str(backup), number, overtake)).close()
+            thread.join()
+        assert len(commits_made) == number, number
+        made = commits_made[-1]
+        assert made is not None and len(made.packs) == (known if made.full else 0) + 2, number
+        assert opened(backup).damages() == []
 
 
 def end() -> None:

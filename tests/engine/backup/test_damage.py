@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -15,10 +17,17 @@ from pathlib import Path
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.commits import PackInfo
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import reading
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotABackup, NotFound
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    Damaged,
+    NotABackup,
+    NotFound,
+    Refused,
+)
 
 from tests.engine.backup.conftest import ANNA, BOB, content, items, message, opened, pack_path, without_catalogue
+from tests.engine.backup.fragile import UnsyncedFiles
 
 Reopen = Callable[[], Repository]
 
@@ -159,6 +168,77 @@ def test_a_file_whose_permissions_were_put_right_is_looked_at_again(backup: Path
     time.sleep(0.05)  # the clock of a file system is a coarse one
     (backup / name).chmod(0o600)
     assert files.version(name) != before
+
+
+class Failing(UnsyncedFiles):
+    """Files of which one cannot be read."""
+
+    def __init__(self, root: Path, name: str, number: int) -> None:
+        super().__init__(str(root))
+        self._name = name
+        self._number = number
+
+    def read(self, name: str) -> bytes:
+        self._fail(name)
+        return super().read(name)
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        self._fail(name)
+        return super().read_range(name, offset, length)
+
+    def _fail(self, name: str) -> None:
+        with reading(self.path(name)):
+            if name == self._name:
+                raise OSError(self._number, os.strerror(self._number))
+
+
+PASSING = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT]
+
+
+@pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
+def test_a_pack_that_cannot_be_read_for_now_is_not_named_as_damaged(backup: Path, number: int) -> None:
+    before = opened(backup).counts()
+    [pack] = packs_of(backup, 2, packs.METADATA)
+    with pytest.raises(Refused, match=pack.name):
+        opened(without_catalogue(backup), Failing(backup, packs.file_name(pack.name), number))
+    repository = opened(backup)
+    assert repository.damages() == [] and repository.counts() == before and repository.token(BOB) == "b1"
+
+
+@pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
+def test_the_index_of_a_pack_that_cannot_be_read_for_now_is_read_later(backup: Path, number: int) -> None:
+    pack_path(backup, packs_of(backup, 2, packs.METADATA)[0].name).unlink()  # with the copy of the index
+    pack = packs_of(backup, 2, packs.BLOBS)[0]
+    with pytest.raises(Refused, match=pack.name):
+        opened(without_catalogue(backup), Failing(backup, packs.file_name(pack.name), number))
+    assert opened(backup).counts()["blobs"] == 30
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO], ids=errno.errorcode.get)
+def test_a_pack_that_may_not_or_cannot_be_read_at_all_is_named_until_that_is_put_right(
+    backup: Path, number: int
+) -> None:
+    [pack] = packs_of(backup, 2, packs.METADATA)
+    name = packs.file_name(pack.name)
+    repository = opened(without_catalogue(backup), Failing(backup, name, number))
+    assert name in {found.file for found in repository.damages()} and len(items(repository, ANNA)) == 19
+    time.sleep(0.05)  # the clock of a file system is a coarse one
+    (backup / name).chmod(0o600)
+    assert opened(backup).damages() == []
+
+
+def test_a_newest_commit_that_the_disk_has_lost_is_named_and_the_rest_is_served(backup: Path) -> None:
+    repository = opened(without_catalogue(backup), Failing(backup, commits.name(3), errno.EIO))
+    assert commits.name(3) in {found.file for found in repository.damages()} and items(repository, ANNA)["10"] == ""
+
+
+def test_a_newest_commit_that_cannot_be_read_for_now_costs_the_catalogue_nothing(backup: Path) -> None:
+    """It may know what is lost by now."""
+    before = opened(backup).counts()
+    pack_path(backup, packs_of(backup, 2, packs.METADATA)[0].name).unlink()
+    with pytest.raises(Refused, match="Too many open files"):
+        opened(backup, Failing(backup, commits.name(3), errno.EMFILE))
+    assert opened(backup).counts() == before
 
 
 def test_a_writer_goes_on_after_a_newest_commit_that_cannot_be_read(backup: Path, reopen: Reopen) -> None:

@@ -340,10 +340,19 @@ def test_a_reader_that_was_open_before_goes_on_and_a_new_one_says_nothing(left: 
         list(reader.states(CARL))
         encryption.forget_accounts(left.node(), [CARL])
         reader.refresh()
-        assert list(reader.states(ANNA))
+        assert knows_nothing(reader)
         assert reader.read_blob(digest(SHARED)) == SHARED
     with left.repository() as repository:
         assert knows_nothing(repository)
+
+
+def test_who_was_open_before_and_writes_afterwards_knows_nothing_of_what_comes_back(left: Site) -> None:
+    """Or it takes what it finds in an account that comes back for recorded, and records nothing but its token."""
+    with left.repository() as early:
+        list(early.states(CARL))
+        encryption.forget_accounts(left.node(), [CARL])
+        with early.writer():
+            assert knows_nothing(early)
 
 
 def test_a_catalogue_of_before_is_made_anew_by_the_next_who_opens_it(left: Site) -> None:

@@ -10,13 +10,14 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import keyring, keys, packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
@@ -101,6 +102,19 @@ def test_readers_that_were_open_before_anything_was_written_read_what_comes(site
         assert repository.damages() == [] and {DORA, CARL} <= set(repository.scopes())
 
 
+def test_a_backup_whose_first_commit_is_made_while_it_is_opened_has_its_keyring(tmp_path: Path) -> None:
+    class Overtaken(Files):
+        def scan(self, directory: str) -> Iterator[str]:
+            names = list(super().scan(directory))
+            if directory == keys.DIRECTORY and not names:
+                arrive(first)
+            return iter(names)
+
+    with contextlib.closing(Repository.create(str(tmp_path / "new"), "server", masters=[MASTER])) as first:
+        with contextlib.closing(Repository(Overtaken(first.path), first.info, masters=[MASTER])) as second:
+            assert second.scopes() == [DORA] and second.damages() == []
+
+
 def test_a_writer_that_was_open_before_another_one_goes_on_from_what_that_has_left(site: Site) -> None:
     """Accounts it has added, accounts it has forgotten, another number: no key comes back, and none is lost."""
     with site.repository() as early, site.repository() as other:
@@ -114,6 +128,36 @@ def test_a_writer_that_was_open_before_another_one_goes_on_from_what_that_has_le
     with site.repository() as repository:
         assert repository.damages() == [] and CARL not in repository.scopes()
         assert {DORA, "id-of-emil", "id-of-fred"} <= set(repository.scopes())
+
+
+def test_a_key_of_a_writer_that_did_not_commit_is_not_used_by_the_next_one(site: Site) -> None:
+    """Nor does it take the place of the key that another process has given that account meanwhile."""
+    with site.repository() as early, site.repository() as other:
+        assert early.keys is not None
+        with early.writer():
+            early.keys.of_account(DORA, bytes(32))
+        assert early.keys.pending() is None
+        arrive(other)
+        arrive(early, "id-of-emil")
+        arrive(early)
+    assert is_whole(site.backup, DORA, "id-of-emil")
+
+
+def test_a_writer_that_has_a_newer_keyring_than_there_is_asks_for_it_and_writes_nothing(site: Site) -> None:
+    """Or it would give other keys the numbers of those that it has."""
+    before = {file.name: file.read_bytes() for file in (site.backup / keys.DIRECTORY).iterdir()}
+    with site.repository() as early:
+        arrive(early)
+        for file in (site.backup / keys.DIRECTORY).iterdir():
+            file.unlink()
+        for name, data in before.items():
+            (site.backup / keys.DIRECTORY / name).write_bytes(data)
+        seq = early.newest()
+        with pytest.raises(Damaged, match="somebody has put an older one back"):
+            early.writer()
+        early.refresh()
+        assert early.newest() == seq
+    assert {file.name: file.read_bytes() for file in (site.backup / keys.DIRECTORY).iterdir()} == before
 
 
 def _is_killed(run: Callable[[Path, int], int], path: Path, step: int) -> bool:

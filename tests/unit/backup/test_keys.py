@@ -10,6 +10,8 @@ import base64
 import json
 import random
 import struct
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -359,6 +361,72 @@ def test_nothing_is_pending_once_it_is_kept() -> None:
     assert pending is not None
     own.keep(pending)
     assert own.pending() is None
+
+
+def test_a_key_that_is_pending_does_not_take_the_place_of_the_one_that_another_process_has_kept() -> None:
+    own = used(ring_of("anna"))
+    own.of_account("carl", bytes(32))
+    theirs = Key(b"c" * keys.KEY_ID_SIZE, bytes(32))
+    own.keep(own.ring.with_accounts({"carl": theirs}))
+    assert own.pending() is None
+    assert own.of_account("carl", bytes(32)).key == theirs
+
+
+def test_what_is_pending_is_dropped_with_what_it_was_given_for() -> None:
+    own = used(ring_of("anna"))
+    first = own.of_account("carl", bytes(32)).key
+    own.drop_pending()
+    assert own.pending() is None and own.of_account("carl", bytes(32)).key != first
+
+
+def test_no_keyring_takes_the_place_of_a_newer_one() -> None:
+    """Such as one that a thread has read before another one kept the next."""
+    first = ring_of("anna")
+    second, third = first.again(), first.again().again()
+    own = Keys(first, lambda: own.keep(third) or second)
+    assert own.reach(second.number) and own.ring is third
+    own.keep(second)
+    assert own.ring is third
+
+
+def test_keyrings_are_read_and_kept_by_one_thread_at_a_time() -> None:
+    ring = ring_of("anna")
+    reading, at_once = threading.Event(), []
+
+    def newer() -> Ring:
+        at_once.append(reading.is_set())
+        reading.set()
+        time.sleep(0.05)
+        reading.clear()
+        return ring
+
+    own = Keys(ring, newer)
+    threads = [threading.Thread(target=own.reach, args=(ring.number + 1,)) for _again in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert at_once == [False] * 3
+
+
+def test_who_reads_while_a_keyring_is_kept_sees_the_former_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, derive = used(keys.new_ring(IDENTITY)), sealing.derive
+    seen: list[tuple[object, ...]] = []
+
+    def look() -> tuple[object, ...]:
+        return own.ring.number, own.of_repository(bytes(32)), own.of_content(bytes(32)), own.alias("anna")
+
+    def derive_and_look(secret: bytes, label: bytes) -> bytes:
+        with monkeypatch.context() as patched:
+            patched.setattr(sealing, "derive", derive)
+            seen.append(look())
+        return derive(secret, label)
+
+    before = look()
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "derive", derive_and_look)
+        own.keep(ring_of("anna"))
+    assert set(seen) == {before} and look() != before
 
 
 @settings(max_examples=50)
