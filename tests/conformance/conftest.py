@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,11 +29,22 @@ class Adapter(NamedTuple):
     """Make an empty server that keeps its things at a path, and connect to it."""
     connect: Callable[[Path], MailStore]
     """Connect to it once more, also from another process."""
+    snapshot: Callable[[Path], object]
+    """Keep the server as it is; nobody is connected."""
+    put_back: Callable[[Path], object]
+    """Make it again what it was at the snapshot; nobody is connected."""
+
+
+def put_back_embedded(path: Path) -> None:
+    """Replace the files of an embedded store by those of its snapshot."""
+    shutil.rmtree(path / "store")
+    shutil.copytree(path / "snapshot", path / "store")
 
 
 ADAPTERS = {
     "embedded": Adapter(
-        lambda path: EmbeddedStore.create(str(path / "store")), lambda path: EmbeddedStore.open(str(path / "store"))
+        lambda path: EmbeddedStore.create(str(path / "store")), lambda path: EmbeddedStore.open(str(path / "store")),
+        lambda path: shutil.copytree(path / "store", path / "snapshot"), put_back_embedded,
     ),
 }
 
@@ -49,6 +61,18 @@ class Server:
     def connect(self) -> MailStore:
         """Connect once more."""
         return self.adapter.connect(self.path)
+
+    def snapshot(self) -> None:
+        """Keep the server as it is now."""
+        self.store.close()
+        self.adapter.snapshot(self.path)
+        self.store = self.connect()
+
+    def put_back(self) -> None:
+        """Make the server again what it was at the snapshot."""
+        self.store.close()
+        self.adapter.put_back(self.path)
+        self.store = self.connect()
 
     def account(self, name: str = "anna") -> str:
         """Create an account; return its id."""

@@ -403,6 +403,53 @@ def test_a_token_of_a_mailbox_that_was_deleted_and_made_again_gives_all(server: 
     assert server.store.changes(account, token).full
 
 
+@pytest.mark.parametrize("later", range(1, 5))
+def test_a_token_does_not_come_again_after_the_server_was_put_back(server: Any, later: int) -> None:
+    """The two changes that are lost were the token's; one, two or more others take their place."""
+    account = server.account()
+    server.add(account, kinds.MESSAGE, blob=MAIL)
+    at_snapshot = server.store.changes(account).token
+    server.snapshot()
+    seen = {server.store.changes(account).token}
+    for _unused in range(2):
+        lost = server.add(account, kinds.MESSAGE, blob=MAIL)
+        seen.add(server.store.changes(account).token)
+    token = server.store.changes(account).token
+    server.put_back()
+    assert server.store.changes(account).token == at_snapshot, "nothing is other than it was then"
+    new = [server.add(account, kinds.MESSAGE, blob=b"%d" % number) for number in range(later)]
+    assert lost in new or later == 1, "the ids are given again too"
+    assert dict(server.store.tokens())[account] not in seen
+    changes = server.store.changes(account, token)
+    assert changes.full and set(new) <= {item.item_id for item in changes.items}
+    changes = server.store.changes(account, at_snapshot)
+    assert (changes.full, [item.item_id for item in changes.items]) == (False, new)
+
+
+def test_an_account_made_after_the_server_was_put_back_has_no_token_of_one_that_is_lost(server: Any) -> None:
+    server.snapshot()
+    token = server.store.changes(server.account("anna")).token
+    server.put_back()
+    account = server.account("bruno")
+    assert server.store.changes(account).token != token
+    assert server.store.changes(account, token).full
+
+
+def test_changes_are_told_across_connections_that_take_turns(server: Any) -> None:
+    account = server.account()
+    other = server.connect()
+    tokens = [server.store.changes(account).token]
+    added = []
+    for store in (server.store, other, other, server.store, other):
+        new, = store.write_items(account, [NewItem("", ItemState("", kinds.MESSAGE, server.inbox(account)), MAIL)])
+        added.append(new.item_id)
+        tokens.append(server.store.changes(account).token)
+    for number, token in enumerate(tokens):
+        changes = other.changes(account, token)
+        assert (changes.full, [item.item_id for item in changes.items]) == (False, added[number:])
+    other.close()
+
+
 def test_changes_are_as_they_were_when_asked_for_whatever_is_written_meanwhile(server: Any) -> None:
     account = server.account()
     items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _unused in range(20)]

@@ -123,11 +123,18 @@ class MailStore(abc.ABC):
 
     @abc.abstractmethod
     def tokens(self) -> Iterator[tuple[str, str]]:
-        """Yield (account id, present change token) of every account, cheaply: unequal means "look at changes"."""
+        """Yield (account id, present change token) of every account, cheaply: unequal means "look at changes".
+
+        Equal means that nothing has changed. So a token must not come again for another content, not even after the
+        mail server was put back to an older state and changed from there.
+        """
 
     @abc.abstractmethod
     def changes(self, account_id: str, since: str = "") -> Changes:
-        """Return what changed since a token; everything when since is empty or the server cannot tell any more."""
+        """Return what changed since a token; everything when since is empty or the server cannot tell any more.
+
+        It cannot where since is of a time that the mail server was put back from.
+        """
 
     def follow(self) -> Follower:
         """Return what tells, from now on, of which accounts something has changed; used by the same thread."""

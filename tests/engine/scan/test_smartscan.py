@@ -7,10 +7,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import Changes, NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound, Unavailable
@@ -474,3 +476,31 @@ def test_mail_that_was_sent_is_recorded_as_any_other(node: Any) -> None:
     item, = node.mail(account, b"Subject: sent", folder="5", flags="s")
     node.scan()
     assert node.recorded(account)[item] == node.live(account)[item]
+
+
+@pytest.mark.parametrize("newer", [1, 2, 3])
+def test_a_mail_server_that_was_put_back_is_backed_up_as_it_is_now(node: Any, newer: int) -> None:
+    """With fewer, as many and more changes than were lost; ids are given again, for other mails."""
+    account = node.account("anna")
+    kept, = node.mail(account, b"old")
+    node.store.close()
+    shutil.copytree(node.path / "store", node.path / "snapshot")
+    node.store = EmbeddedStore.open(str(node.path / "store"))
+    lost = node.mail(account, b"lost 0")
+    lost += node.mail(account, b"lost 1")
+    node.scan()
+    node.store.close()
+    shutil.rmtree(node.path / "store")
+    (node.path / "snapshot").rename(node.path / "store")
+    node.store = EmbeddedStore.open(str(node.path / "store"))
+    new = [node.mail(account, b"new %d" % number)[0] for number in range(newer)]
+    node.scan()
+    assert node.recorded(account) == node.live(account)
+    for number, item in enumerate(new):
+        assert node.repository.read_blob(node.repository.state(account, item).state.digest) == b"new %d" % number
+    for item in set(lost) - set(new):
+        assert node.repository.state(account, item).state is None
+    assert len(list(node.repository.history(account, kept))) == 1
+    head = node.repository.head()
+    assert not node.scan().changed
+    assert node.repository.head() == head

@@ -31,7 +31,7 @@ def test_every_transaction_is_in_the_feed_once_and_in_order(box: Any) -> None:
     assert [(entry.scope, entry.change) for entry in box.store.feed(2)] == [
         (box.account, 2), (box.account, 3), (SERVER, 0), (box.account, 4)
     ]
-    assert box.store.changes(box.account).token.endswith(":4")
+    assert box.store.changes(box.account).token.split(":")[2] == "4"
     assert box.store.last_transaction() == 6
     assert list(box.store.feed(6)) == []
 
@@ -44,6 +44,18 @@ def test_what_changed_nothing_is_not_in_the_feed(box: Any) -> None:
     with pytest.raises(Refused):
         box.store.delete_items(box.account, ["2"])
     assert list(box.store.feed(last)) == []
+
+
+def test_the_sessions_of_a_mailbox_are_noted_once_each_and_go_with_it(box: Any) -> None:
+    box.mail(b"1")
+    box.mail(b"2")
+    box.reopen()
+    box.mail(b"3")
+    box.mail(b"4")
+    rows = box.store._database.execute("SELECT mailbox, change FROM sessions").fetchall()
+    assert rows == [(1, 1), (1, 4)]
+    box.store.delete_entry(kinds.ACCOUNT, box.account)
+    assert box.store._database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
 def test_the_feed_is_trimmed_and_says_so(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:

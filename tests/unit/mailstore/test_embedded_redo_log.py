@@ -34,9 +34,9 @@ def log_of(box: Any) -> str:
 
 
 def whole(store: Any) -> dict[str, Any]:
-    """Return all that a store holds."""
+    """Return all that a store holds; of the tokens without the sessions, which are those of who wrote it."""
     held: dict[str, Any] = {"entries": [list(store.entries(kind)) for kind in kinds.ENTRY_KINDS]}
-    held["tokens"] = dict(store.tokens())
+    held["tokens"] = {account: token.rpartition(":")[0] for account, token in store.tokens()}
     for account in held["tokens"]:
         items = list(store.changes(account).items)
         held[account] = (

@@ -85,7 +85,7 @@ class Database(sqlite3.Connection):
 
     def snapshot(self) -> Database:
         """Return the store as it is now, on a connection of its own, to be used with reading()."""
-        other = _connect(self.path)
+        other = connect(self.path)
         other.execute("BEGIN")
         return other
 
@@ -120,7 +120,7 @@ def create_tables(database: Database) -> None:
 
 
 def connect(path: str) -> Database:
-    """Open the database of a store; several processes may have it open.
+    """Open the database of a store, and upgrade it where it is of an older version; several processes may have it open.
 
     :raises NotFound: there is none. :raises InvalidInput: it is of a newer version.
     """
@@ -131,10 +131,23 @@ def connect(path: str) -> Database:
             raise _no_store(path)
         if version > schema.VERSION:
             raise InvalidInput(f"The mail store in {path} is of a newer version; upgrade restante.carbonio to use it.")
+        if version < schema.VERSION:
+            _upgrade(database)
     except RestanteError:
         database.close()
         raise
     return database
+
+
+def _upgrade(database: Database) -> None:
+    try:
+        with database.transaction():
+            if _version(database) < schema.VERSION:  # another process may have been first
+                for statement in schema.UPGRADE:
+                    database.execute(statement)
+    except Refused:  # it cannot be written, or the disk is full; what it holds can be read all the same
+        for statement in schema.STAND_INS:
+            database.execute(statement)
 
 
 def _connect(path: str) -> Database:

@@ -26,13 +26,13 @@ def mailbox_number(database: Database, account: str) -> int:
     return number
 
 
-def change_of(database: Database, number: int) -> int:
-    """Return the newest change of a mailbox. :raises Damaged: the store does not know its own."""
-    row = database.execute("SELECT change FROM mailboxes WHERE number = ?", (number,)).fetchone()
+def newest_change(database: Database, number: int) -> tuple[int, str]:
+    """Return the newest change of a mailbox and its session. :raises Damaged: the store does not know its own."""
+    row = database.execute("SELECT change, session FROM mailboxes WHERE number = ?", (number,)).fetchone()
     if row is None or not isinstance(row[0], int):
         raise Damaged(f"The mailboxes of the store in {database.path} cannot be read; put back a copy of the store.")
-    change: int = row[0]
-    return change
+    change, session = row
+    return change, session
 
 
 class MailboxReader:
@@ -45,23 +45,22 @@ class MailboxReader:
 
     def tokens(self) -> Iterator[tuple[str, str]]:
         """Yield (account, token) of every mailbox."""
-        rows = self._database.execute("SELECT account, number, change FROM mailboxes").fetchall()
-        for account, number, change in rows:
-            yield account, self._token(number, change)
+        rows = self._database.execute("SELECT account, number, change, session FROM mailboxes").fetchall()
+        for account, number, change, session in rows:
+            yield account, self._token(number, change, session)
 
     def changes(self, account: str, since: str) -> Changes:
-        """Return what changed since a token; all, where the token is not one of this mailbox.
+        """Return what changed since a token; all, where the token is not one of this mailbox's history.
 
         The items are read as they were when this was called, whatever is written while they are.
         """
         snapshot = self._database.snapshot()
         try:
             number = mailbox_number(snapshot, account)
-            now = change_of(snapshot, number)
-            token = self._token(number, now)
-            mailbox, _colon, text = since.rpartition(":")
-            after = int(text) if mailbox == token.rpartition(":")[0] and text.isdecimal() else -1
-            if not 0 <= after <= now:
+            now, session = newest_change(snapshot, number)
+            token = self._token(number, now, session)
+            after = number_of(since.rpartition(":")[0].rpartition(":")[2])
+            if not 0 < after <= now or since != self._token(number, after, _session_of(snapshot, number, after)):
                 return Changes(token, True, _all_items(snapshot, number), [])
             deleted = snapshot.execute(
                 "SELECT id FROM tombstones WHERE mailbox = ? AND change > ? ORDER BY change, id", (number, after)
@@ -131,8 +130,16 @@ class MailboxReader:
             for origin, item in rows:
                 yield origin, str(item)
 
-    def _token(self, number: int, change: int) -> str:
-        return f"{self._incarnation}:{number}:{change}"
+    def _token(self, number: int, change: int, session: str) -> str:
+        return f"{self._incarnation}:{number}:{change}:{session}"
+
+
+def _session_of(snapshot: Database, number: int, change: int) -> str:
+    """Return the session that made a change of a mailbox; empty where that is not known."""
+    row = snapshot.execute(
+        "SELECT session FROM sessions WHERE mailbox = ? AND change <= ? ORDER BY change DESC LIMIT 1", (number, change)
+    ).fetchone()
+    return row[0] if row else ""
 
 
 def _folders(database: Database, number: int) -> Iterator[ItemState]:

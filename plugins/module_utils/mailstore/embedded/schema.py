@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
+
+_SESSIONS: Final = (
+    # From which change on which session changed a mailbox. A session is one EmbeddedStore, from open to close. What is
+    # done on files that were put back to an older state is done by other ones: so a change number that is given again
+    # is not taken for the one of before.
+    "CREATE TABLE sessions (mailbox INTEGER NOT NULL, change INTEGER NOT NULL, session TEXT NOT NULL, "
+    "PRIMARY KEY (mailbox, change)) WITHOUT ROWID"
+)
+_VERSION: Final = f"PRAGMA user_version = {VERSION}"
 
 STATEMENTS: Final = (
     # Identity: server_id, incarnation; settings: redo_log.
@@ -27,9 +36,12 @@ STATEMENTS: Final = (
     # Every address that is taken, by an account or a list.
     "CREATE TABLE addresses (address TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID",
 
-    # A number is never given again, so that a token of a mailbox that was deleted fits no other.
+    # A number is never given again, so that a token of a mailbox that was deleted fits no other. session is the newest
+    # of table sessions: the tokens of all mailboxes are read at once.
     "CREATE TABLE mailboxes (number INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL UNIQUE, "
-    "next_id INTEGER NOT NULL, change INTEGER NOT NULL)",
+    "next_id INTEGER NOT NULL, change INTEGER NOT NULL, session TEXT NOT NULL)",
+
+    _SESSIONS,
 
     # change is the mailbox's change number at which the row became what it is; tags are ids with spaces between.
     "CREATE TABLE items (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL, folder INTEGER NOT NULL, "
@@ -52,5 +64,22 @@ STATEMENTS: Final = (
     # One row for each transaction of the store; seq is its number, in the redo log too.
     "CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, change INTEGER NOT NULL)",
 
-    f"PRAGMA user_version = {VERSION}",
+    _VERSION,
 )
+
+UPGRADE: Final = (
+    "ALTER TABLE mailboxes ADD COLUMN session TEXT NOT NULL DEFAULT ''",
+    "UPDATE mailboxes SET session = lower(hex(randomblob(8)))",
+    _SESSIONS,
+    "INSERT INTO sessions SELECT number, change, session FROM mailboxes",
+    _VERSION,
+)
+"""What makes a store of version 1 one of today. Who made its changes so far is not known: each mailbox gets a session
+of its own, that begins with its newest change."""
+
+STAND_INS: Final = (
+    "CREATE TEMP VIEW mailboxes AS SELECT number, account, next_id, change, '' AS session FROM main.mailboxes",
+    "CREATE TEMP VIEW sessions AS SELECT number AS mailbox, change, session FROM mailboxes",
+    "PRAGMA query_only = ON",
+)
+"""What makes a store of version 1 look like one of today to the one connection, which can then only read."""

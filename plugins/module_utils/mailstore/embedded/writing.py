@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
@@ -40,12 +41,15 @@ class MailboxWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._session = secrets.token_hex(8)
 
     def create(self, account: str, at: int) -> None:
         """Make the mailbox of an account, with the system folders."""
         number = self._database.execute(
-            "INSERT INTO mailboxes (account, next_id, change) VALUES (?, ?, 1)", (account, FIRST_USER_ID)
+            "INSERT INTO mailboxes (account, next_id, change, session) VALUES (?, ?, 1, ?)",
+            (account, FIRST_USER_ID, self._session),
         ).lastrowid
+        self._database.execute("INSERT INTO sessions VALUES (?, 1, ?)", (number, self._session))
         self._database.executemany(_INSERT, [
             (number, item, kinds.FOLDER, parent, name, "", "", at, 0, None,
              json.dumps({"view": view} if view else {}), 1, None, None)
@@ -59,7 +63,7 @@ class MailboxWriter:
             "INSERT INTO garbage (volume, locator) SELECT volume, locator FROM items "
             "WHERE mailbox = ? AND volume IS NOT NULL", (number,),
         )
-        for table in ("items", "tombstones", "imports"):
+        for table in ("items", "tombstones", "imports", "sessions"):
             self._database.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
         self._database.execute("DELETE FROM mailboxes WHERE number = ?", (number,))
 
@@ -121,9 +125,7 @@ class MailboxWriter:
             self._database.executemany(
                 "INSERT INTO imports (mailbox, import, origin, item) VALUES (?, ?, ?, ?)", imports
             )
-            self._database.execute(
-                "UPDATE mailboxes SET change = ?, next_id = ? WHERE number = ?", (change, item, number)
-            )
+            self._advance(number, change, item)
         return written
 
     def update(self, number: int, state: ItemState, content: Content | None) -> bool:
@@ -141,7 +143,7 @@ class MailboxWriter:
         if content is None and wanted == before:
             return False
         self._check_update(number, item, before, wanted, content)
-        change, _item = self._next(number)
+        change, next_id = self._next(number)
         columns = "folder = ?, name = ?, flags = ?, tags = ?, date = ?, attrs = ?, change = ?"
         values: list[Any] = [
             number_of(wanted.folder), wanted.name, wanted.flags, " ".join(wanted.tags), wanted.date,
@@ -155,7 +157,7 @@ class MailboxWriter:
             self._database.execute(f"UPDATE items SET {columns} WHERE mailbox = ? AND id = ?", (*values, number, item))
         except sqlite3.IntegrityError as error:
             raise Refused(f"There is another {before.kind} named {state.name!r} in that place.") from error
-        self._database.execute("UPDATE mailboxes SET change = ? WHERE number = ?", (change, number))
+        self._advance(number, change, next_id)
         return True
 
     def remove(self, number: int, items: Sequence[str]) -> bool:
@@ -166,7 +168,7 @@ class MailboxWriter:
             raise Refused(f"{', '.join(map(str, protected))}: a system folder cannot be deleted; nothing was deleted.")
         if not found:
             return False
-        change, _item = self._next(number)
+        change, next_id = self._next(number)
         tags = {str(item) for item, kind in found.items() if kind == kinds.TAG}
         if tags:
             self._strip_tags(number, tags, change)
@@ -174,7 +176,7 @@ class MailboxWriter:
         if folders:
             self._bury("folder", number, folders, change)
         self._bury("id", number, list(found), change)
-        self._database.execute("UPDATE mailboxes SET change = ? WHERE number = ?", (change, number))
+        self._advance(number, change, next_id)
         return True
 
     def _next(self, number: int) -> tuple[int, int]:
@@ -183,6 +185,17 @@ class MailboxWriter:
             "SELECT change, next_id FROM mailboxes WHERE number = ?", (number,)
         ).fetchone()
         return change + 1, item
+
+    def _advance(self, number: int, change: int, next_id: int) -> None:
+        """Give a mailbox the change number of the transaction that is under way, as one of this session."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO sessions SELECT number, ?, ? FROM mailboxes WHERE number = ? AND session != ?",
+            (change, self._session, number, self._session),
+        )
+        self._database.execute(
+            "UPDATE mailboxes SET change = ?, next_id = ?, session = ? WHERE number = ?",
+            (change, next_id, self._session, number),
+        )
 
     def _kind(self, number: int, item: int) -> str:
         row = self._database.execute("SELECT kind FROM items WHERE mailbox = ? AND id = ?", (number, item)).fetchone()
