@@ -146,7 +146,7 @@ def staying(cutoff: int, since: int = NEVER) -> Callable[[Sequence[Mark]], Seque
         before = {mark.seq for mark in history if mark.at <= cutoff and mark.seq < since}
         last = max(before, default=0)
         kept = [mark for mark in history if mark.seq == last or mark.seq not in before]
-        first = next((place for place, mark in enumerate(kept) if not mark.deleted), len(kept))
-        return kept[first:]  # a deletion before which nothing is known says nothing
+        # A deletion before which nothing is known says nothing. One in the window stays: it tells where that begins.
+        return kept[1:] if kept and kept[0].deleted and kept[0].seq == last else kept
 
     return keep

@@ -67,29 +67,28 @@ class Model:
     def at(self, key: Key, moment: int) -> Transaction | None:
         return next((one for one in reversed(self.of(key)) if one.at <= moment), None)
 
-    def since(self, scope: str, moment: int) -> int:
-        """The first transaction of a journal after a moment: what was recorded behind it is not older."""
-        return min((one.seq for one in self.transactions if one.scope == scope and one.at > moment), default=2**62)
+    def since(self, moment: int, now: int) -> int:
+        """The first transaction after a moment: what was recorded behind it is not older, whatever its clock said."""
+        return min((one.seq for one in self.transactions if moment < one.at <= now), default=2**62)
 
     def purge(self, now: int, held: str | None) -> None:
         """Take away what the window does not ask for: done by asking about every moment of it."""
         accounts = {scope: self.of((scope, ACCOUNT_ITEM)) for scope in (ANNA, BOB)}
-        ends = {scope: self.since(scope, now - ACCOUNTS * DAY) for scope in (ANNA, BOB)}
-        windows = {scope: self.since(scope, now - DATA * DAY) for scope in (ANNA, BOB)}
+        cutoff = now - DATA * DAY
+        end, window = self.since(now - ACCOUNTS * DAY, now), self.since(cutoff, now)
         for key in self.keys():
             account = accounts.get(key[0])
             if key[0] == SERVER or key[0] == held:
                 continue
             if account and account[-1].state is None:
-                if account[-1].at <= now - ACCOUNTS * DAY and account[-1].seq < ends[key[0]]:
+                if account[-1].at <= now - ACCOUNTS * DAY and account[-1].seq < end:
                     self.drop(key, set())
                 continue
-            cutoff, window = now - DATA * DAY, windows[key[0]]
             needed = {one.seq for one in self.of(key) if one.at > cutoff or one.seq > window}
             needed |= {one.seq for one in self.of(key) if one.seq < window and one.at <= cutoff
                        and not any(one.seq < other.seq < window and other.at <= cutoff for other in self.of(key))}
             stay = [one for one in self.of(key) if one.seq in needed]
-            while stay and stay[0].state is None:
+            if stay and stay[0].state is None and stay[0].seq < window and stay[0].at <= cutoff:
                 stay.pop(0)
             self.drop(key, {one.seq for one in stay})
 

@@ -263,22 +263,24 @@ class Model:
             return self._window(scope, now - data_days * DAY, now)
         days = data_days if self._was_switched_off(scope, ended) else account_days
         end = now - days * DAY
-        return {} if days and ended[1] <= end and ended[0] < self._since(scope, end, now) else items
+        return {} if days and ended[1] <= end and ended[0] < self._since(end, now) else items
 
-    def _since(self, scope: str, moment: int, now: int) -> int:
-        """Return the first number of the window: what was recorded behind it is in the window, whatever the clock said.
+    def _since(self, moment: int, now: int) -> int:
+        """Return the first number of the window: what was recorded behind it is in the window, whatever the clock said
+        and whichever mailbox it was in.
         """
         return min((
-            seq for facts in self.past[scope].values() for seq, at, _state in facts if moment < at <= now
+            seq for items in self.past.values() for facts in items.values() for seq, at, _state in facts
+            if moment < at <= now
         ), default=ALWAYS)
 
     def _window(self, scope: str, cutoff: int, now: int) -> History:
-        since = self._since(scope, cutoff, now)
+        since = self._since(cutoff, now)
         left = {}
         for item, facts in self.past[scope].items():
             old = [fact for fact in facts if fact[1] <= cutoff and fact[0] < since]
             stay = [fact for fact in facts if fact not in old[:-1]]
-            while stay and stay[0][2] is None:
+            if stay and stay[0][2] is None and stay[0] in old:
                 stay = stay[1:]
             if stay:
                 left[item] = stay

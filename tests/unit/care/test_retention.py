@@ -30,8 +30,8 @@ def kept(*history: tuple[int, bool], cutoff: int = 10, since: int = retention.NE
     ([(1, False), (11, True)], [1, 2]),
     ([(1, False), (2, False), (11, True)], [2, 3]),
     ([(1, False), (2, True), (11, False)], [3]),
-    ([(1, False), (2, True), (11, True)], []),
-    ([(11, True), (12, False)], [2]),
+    ([(1, False), (2, True), (11, True)], [3]),
+    ([(11, True), (12, False)], [1, 2]),
 ], ids=str)
 def test_the_window_and_the_last_state_before_it_stay(history: list[tuple[int, bool]], stay: list[int]) -> None:
     """R-233: a deleted item goes wholly when its deletion is older than the retention."""
@@ -97,3 +97,10 @@ def test_any_other_retention_is_an_error_that_says_so(given: object) -> None:
     """R-240."""
     with pytest.raises(InvalidInput, match="purgeDays is .* whole number of days"):
         retention.days(given, "purgeDays")
+
+
+def test_a_deletion_of_which_nothing_else_is_known_stays_in_the_window_and_goes_after_it() -> None:
+    """It may be what tells where the window begins; without it a second purge would take more than the first."""
+    assert kept((11, True)) == [1]
+    assert kept((10, True)) == []
+    assert kept((9, True), since=1) == [1]
