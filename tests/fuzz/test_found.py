@@ -230,6 +230,9 @@ FOUND: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
     "a blob that unpacks to 300 MB": ("file of a blob", lambda: mutate.gzip_bombs()[0]),
     "a store without its meta": ("database of the embedded store", lambda: _store("DELETE FROM meta")),
     "a store without volumes": ("database of the embedded store", lambda: _store("DELETE FROM volumes")),
+    "a volume at a path that none can be": (
+        "database of the embedded store", lambda: _store("UPDATE volumes SET path = path || char(0)")
+    ),
     "a store with an entry that is none": (
         "database of the embedded store",
         lambda: _store("UPDATE entries SET data = '[['"),

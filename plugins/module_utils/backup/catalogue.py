@@ -277,8 +277,12 @@ class Catalogue(Database):
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
-                if not (_is_pack(pack) and all(isinstance(number, int) for number in (offset, length, size))):
-                    raise Damaged(f"The place of {name.hex()} in the catalogue is none; delete it: it is made anew.")
+                is_sound = _is_pack(pack) and all(isinstance(number, int) for number in (offset, length, size))
+                if not is_sound or name not in some:
+                    raise Damaged(
+                        f"The catalogue in {self._path or 'memory'} is altered: it tells of a content what cannot be. "
+                        "Delete it: it is made anew."
+                    )
                 yield name, (pack, offset, length, size)
 
     def has_blob(self, digest: str) -> bool:

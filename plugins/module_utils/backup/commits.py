@@ -24,6 +24,8 @@ ENCRYPTION: Final = "encryption"
 DIRECTORY: Final = "commits"
 FARTHEST: Final = 100_000
 """Commits between one and its full one. Every thousandth is full; what says otherwise would have one read for ever."""
+LARGEST_PACK: Final = 1 << 32
+"""Bytes. A pack with one content alone has about as many as that, and a content has at most half of it."""
 _NAME = re.compile(r"([0-9]{20})\.json")
 _PACK = re.compile("[0-9a-f]{64}")
 
@@ -187,7 +189,8 @@ def _sound(record: Any) -> bool:
     texts += [text for scope, head in heads for text in (scope, head["segment"])]
     texts += [text for pair in record["tokens"].items() for text in pair]
     texts += [pack["kind"] for pack in infos]
-    return all(foreign.fits(one, int) for one in numbers) and all(map(foreign.is_text, texts))
+    sizes = all(0 <= pack["size"] <= LARGEST_PACK for pack in infos)
+    return all(foreign.fits(one, int) for one in numbers) and all(map(foreign.is_text, texts)) and sizes
 
 
 def _pack(name: Any) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup import co
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.commits import Commit
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE, Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged
 
 from tests.conftest import COLLECTIONS
 from tests.engine.backup.conftest import ANNA, BOB, fill, items, message, opened, pack_path, without_catalogue
@@ -39,6 +40,16 @@ def everything(repository: Repository) -> list[object]:
 def test_a_deleted_catalogue_is_made_anew(backup: Path) -> None:
     before = everything(opened(backup))
     assert everything(opened(without_catalogue(backup))) == before
+
+
+def test_a_catalogue_that_answers_for_another_content_is_told_as_altered(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an index of SQLite does whose pages are altered."""
+    catalogue = opened(backup).catalogue
+    monkeypatch.setattr(catalogue, "rows", lambda *_query: iter([(bytes(32), "ab" * 32, 0, 100, 100)]))
+    with pytest.raises(Damaged, match=f"{CATALOGUE_FILE} is altered.*Delete it"):
+        catalogue.locate(["cd" * 32])
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"no database at all" * 1000])

@@ -36,6 +36,7 @@ def test_a_commit_is_one_line_of_sorted_ascii() -> None:
 
 @pytest.mark.parametrize("change", [
     {"seq": "x"}, {"packs": None}, {"packs": [{}]}, {"heads": []}, {"heads": {"a": 1}}, {"tokens": 5}, {"format": "x"},
+    *({"packs": [{"name": "ab" * 32, "kind": "metadata", "size": size}]} for size in (-1, 2**33, 2**62)),
 ])
 def test_a_commit_with_a_field_that_cannot_be_read_is_damaged(change: dict[str, object]) -> None:
     with pytest.raises(Damaged, match="commits/x"):

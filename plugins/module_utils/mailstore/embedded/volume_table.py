@@ -142,7 +142,7 @@ class VolumeTable:
         return os.path.relpath(absolute, root) if absolute.startswith(root + os.sep) else absolute
 
     def _volume(self, row: tuple[Any, ...] | None) -> Volume:
-        if row is None or not all(isinstance(text, str) for text in row[1:4]):
+        if row is None or not all(isinstance(text, str) and "\0" not in text for text in row[1:4]):
             raise Damaged(
                 f"The volumes of the mail store in {self._database.path} cannot be read; put back a copy of the store."
             )
@@ -154,6 +154,8 @@ class VolumeTable:
 def _check(volume: Volume) -> None:
     if volume.volume_type not in (PRIMARY, SECONDARY):
         raise InvalidInput(f"{volume.volume_type!r} is no type of volume; use {PRIMARY} or {SECONDARY}.")
+    if "\0" in volume.name + volume.path:
+        raise InvalidInput("A NUL can be in no name and no path of a volume.")
     if not volume.name or not volume.path or not 0 <= volume.compression_threshold <= _LARGEST:
         raise InvalidInput(
             f"A volume needs a name, a path, and a compression threshold from 0 to {_LARGEST} bytes."
