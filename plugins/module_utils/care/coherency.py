@@ -29,7 +29,7 @@ from ..model.state import SERVER, Entry
 from ..operations.progress import SILENT, Progress
 from .archived import Archived
 from .contents import Looked, fault_of, look
-from .findings import CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
+from .findings import BEHIND, CATALOGUE, COMMIT, CONTENTS, JOURNAL, METADATA, NAMED, Fault, Findings
 from .ledger import ARCHIVE, HERE, Ledger, Part
 from .leftovers import never_named
 from .locks import NAMED_OVERLAID, overlaid_warning
@@ -166,7 +166,7 @@ class Check:
         head = self._repository.head()
         self._found.counts.update(
             archived_commits=len(there.commits()), archived_packs=len(there.packs),
-            commits_to_upload=max(0, (head.seq if head else 0) - there.newest),
+            **{BEHIND: max(0, (head.seq if head else 0) - there.newest)},
         )
         return there
 

@@ -28,6 +28,8 @@ CATALOGUE: Final = "catalogue"
 QUARANTINE: Final = "quarantine"
 """The folder of what was altered."""
 
+BEHIND: Final = "commits_to_upload"
+"""Under what is counted how many commits the archive does not have yet."""
 NAMED: Final = 1000
 """How many faults and lost contents are named; all are counted."""
 

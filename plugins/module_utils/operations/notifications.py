@@ -42,6 +42,9 @@ TLS: Final = "tls"
 SECURITIES: Final = (PLAIN, STARTTLS, TLS)
 """How the connection to the mail server can be protected."""
 
+_MOST_SAID: Final = 1 << 20
+"""Bytes that a mail server may say while it takes a notification."""
+
 
 class MailSettings(NamedTuple):
     """How notifications are sent by mail."""
@@ -228,10 +231,41 @@ def _mailbox(address: str) -> str:
         return address
 
 
+class _Answers:
+    """What a mail server says, as far as it goes: smtplib keeps all lines of an answer, however many there are."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _MOST_SAID
+
+    def readline(self, size: int) -> bytes:
+        line: bytes = self._file.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("its answers do not come to an end")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Client(smtplib.SMTP):
+    """A client that does not listen for ever."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Answers(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _TlsClient(_Client, smtplib.SMTP_SSL):
+    """One that speaks TLS from the beginning."""
+
+
 def _connect(mail: MailSettings) -> smtplib.SMTP:
     if mail.security == TLS:
-        return smtplib.SMTP_SSL(mail.host, mail.port, timeout=mail.timeout, context=_context(mail))
-    server = smtplib.SMTP(mail.host, mail.port, timeout=mail.timeout)
+        return _TlsClient(mail.host, mail.port, timeout=mail.timeout, context=_context(mail))
+    server = _Client(mail.host, mail.port, timeout=mail.timeout)
     if mail.security == STARTTLS:
         try:
             server.starttls(context=_context(mail))

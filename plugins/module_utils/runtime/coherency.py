@@ -20,7 +20,7 @@ from ..backup.keys import DIRECTORY
 from ..backup.repository import Repository
 from ..care import double, hold, identity, mailboxes
 from ..care.coherency import DEPTHS, NAMES, NOTHING, Asked, Check
-from ..care.findings import QUARANTINE, Findings, Mended
+from ..care.findings import BEHIND, QUARANTINE, Findings, Mended
 from ..care.ledger import Ledger
 from ..care.mending import mend, plan
 from ..care.sides import Quarantine
@@ -112,6 +112,8 @@ def preview(node: Node, options: Options) -> dict[str, Any]:
         archive = _archive(node, repository, options)
         found, warnings = _found(node, repository, archive, options, _ledger(node, repository), SILENT, lambda: None)
         lines = plan(found, repository, archive) if options.fix else []
+        if options.fix and _is_behind(found):
+            lines.append(f"{found.counts[BEHIND]} commits are sent to the archive")
         if options.double == FIX:
             lines += [f"{one.kind} {one.item}: its content is unpacked" for one in found.double]
     return {
@@ -189,8 +191,12 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
                 return _found(node, repository, archive, options, ledger, running, save)[0]
 
             found, mended = mend(repository, archive, found, look, _stamp(), running)
-            if archive is not None and mended.changed:
-                warnings += node.uploader(repository, archive).sync(running).warnings
+        uploaded = 0
+        if options.fix and archive is not None and (mended.changed or _is_behind(found)):
+            sent = node.uploader(repository, archive).sync(running)
+            warnings += sent.warnings
+            uploaded = sent.commits
+            found.counts[BEHIND] = max(0, found.counts.get(BEHIND, 0) - uploaded)
         unpacked = 0
         if options.double == FIX and found.double and not found.stopped:
             with repository.writer(PATIENCE) as writer:
@@ -202,10 +208,14 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         save()
     stats = found.text() + mended.text()
     return {
-        "changed": lost_format or lost_keyring or mended.changed or unpacked > 0, "coherent": found.is_coherent,
-        "report": report,
-        "stats": stats, "warnings": warnings,
+        "changed": lost_format or lost_keyring or mended.changed or uploaded + unpacked > 0,
+        "coherent": found.is_coherent, "report": report, "stats": stats, "warnings": warnings,
     }
+
+
+def _is_behind(found: Findings) -> bool:
+    """Return whether the archive lacks nothing but commits that were not sent yet, as after a fix that was cut off."""
+    return found.is_coherent and not found.stopped and found.counts.get(BEHIND, 0) > 0
 
 
 def _advice(options: Options) -> str:

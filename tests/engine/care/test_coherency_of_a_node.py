@@ -20,6 +20,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup import pa
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     Damaged,
@@ -258,6 +259,24 @@ def test_an_archive_that_is_away_is_told_and_nothing_is_given_up_for_it(node: No
         coherency.check(node, Options(fix=True))
     archive.with_name("away").rename(archive)
     assert coherency.check(node, Options(fix=True))["report"]["mended"]["fetched_files"] == 1
+
+
+def test_a_fix_sends_what_the_archive_does_not_have_yet(node: Node) -> None:
+    """As after a fix that was cut off between its commit and the upload; once more it changes nothing."""
+    with contextlib.closing(node.store()) as store:
+        account = next(store.entries(kinds.ACCOUNT))
+        store.write_items(account.entry_id, [NewItem("", ItemState("", kinds.MESSAGE, "2"), b"Subject: new\r\n\r\n")])
+    settings_file.save(node.config_file, dataclasses.replace(node.settings, backup_volume=BackupVolume()))
+    backups.smart_scan(Node.load(node.config_file))
+    settings_file.save(node.config_file, node.settings)
+    told = coherency.check(node, Options())
+    assert told["coherent"] and told["report"]["commits_to_upload"] and not told["changed"]
+    assert coherency.preview(node, Options(fix=True))["plan"] == ["1 commits are sent to the archive"]
+    done = coherency.check(node, Options(fix=True))
+    assert done["changed"] and done["report"]["commits_to_upload"] == 0
+    assert coherency.check(node, Options())["report"]["commits_to_upload"] == 0
+    assert not coherency.preview(node, Options(fix=True))["changed"]
+    assert not coherency.check(node, Options(fix=True))["changed"]
 
 
 def test_another_path_is_checked_without_the_archive(node: Node, tmp_path: Path, capsys: CaptureFixture[str]) -> None:
