@@ -289,6 +289,11 @@ class World:
                 if after.seq == commit.seq + 1 and after.previous != commit.hash:
                     raise Broken(f"Commit {after.seq} does not follow commit {commit.seq}.")
             removed = {name for commit in archived for name in commit.removed}
+            # One that is lost here, and not needed any more, may be the one that says so.
+            for seq in set(numbers) - {commit.seq for commit in archived}:
+                with contextlib.suppress(Damaged):
+                    data = (self.archive / backup.server_id / commits.name(seq)).read_bytes()
+                    removed.update(commits.parse(data, commits.name(seq), backup.keys).removed)
             for commit in archived:
                 if f"commits/{commit.seq:020}.json" not in there:
                     raise Broken(f"The archive has commit {newest} and lacks {commit.seq}.")

@@ -184,13 +184,21 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         def save() -> None:
             settings_file.write(_ledger_file(node, repository.path), ledger.to_json())
 
-        found, warnings = _found(node, repository, archive, options, ledger, running, save)
         mended = Mended()
+        try:
+            found, warnings = _found(node, repository, archive, options, ledger, running, save)
+        except Damaged:
+            if not options.fix:
+                raise
+            repository.remake_catalogue()  # what cannot even be looked at: it is derived
+            mended.rebuilt_catalogue = True
+            found, warnings = _found(node, repository, archive, options, ledger, running, save)
         if options.fix and not found.stopped and (found.faults or found.unneeded):
             def look() -> Findings:
                 return _found(node, repository, archive, options, ledger, running, save)[0]
 
-            found, mended = mend(repository, archive, found, look, _stamp(), running)
+            found, put_right = mend(repository, archive, found, look, _stamp(), running)
+            mended.add(put_right)
         uploaded = 0
         if options.fix and archive is not None and (mended.changed or _is_behind(found)):
             sent = node.uploader(repository, archive).sync(running)

@@ -10,13 +10,16 @@ import contextlib
 import dataclasses
 import gzip
 import json
+import random
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
+from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE
 from ansible_collections.restante.carbonio.plugins.module_utils.cli.main import main
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
@@ -259,6 +262,21 @@ def test_an_archive_that_is_away_is_told_and_nothing_is_given_up_for_it(node: No
         coherency.check(node, Options(fix=True))
     archive.with_name("away").rename(archive)
     assert coherency.check(node, Options(fix=True))["report"]["mended"]["fetched_files"] == 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_catalogue_that_is_altered_in_any_way_is_put_right_by_a_fix(node: Node, seed: int) -> None:
+    """Also one in which not even the check can read."""
+    before, chance = mail(node), random.Random(seed)
+    file = Path(node.settings.backup_path) / CATALOGUE_FILE
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(file.read_bytes())
+    for _unused in range(60):
+        data[chance.randrange(100, len(data))] ^= 1 << chance.randrange(8)
+    file.write_bytes(data)
+    assert coherency.check(node, Options(fix=True))["coherent"] and mail(node) == before
+    assert not coherency.check(node, Options(fix=True))["changed"]
 
 
 def test_a_fix_sends_what_the_archive_does_not_have_yet(node: Node) -> None:

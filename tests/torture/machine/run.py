@@ -42,7 +42,7 @@ def run(first_seed: int, *, seconds: float, examples: int, steps: int, reduce: b
             findings += 1
             if reduce:
                 Machine.tried = Counter()  # what is done to find the fewest steps does not count
-                error = _failure(number, count, steps, [Phase.generate, Phase.shrink])
+                error = _failure(number, count, steps, [Phase.generate, Phase.shrink]) or error
             said = "".join(traceback.format_exception(error))
             print(f"\nFOUND seed {number}, {steps} steps:\n{said}\n", flush=True)
             Machine.tried = tried
