@@ -288,19 +288,21 @@ class World:
             for commit, after in zip(archived, archived[1:]):
                 if after.seq == commit.seq + 1 and after.previous != commit.hash:
                     raise Broken(f"Commit {after.seq} does not follow commit {commit.seq}.")
-            removed = {name for commit in archived for name in commit.removed}
-            # One that is lost here, and not needed any more, may be the one that says so.
-            for seq in set(numbers) - {commit.seq for commit in archived}:
-                with contextlib.suppress(Damaged):
-                    data = (self.archive / backup.server_id / commits.name(seq)).read_bytes()
-                    removed.update(commits.parse(data, commits.name(seq), backup.keys).removed)
+            known = {commit.seq: commit for commit in archived}
+            # One that is lost here, and not needed any more, may be the one that says what was removed.
+            for seq in sorted(set(numbers) - set(known), reverse=True):
+                data = (self.archive / backup.server_id / commits.name(seq)).read_bytes()
+                if seq + 1 in known and known[seq + 1].previous == hashlib.sha256(data).hexdigest():
+                    known[seq] = commits.parse(data, commits.name(seq), backup.keys)
+            removed = {name for commit in known.values() for name in commit.removed}
+            lost = max(set(range(1, full)) - set(known), default=0)  # nobody knows what that one has removed
             for commit in archived:
                 if f"commits/{commit.seq:020}.json" not in there:
                     raise Broken(f"The archive has commit {newest} and lacks {commit.seq}.")
                 name = commits.name(commit.seq)
                 if (self.archive / backup.server_id / name).read_bytes() != backup.files.read(name):
                     raise Broken(f"Commit {commit.seq} in the archive is another one than in the Backup Path.")
-                for pack in commit.packs:
+                for pack in commit.packs if commit.seq > lost else ():
                     if there.get(packs.file_name(pack.name)) != pack.size and pack.name not in removed:
                         raise Broken(f"The archive has commit {commit.seq} and lacks its pack {pack.name}.")
 
