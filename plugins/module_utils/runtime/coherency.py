@@ -188,9 +188,10 @@ def _check(node: Node, options: Options, running: Operation) -> dict[str, Any]:
         try:
             found, warnings = _found(node, repository, archive, options, ledger, running, save)
         except Damaged:
-            if not options.fix:
+            # A whole one stays: it may be the last to know what packs said that are lost. Another cannot be looked at.
+            if not options.fix or repository.catalogue.is_whole():
                 raise
-            repository.remake_catalogue()  # what cannot even be looked at: it is derived
+            repository.remake_catalogue()
             mended.rebuilt_catalogue = True
             found, warnings = _found(node, repository, archive, options, ledger, running, save)
         if options.fix and not found.stopped and (found.faults or found.unneeded):

@@ -279,6 +279,19 @@ def test_a_catalogue_that_is_altered_in_any_way_is_put_right_by_a_fix(node: Node
     assert not coherency.check(node, Options(fix=True))["changed"]
 
 
+def test_what_another_damage_says_costs_no_sound_catalogue(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the last to know what packs of metadata said that are lost."""
+    def altered_each_time(_check: coherency.Check) -> None:
+        raise Damaged("It comes with other bytes each time.")
+
+    file = Path(node.settings.backup_path) / CATALOGUE_FILE
+    before = file.stat().st_ino
+    monkeypatch.setattr(coherency.Check, "run", altered_each_time)
+    with pytest.raises(Damaged, match="other bytes"):
+        coherency.check(node, Options(fix=True))
+    assert file.stat().st_ino == before
+
+
 def test_a_fix_sends_what_the_archive_does_not_have_yet(node: Node) -> None:
     """As after a fix that was cut off between its commit and the upload; once more it changes nothing."""
     with contextlib.closing(node.store()) as store:
