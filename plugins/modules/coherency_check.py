@@ -40,7 +40,8 @@ options:
     default: []
   fix:
     description:
-      - Put right what is damaged. Without it nothing is changed.
+      - Put right what is damaged, and send to the archive the commits that it does not have yet. Without it nothing is
+        changed.
     type: bool
     default: false
   archive:

@@ -35,8 +35,9 @@ options:
     type: path
   trust_clock:
     description:
-      - Whether to take the node's clock for right. Otherwise the present is no later than by the clock of the archive,
-        or where there is none, than a week after the newest commit; a warning tells where that matters.
+      - Whether to take the node's clock for right. Otherwise the present is no later than by the clock of a bucket, or
+        where there is none, than a week after what was recorded last; and what was recorded after a leap of more than
+        a week counts only when the clock has gone on for a week. A warning tells where that matters.
     type: bool
     default: false
 seealso:

@@ -370,9 +370,9 @@ _ENTRY: dict[str, Any] = {
     {"DeleteMarkers": [{"Key": "v/server-1/" + PACK}]},
 ], ids=["without end", "goes on nowhere", *_ENTRY, "delete marker"])
 def test_a_listing_of_versions_that_makes_no_sense_is_told_in_a_sentence(
-    archive: LockedArchive, page: dict[str, Any]
+    archive: LockedArchive, page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive._client.list_object_versions = lambda **_where: page  # type: ignore[method-assign]
+    monkeypatch.setattr(archive._client, "list_object_versions", lambda **_where: page)
     for attempt in (lambda: list(archive.list("packs/")), lambda: archive.erase(PACK), lambda: archive.get(PACK)):
         with pytest.raises(Unavailable, match="cannot be read"):
             attempt()
