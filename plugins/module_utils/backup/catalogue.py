@@ -179,8 +179,10 @@ class Catalogue(Database):
                 "UPDATE scopes SET segment = ?, number = ?, last = ? WHERE id = ?",
                 (head.segment, head.number, head.last, self.scope_id(scope)),
             )
-        for scope, token in commit.tokens.items():
-            self._database.execute("UPDATE scopes SET token = ? WHERE id = ?", (token, self.scope_id(scope)))
+        # A journal of which nothing is there needs none: it is looked at anew in any case.
+        self._database.executemany("UPDATE scopes SET token = ? WHERE name = ?", [
+            (token, scope) for scope, token in commit.tokens.items()
+        ])
         if commit.full:
             self._database.execute(
                 "DELETE FROM scopes WHERE number = 0 AND token = '' "
@@ -210,6 +212,21 @@ class Catalogue(Database):
     def has_segment(self, digest: str) -> bool:
         """Return whether a segment was taken in."""
         return self.row("SELECT 1 FROM segments WHERE digest = ?", (digest,)) is not None
+
+    def first(self, scope: str) -> int:
+        """Return the number of the first transaction of a journal; 0 for none."""
+        row = self.row(
+            "SELECT coalesce(min(seq), 0) FROM transactions WHERE scope = (SELECT id FROM scopes WHERE name = ?)",
+            (scope,),
+        )
+        return int(row[0]) if row else 0
+
+    def owner(self, digest: str) -> str:
+        """Return whose journal a segment is of; empty where it was not taken in."""
+        row = self.row(
+            "SELECT name FROM segments AS s JOIN scopes ON scopes.id = s.scope WHERE digest = ?", (digest,)
+        )
+        return str(row[0]) if row else ""
 
     def orphans(self, pack: str) -> list[tuple[str, int, int]]:
         """Return those segments of a pack whose predecessor is missing: scope, number, first transaction."""

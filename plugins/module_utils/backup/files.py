@@ -54,6 +54,8 @@ class Files:
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         """Return length bytes from offset, fewer where the file ends. Errors as for read."""
         with reading(self.path(name)), open(self.path(name), "rb", buffering=0) as file:
+            # What says how long it is may be damaged, and memory is taken before anything is read.
+            length = max(min(length, os.fstat(file.fileno()).st_size - offset), 0)
             file.seek(offset)
             data = file.read(length)
             while data and len(data) < length:  # one call gives at most 2 GiB

@@ -223,6 +223,7 @@ class Intake:
                 self._own_index(pack)
         if commit.removed:
             self._catalogue.remove_packs(commit.removed)
+        commit = self._with_owners(commit)
         self._catalogue.set_heads(commit)
         for pack in commit.packs:
             if pack.kind == packs.METADATA:
@@ -236,6 +237,18 @@ class Intake:
                 )
         self._catalogue.set_meta("head", str(commit.seq))
         self._catalogue.set_meta("hash", commit.hash)
+
+    def _with_owners(self, commit: Commit) -> Commit:
+        """Return a commit in which every newest segment is that of the journal which it is of."""
+        heads = {}
+        for scope, newest in commit.heads.items():
+            owner = self._catalogue.owner(newest.segment) or scope
+            if owner != scope:
+                reason = f"It names a segment of the journal {owner} as the newest one of {scope}: it was altered."
+                self._note(commits.name(commit.seq), reason, _UNKNOWN)
+            if owner == scope or owner not in commit.heads:
+                heads[owner] = newest
+        return commit._replace(heads=heads)
 
     def _metadata_pack(self, pack: PackInfo, known: int) -> None:
         """Take in a pack of metadata. :raises Refused: it cannot be read for now."""

@@ -236,6 +236,10 @@ class Repository:
         """Return the ids of all accounts that the backup knows, deleted ones too."""
         return [scope for scope in self.catalogue.scopes() if scope != SERVER]
 
+    def first(self, scope: str) -> int:
+        """Return the number of the first transaction that is known of a journal; 0 for none."""
+        return self.catalogue.first(scope)
+
     def span(self) -> tuple[int, int] | None:
         """Return the first and last recorded moment; None for an empty backup."""
         return self._states.span()

@@ -21,14 +21,14 @@ from ..backup.repository import Repository
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.errors import InvalidInput, NotFound, RestanteError
-from ..model.state import Entry
+from ..model.state import Entry, ItemState
 from ..operations.feedback import Feedback, Notify
 from ..operations.progress import SILENT, Progress
 from ..operations.report import INVALID_ITEM, RestoreReport
 from . import plan, workers
 from .apply import PATIENT, DirectoryApplier, Patience
 from .attributes import empty, mapped
-from .idmap import ImportMap, Row, mailbox_row
+from .idmap import ImportMap, Row, mailbox_import, mailbox_row, seen, seen_row
 from .late import LateItems
 from .options import ExternalOptions, check, named_accounts
 from .quota import Quota
@@ -175,6 +175,9 @@ class _ExternalRestore:
             rows += self._existing(accounts, store)
             present.update((row.source_id, row.destination_id) for row in rows)
         rows += mailbox_rows(source, accounts, present)
+        rows += other_mailboxes(source, store, accounts, import_map.import_id, {**import_map.ids(), **present})
+        head = source.head()
+        rows += [seen_row(entry, head.last if head else 0) for entry in accounts if entry.entry_id in present]
         import_map.record(rows)
         return [Account(entry, present[entry.entry_id]) for entry in accounts if entry.entry_id in present]
 
@@ -236,6 +239,38 @@ def mailbox_rows(source: Repository, accounts: Sequence[Entry], ids: Mapping[str
         number = began_after(source, entry.entry_id)
         if number and entry.entry_id in ids:
             yield mailbox_row(entry, number, ids[entry.entry_id])
+
+
+def other_mailboxes(
+    source: Repository, store: MailStore, accounts: Sequence[Entry], import_id: str, ids: Mapping[str, str]
+) -> Iterator[Row]:
+    """Yield what is to be remembered of mailboxes of which only the mailboxes themselves tell that they are others.
+
+    Where an account was deleted, and made again after a purge had forgotten it, the backup cannot tell that its items
+    are not those of before which have the same ids. All that is known of it is younger then than the last restore, and
+    the messages at the destination are not those that the backup has under their ids: a message never changes.
+
+    :param ids: id in the backup to id at the destination, of entries and mailboxes.
+    """
+    for entry in accounts:
+        first, last = source.first(entry.entry_id), seen(ids, entry.entry_id)
+        there = ids.get(entry.entry_id)
+        if there is None or not 0 < last < first or began_after(source, entry.entry_id) > last:
+            continue
+        present = mailbox_import(import_id, ids, entry.entry_id)
+        if not _holds_any(source, store, entry.entry_id, there, present):
+            yield mailbox_row(entry, first, there)
+
+
+def _holds_any(source: Repository, store: MailStore, account_id: str, there: str, import_id: str) -> bool:
+    """Return whether the copy of any message of the backup is that message."""
+    for origin, item in store.imported(there, import_id):
+        last = source.state(account_id, origin)
+        if last is not None and isinstance(last.state, ItemState) and last.state.kind == kinds.MESSAGE:
+            copy = store.item(there, item)
+            if copy is not None and copy.digest == last.state.digest:
+                return True
+    return False
 
 
 def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:

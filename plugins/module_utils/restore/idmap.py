@@ -34,6 +34,8 @@ FORMAT: Final = 1
 ITEM_LOG: Final = "id_mapper.log"
 MAILBOX: Final = "mailbox"
 """The kind of the rows of mailboxes that are not the first one of their account."""
+SEEN: Final = "seen"
+"""The kind of the rows that say how much of the backup had been recorded when an account was restored from it."""
 
 _BITMAP: Final = 1 << 27
 _LOCK_SECONDS: Final = 10.0
@@ -160,6 +162,21 @@ def mailbox_row(account: Entry, began_after: int, destination_id: str) -> Row:
     :param began_after: the number of the deletion of the account after which it was there again (backup/ended.py).
     """
     return Row(MAILBOX, account.name, f"{account.entry_id}@{began_after}", destination_id)
+
+
+def seen_row(account: Entry, last: int) -> Row:
+    """Return the row that says up to which transaction an account may have been restored."""
+    return Row(SEEN, account.name, _seen_key(account.entry_id), str(last))
+
+
+def seen(ids: Mapping[str, str], account_id: str) -> int:
+    """Return up to which transaction an account may have been restored by an earlier run; 0 where none is known of."""
+    said = ids.get(_seen_key(account_id), "")
+    return int(said) if said.isascii() and said.isdecimal() else 0
+
+
+def _seen_key(account_id: str) -> str:
+    return f"{SEEN}:{account_id}"
 
 
 def mailbox_import(import_id: str, ids: Mapping[str, str], account_id: str) -> str:

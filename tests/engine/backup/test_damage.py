@@ -256,6 +256,39 @@ def test_a_writer_goes_on_after_a_newest_commit_that_cannot_be_read(backup: Path
     assert repository.tokens() == {ANNA: "a3"}
 
 
+def altered(path: Path, alter: Callable[[dict[str, dict[str, object]]], object]) -> None:
+    """Alter the newest commit, which no other follows that would tell."""
+    record = json.loads((path / commits.name(3)).read_bytes())
+    alter(record)
+    (path / commits.name(3)).write_bytes(json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
+
+
+def test_a_newest_segment_under_the_name_of_another_journal_is_found_and_given_back(
+    backup: Path, reopen: Reopen
+) -> None:
+    before = opened(backup)
+    scopes, heads = before.scopes(), before.catalogue.heads()
+    altered(backup, lambda record: record["heads"].update({"ghost": record["heads"].pop(ANNA)}))
+    repository = reopen()
+    assert [found.file for found in repository.damages()] == [commits.name(3)]
+    assert (repository.scopes(), repository.catalogue.heads()) == (scopes, heads)
+
+
+def test_a_token_of_nobody_makes_nobody(backup: Path, reopen: Reopen) -> None:
+    scopes = opened(backup).scopes()
+    altered(backup, lambda record: record["tokens"].update({"ghost": "t"}))
+    repository = reopen()
+    assert repository.scopes() == scopes and "ghost" not in repository.tokens()
+
+
+def test_what_is_said_to_be_longer_than_its_file_costs_no_memory(backup: Path) -> None:
+    name = packs.file_name(packs_of(backup, 2, packs.BLOBS)[0].name)
+    files = opened(backup).files
+    size = (backup / name).stat().st_size
+    assert files.read_range(name, 10, 2**60) == (backup / name).read_bytes()[10:]
+    assert files.read_range(name, size, 2**60) == files.read_range(name, size + 10, 1) == b""
+
+
 def test_all_commits_gone_is_an_empty_backup_and_not_a_crash(backup: Path, reopen: Reopen) -> None:
     shutil.rmtree(backup / commits.DIRECTORY)
     repository = reopen()

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import purge
+from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import Retention
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
-from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     InvalidInput,
     NotABackup,
@@ -333,6 +335,39 @@ def test_the_new_mailbox_of_an_account_that_was_deleted_is_restored_beside_the_o
             store.delete_entry(kinds.ACCOUNT, "a-1")
         else:
             store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ("FALSE",)}))
+    with empty_world.a() as store:
+        if deleted:
+            store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
+        else:
+            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ()}))
+        mail(store, "a-1", INBOX, 2)
+    for new in (1, 0):
+        with contextlib.closing(empty_world.source()) as source, empty_world.b() as store:
+            foretold = preview(source, store, str(empty_world.backup_path), ExternalOptions())
+        assert foretold.items.get(ANNA, {}).get(kinds.MESSAGE, 0) == new
+        assert empty_world.restore().restored[kinds.MESSAGE] == new
+        assert [one.date for one in empty_world.items(ANNA, kinds.MESSAGE)] == [YEAR_2024 + DAY, YEAR_2024 + 2 * DAY]
+        assert empty_world.verify().passed
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "switched off"])
+def test_a_mailbox_is_known_to_be_another_one_also_where_a_purge_has_forgotten_the_first(
+    empty_world: World, deleted: bool
+) -> None:
+    """The backup cannot tell then: its items of the same ids can."""
+    with empty_world.a() as store:
+        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
+        store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
+        mail(store, "a-1", INBOX, 1)
+    empty_world.restore()
+    with empty_world.a() as store:
+        if deleted:
+            store.delete_entry(kinds.ACCOUNT, "a-1")
+        else:
+            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ("FALSE",)}))
+    with contextlib.closing(empty_world.source()) as source, source.writer() as writer:
+        purge(writer, Retention(1, 1), moment.now() + 2 * DAY)
+        assert source.scopes() == []
     with empty_world.a() as store:
         if deleted:
             store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))

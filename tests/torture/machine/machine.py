@@ -118,8 +118,8 @@ class Machine(RuleBasedStateMachine):
         """Account, item, number of the state and where to, of all that item restores have brought back."""
         self.imported: dict[tuple[str, int, str], str] = {}
         """What items (account, when its mailbox began, and id) have become at node b."""
-        self.mailboxes: dict[str, int] = {}
-        """When the newest mailbox of each account began, as far as any restore to node b has seen."""
+        self.deletions: dict[str, set[int]] = {}
+        """The numbers of all deletions of each account, also those that a purge has forgotten since."""
         backups.smart_scan(self.world.node("a"))
         self._scanned([self._witness()], complete=True)
 
@@ -180,6 +180,8 @@ class Machine(RuleBasedStateMachine):
         self, witnesses: Sequence[Witness], complete: bool, only: Collection[str] | None = None
     ) -> None:
         self.model.scanned(self._told(), witnesses, self._clock.now, complete, only)
+        for scope in self.model.accounts():
+            self.deletions.setdefault(scope, set()).update(self.model.real_ends(scope))
         self._committed()
 
     def _committed(self) -> None:
@@ -444,6 +446,11 @@ class Machine(RuleBasedStateMachine):
         model.past = said
         self._came_to_b(model, before)
 
+    def _mailbox(self, source: Model, scope: str) -> int:
+        """Return after which deletion the mailbox began that a source has; 0 for the first one of the account."""
+        last = max(seq for seq, _at, state in source.past[scope][ACCOUNT_ITEM] if state is not None)
+        return max((end for end in self.deletions.get(scope, ()) if end < last), default=0)
+
     def _from_archive(self) -> None:
         node = self.world.node("b")
 
@@ -485,8 +492,7 @@ class Machine(RuleBasedStateMachine):
             if entry is None:
                 continue
             name, mailbox = entry["name"], source.mailbox(scope)
-            # A purge may have forgotten that there was another mailbox.
-            number = self.mailboxes[scope] = max(source.began_after(scope), self.mailboxes.get(scope, 0))
+            number = self._mailbox(source, scope)
             with self.world.store("b") as store:
                 found = store.find_entry(kinds.ACCOUNT, name)
                 # What was unset since an earlier run stays: nothing is taken away at the destination.

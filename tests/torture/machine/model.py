@@ -124,14 +124,10 @@ class Model:
         """Return the numbers of the deletions of an account."""
         return [seq for seq, _at, state in self.past.get(scope, {}).get(ACCOUNT_ITEM, ()) if state is None]
 
-    def began_after(self, scope: str) -> int:
-        """Return the number of the deletion after which an account got the mailbox that it has or had last; 0 for none.
-        """
-        facts = list(self.past[scope].get(ACCOUNT_ITEM, ()))
-        while facts and facts[-1][2] is None:
-            facts.pop()
-        ends = [fact for fact in facts if fact[2] is None and not self._was_switched_off(scope, fact)]
-        return max((seq for seq, _at, _state in ends), default=0)
+    def real_ends(self, scope: str) -> list[int]:
+        """Return the numbers of those ends of an account that were no switching off of its backup."""
+        facts = self.past[scope].get(ACCOUNT_ITEM, ())
+        return [fact[0] for fact in facts if fact[2] is None and not self._was_switched_off(scope, fact)]
 
     def is_orderly(self, at: int) -> bool:
         """Return whether the clock was right as far as a moment is concerned: what is of before it was recorded before.
