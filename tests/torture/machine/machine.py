@@ -446,7 +446,7 @@ class Machine(RuleBasedStateMachine):
         model.past = said
         self._came_to_b(model, before)
 
-    def _mailbox(self, source: Model, scope: str) -> int:
+    def _began(self, source: Model, scope: str) -> int:
         """Return after which deletion the mailbox began that a source has; 0 for the first one of the account."""
         last = max(seq for seq, _at, state in source.past[scope][ACCOUNT_ITEM] if state is not None)
         return max((end for end in self.deletions.get(scope, ()) if end < last), default=0)
@@ -492,7 +492,7 @@ class Machine(RuleBasedStateMachine):
             if entry is None:
                 continue
             name, mailbox = entry["name"], source.mailbox(scope)
-            number = self._mailbox(source, scope)
+            number = self._began(source, scope)
             with self.world.store("b") as store:
                 found = store.find_entry(kinds.ACCOUNT, name)
                 # What was unset since an earlier run stays: nothing is taken away at the destination.
