@@ -13,7 +13,7 @@ import functools
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ..backup.ended import was_switched_off
+from ..backup.ended import began_after, was_switched_off
 from ..backup.inventory import Inventory
 from ..backup.repository import Repository
 from ..backup.writer import Writer
@@ -152,7 +152,8 @@ def _verdict(
         return Verdict(retention.RETENTION, None)
     if scope == SERVER:
         return retention.server(asked, now, bool(on_hold), since)
-    return retention.account(asked, now, _ended(repository, scope), scope in on_hold, since)
+    ended = _ended(repository, scope)
+    return retention.account(asked, now, ended, scope in on_hold, since, began_after(repository, scope))
 
 
 def _ended(repository: Repository, scope: str) -> Ended | None:

@@ -66,12 +66,14 @@ class Verdict(NamedTuple):
     """All of it goes."""
     since: int = NEVER
     """The first transaction that is in the window for certain, see Since."""
+    began_after: int = 0
+    """The deletion after which the mailbox began that is there: whoever restored the one before has to know."""
 
     def keep(self) -> Keep | None:
         """Return what says which transactions of an item stay; None for all."""
         if self.wholly:
             return _nothing
-        return None if self.cutoff is None else staying(self.cutoff, self.since)
+        return None if self.cutoff is None else staying(self.cutoff, self.since, self.began_after)
 
 
 def days(value: object, name: str) -> int:
@@ -92,7 +94,7 @@ def _never(_at: int) -> int:
 
 
 def account(
-    retention: Retention, now: int, ended: Ended | None, held: bool, since: Since = _never
+    retention: Retention, now: int, ended: Ended | None, held: bool, since: Since = _never, began_after: int = 0
 ) -> Verdict:
     """Decide on the journal of an account.
 
@@ -100,11 +102,12 @@ def account(
     and then goes. One whose backup was switched off goes after the data retention (R-245). A legal hold keeps all.
 
     :param now: UTC milliseconds. :param ended: None for an account that is backed up.
+    :param began_after: the deletion after which it was there again; 0 for none.
     """
     if held:
         return Verdict(HOLD, None)
     if ended is None:
-        return _window(_cutoff(retention.data_days, now), since)
+        return _window(_cutoff(retention.data_days, now), since)._replace(began_after=began_after)
     end = _cutoff(retention.data_days if ended.switched_off else retention.account_days, now)
     return Verdict(
         SWITCHED_OFF if ended.switched_off else DELETED, None,
@@ -133,11 +136,13 @@ def _nothing(history: Sequence[Mark]) -> Sequence[Mark]:
     return ()
 
 
-def staying(cutoff: int, since: int = NEVER) -> Callable[[Sequence[Mark]], Sequence[Mark]]:
+def staying(cutoff: int, since: int = NEVER, also: int = 0) -> Callable[[Sequence[Mark]], Sequence[Mark]]:
     """Return what says which transactions of an item stay, given all of them in order.
 
     Order is never by the clock: the last transaction before the window is the last by number among those that were
     recorded before it, wherever they stand; and what comes after one in the window is in the window.
+
+    :param also: a transaction that stays in any case.
     """
 
     def keep(history: Sequence[Mark]) -> Sequence[Mark]:
@@ -145,7 +150,7 @@ def staying(cutoff: int, since: int = NEVER) -> Callable[[Sequence[Mark]], Seque
             return history
         before = {mark.seq for mark in history if mark.at <= cutoff and mark.seq < since}
         last = max(before, default=0)
-        kept = [mark for mark in history if mark.seq == last or mark.seq not in before]
+        kept = [mark for mark in history if mark.seq in (last, also) or mark.seq not in before]
         # A deletion before which nothing is known says nothing. One in the window stays: it tells where that begins.
         return kept[1:] if kept and kept[0].deleted and kept[0].seq == last else kept
 

@@ -129,6 +129,11 @@ class Model:
         facts = self.past[scope].get(ACCOUNT_ITEM, ())
         return [fact[0] for fact in facts if fact[2] is None and not self._was_switched_off(scope, fact)]
 
+    def began_after(self, scope: str) -> int:
+        """Return the number of the deletion after which an account was there again; 0 for none."""
+        last = max((seq for seq, _at, state in self.past[scope].get(ACCOUNT_ITEM, ()) if state is not None), default=0)
+        return max((end for end in self.real_ends(scope) if end < last), default=0)
+
     def is_orderly(self, at: int) -> bool:
         """Return whether the clock was right as far as a moment is concerned: what is of before it was recorded before.
 
@@ -272,11 +277,12 @@ class Model:
 
     def _window(self, scope: str, cutoff: int, now: int) -> History:
         since = self._since(cutoff, now)
+        began = 0 if scope == SERVER else self.began_after(scope)
         left = {}
         for item, facts in self.past[scope].items():
             old = [fact for fact in facts if fact[1] <= cutoff and fact[0] < since]
-            stay = [fact for fact in facts if fact not in old[:-1]]
-            if stay and stay[0][2] is None and stay[0] in old:
+            stay = [fact for fact in facts if fact not in old[:-1] or (item == ACCOUNT_ITEM and fact[0] == began)]
+            if stay and stay[0][2] is None and stay[0] in old[-1:]:
                 stay = stay[1:]
             if stay:
                 left[item] = stay

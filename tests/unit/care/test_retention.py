@@ -38,6 +38,14 @@ def test_the_window_and_the_last_state_before_it_stay(history: list[tuple[int, b
     assert kept(*history) == stay
 
 
+def test_the_deletion_stays_after_which_an_account_was_there_again() -> None:
+    facts = [Mark(1, 1, False), Mark(2, 2, True), Mark(3, 3, False), Mark(4, 11, False)]
+    verdict = retention.account(Retention(10, 10), NOW, None, held=False, began_after=2)
+    keep = verdict._replace(cutoff=10).keep()
+    assert keep is not None and [mark.seq for mark in keep(facts)] == [2, 3, 4]
+    assert [mark.seq for mark in retention.staying(10)(facts)] == [3, 4]
+
+
 def test_order_is_by_number_where_clocks_went_back() -> None:
     # At 11 and later it is deleted, though that was recorded at 3: without the deletion it would be there again.
     assert kept((11, False), (3, True)) == [1, 2]
