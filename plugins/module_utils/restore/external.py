@@ -175,11 +175,28 @@ class _ExternalRestore:
             rows += self._existing(accounts, store)
             present.update((row.source_id, row.destination_id) for row in rows)
         rows += mailbox_rows(source, accounts, present)
-        rows += other_mailboxes(source, store, accounts, import_map.import_id, {**import_map.ids(), **present})
+        rows += self._other_mailboxes(source, store, accounts, import_map.import_id, {**import_map.ids(), **present})
         head = source.head()
         rows += [seen_row(entry, head.last if head else 0) for entry in accounts if entry.entry_id in present]
         import_map.record(rows)
         return [Account(entry, present[entry.entry_id]) for entry in accounts if entry.entry_id in present]
+
+    @staticmethod
+    def _other_mailboxes(
+        source: Repository, store: MailStore, accounts: Sequence[Entry], import_id: str, ids: Mapping[str, str]
+    ) -> list[Row]:
+        """Return what is to be remembered of mailboxes that only now are known to be others.
+
+        What they have of the one before under the same id is there already, and taken for what it is.
+        """
+        rows = list(other_mailboxes(source, accounts, ids))
+        known = {**ids, **{row.source_id: row.destination_id for row in rows}}
+        for entry in accounts:
+            before, after = (mailbox_import(import_id, some, entry.entry_id) for some in (ids, known))
+            if before != after:
+                same = list(_same(source, store, entry.entry_id, ids[entry.entry_id], before))
+                store.map_imported(ids[entry.entry_id], after, same)
+        return rows
 
     def _attributes(self, applier: DirectoryApplier, entry: Entry) -> None:
         if entry.kind == kinds.ACCOUNT:
@@ -241,36 +258,31 @@ def mailbox_rows(source: Repository, accounts: Sequence[Entry], ids: Mapping[str
             yield mailbox_row(entry, number, ids[entry.entry_id])
 
 
-def other_mailboxes(
-    source: Repository, store: MailStore, accounts: Sequence[Entry], import_id: str, ids: Mapping[str, str]
-) -> Iterator[Row]:
-    """Yield what is to be remembered of mailboxes of which only the mailboxes themselves tell that they are others.
+def other_mailboxes(source: Repository, accounts: Sequence[Entry], ids: Mapping[str, str]) -> Iterator[Row]:
+    """Yield what is to be remembered of mailboxes of which the backup cannot tell (any more) that they are others.
 
-    Where an account was deleted, and made again after a purge had forgotten it, the backup cannot tell that its items
-    are not those of before which have the same ids. All that is known of it is younger then than the last restore, and
-    the messages at the destination are not those that the backup has under their ids: a message never changes.
+    Where an account was deleted, and made again after a purge had forgotten it, all that is known of it is younger than
+    the last restore: its items are not those that were restored, though they have the same ids.
 
     :param ids: id in the backup to id at the destination, of entries and mailboxes.
     """
     for entry in accounts:
         first, last = source.first(entry.entry_id), seen(ids, entry.entry_id)
         there = ids.get(entry.entry_id)
-        if there is None or not 0 < last < first or began_after(source, entry.entry_id) > last:
-            continue
-        present = mailbox_import(import_id, ids, entry.entry_id)
-        if not _holds_any(source, store, entry.entry_id, there, present):
+        if there is not None and 0 < last < first and began_after(source, entry.entry_id) <= last:
             yield mailbox_row(entry, first, there)
 
 
-def _holds_any(source: Repository, store: MailStore, account_id: str, there: str, import_id: str) -> bool:
-    """Return whether the copy of any message of the backup is that message."""
+def _same(
+    source: Repository, store: MailStore, account_id: str, there: str, import_id: str
+) -> Iterator[tuple[str, str]]:
+    """Yield those items of an import, and their copies, of which the backup has the kind and the content now too."""
     for origin, item in store.imported(there, import_id):
         last = source.state(account_id, origin)
-        if last is not None and isinstance(last.state, ItemState) and last.state.kind == kinds.MESSAGE:
-            copy = store.item(there, item)
-            if copy is not None and copy.digest == last.state.digest:
-                return True
-    return False
+        copy = store.item(there, item)
+        if last is not None and isinstance(last.state, ItemState) and copy is not None:
+            if last.state.digest and (copy.kind, copy.digest) == (last.state.kind, last.state.digest):
+                yield origin, item
 
 
 def _check_source(source: Repository, store: MailStore, backup_path: str, options: ExternalOptions) -> None:

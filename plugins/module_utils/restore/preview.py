@@ -60,9 +60,7 @@ def preview(source: Repository, store: MailStore, backup_path: str, options: Ext
     rows = [] if import_id is None else read_map(f"{backup_path}/{map_name(source.server_id)}")
     ids = {row.source_id: row.destination_id for row in rows}
     ids.update((row.source_id, row.destination_id) for row in mailbox_rows(source, selection.accounts, ids))
-    ids.update((row.source_id, row.destination_id) for row in other_mailboxes(
-        source, store, selection.accounts, import_id or "", ids
-    ))
+    ids.update((row.source_id, row.destination_id) for row in other_mailboxes(source, selection.accounts, ids))
     entries = list(_entries(selection, References(source, store, ids, import_id or ""), store, options))
     items = {}
     for account in () if options.provisioning_only else selection.accounts:

@@ -354,7 +354,7 @@ def test_the_new_mailbox_of_an_account_that_was_deleted_is_restored_beside_the_o
 def test_a_mailbox_is_known_to_be_another_one_also_where_a_purge_has_forgotten_the_first(
     empty_world: World, deleted: bool
 ) -> None:
-    """The backup cannot tell then: its items of the same ids can."""
+    """The backup cannot tell then, but all that it knows of the mailbox is younger than the last restore."""
     with empty_world.a() as store:
         store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
         store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
@@ -377,7 +377,7 @@ def test_a_mailbox_is_known_to_be_another_one_also_where_a_purge_has_forgotten_t
     for new in (1, 0):
         with contextlib.closing(empty_world.source()) as source, empty_world.b() as store:
             foretold = preview(source, store, str(empty_world.backup_path), ExternalOptions())
-        assert foretold.items.get(ANNA, {}).get(kinds.MESSAGE, 0) == new
+        assert (foretold.items.get(ANNA, {}).get(kinds.MESSAGE, 0) >= new) and (new or not foretold.pending)
         assert empty_world.restore().restored[kinds.MESSAGE] == new
         assert [one.date for one in empty_world.items(ANNA, kinds.MESSAGE)] == [YEAR_2024 + DAY, YEAR_2024 + 2 * DAY]
         assert empty_world.verify().passed

@@ -509,6 +509,11 @@ class Machine(RuleBasedStateMachine):
                 known = self.imported.get((scope, number, item))
                 if known is None:
                     copy = there.get(became.get(item, ""))
+                    if copy is not None and state.digest and (copy.kind, copy.digest) == (state.kind, state.digest):
+                        # The mailbox before had the same under the same id, and that is there.
+                        if copy.item_id in before.get(name, {}):
+                            self.imported[scope, number, item] = copy.item_id
+                            continue
                     if copy is None or copy.item_id in before.get(name, {}):
                         raise Broken(f"{name} ({scope}): {state} is {copy} at the destination.")
                     new.setdefault(name, set()).add(copy.item_id)
