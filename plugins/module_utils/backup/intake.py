@@ -180,7 +180,9 @@ class Intake:
         :param known: the newest commit in the catalogue. :param after: the number of the file before this one.
         """
         commit, error = self._readable(seq)
+        named = commit
         if commit is not None:
+            commit = self._with_sizes(commit)
             with self._standing_at(known):
                 self._catalogue.set_meta("repository", commit.repository)
                 for pack in commit.packs:
@@ -195,6 +197,9 @@ class Intake:
             if commit is None:
                 self._note(commits.name(seq), error, _UNKNOWN)
             else:
+                if commit != named:
+                    reason = "It has a wrong size for a pack that is whole: it was altered."
+                    self._note(commits.name(seq), reason, _UNKNOWN)
                 self._finish(commit)
             self._catalogue.set_meta("newest", str(seq))
 
@@ -237,6 +242,20 @@ class Intake:
                 )
         self._catalogue.set_meta("head", str(commit.seq))
         self._catalogue.set_meta("hash", commit.hash)
+
+    def _with_sizes(self, commit: Commit) -> Commit:
+        """Return a commit with the size of every pack that is here and whole."""
+        return commit._replace(packs=tuple(map(self._with_size, commit.packs)))
+
+    def _with_size(self, pack: PackInfo) -> PackInfo:
+        name = packs.file_name(pack.name)
+        if self._files.size(name) in (None, pack.size):
+            return pack
+        try:
+            data = self._files.read(name)
+        except (NotFound, Refused):  # what is wrong with it is told by who needs it
+            return pack
+        return pack._replace(size=len(data)) if hashlib.sha256(data).hexdigest() == pack.name else pack
 
     def _with_owners(self, commit: Commit) -> Commit:
         """Return a commit in which every newest segment is that of the journal which it is of."""

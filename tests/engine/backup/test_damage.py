@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
@@ -256,11 +258,11 @@ def test_a_writer_goes_on_after_a_newest_commit_that_cannot_be_read(backup: Path
     assert repository.tokens() == {ANNA: "a3"}
 
 
-def altered(path: Path, alter: Callable[[dict[str, dict[str, object]]], object]) -> None:
+def altered(path: Path, alter: Callable[[Any], object], seq: int = 3) -> None:
     """Alter the newest commit, which no other follows that would tell."""
-    record = json.loads((path / commits.name(3)).read_bytes())
+    record = json.loads((path / commits.name(seq)).read_bytes())
     alter(record)
-    (path / commits.name(3)).write_bytes(json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
+    (path / commits.name(seq)).write_bytes(json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
 
 
 def test_a_newest_segment_under_the_name_of_another_journal_is_found_and_given_back(
@@ -272,6 +274,20 @@ def test_a_newest_segment_under_the_name_of_another_journal_is_found_and_given_b
     repository = reopen()
     assert [found.file for found in repository.damages()] == [commits.name(3)]
     assert (repository.scopes(), repository.catalogue.heads()) == (scopes, heads)
+
+
+@pytest.mark.parametrize("kind", [packs.BLOBS, packs.METADATA])
+def test_a_wrong_size_of_a_pack_is_found_and_put_right(backup: Path, reopen: Reopen, kind: str) -> None:
+    with contextlib.closing(opened(backup)) as repository, repository.writer() as writer:
+        message(writer, ANNA, 99)
+        writer.commit()
+    before = list(opened(backup).packs())
+    altered(backup, lambda record: [
+        pack.update({"size": pack["size"] + 1}) for pack in record["packs"] if pack["kind"] == kind
+    ], seq=4)
+    repository = reopen()
+    assert [found.file for found in repository.damages()] == [commits.name(4)]
+    assert list(repository.packs()) == before
 
 
 def test_a_token_of_nobody_makes_nobody(backup: Path, reopen: Reopen) -> None:
