@@ -38,8 +38,8 @@ CHECKS = {
     "ruff": ["ruff", "check", "."],
 }
 SUITES = {
-    "unit": ["tests/unit", "tests/conformance"],
-    "engine": ["tests/engine"],
+    "unit": ["tests/unit"],
+    "engine": ["tests/engine", "tests/conformance"],
     "playbooks": ["tests/playbooks"],
     "molecule": ["tests/molecule"],
     "drill": ["tests/drill"],

@@ -27,12 +27,117 @@ options:
     description: Where operations and notifications are recorded. Defaults to V(/var/lib/restante).
     type: path
   mailstore_adapter:
-    description: Which kind of mail server this node runs.
+    description:
+      - Which kind of mail server this node runs, or backs up.
+      - V(imap) is any server that speaks IMAP, with ManageSieve, CardDAV and CalDAV beside it where there is that.
     type: str
-    choices: [embedded]
+    choices: [embedded, imap]
   mailstore_path:
-    description: The directory of an embedded mail store. Defaults to V(/var/lib/restante/mailstore).
+    description:
+      - The directory of an embedded mail store.
+      - For any other mail server, where the engine keeps what it last saw there.
+      - Defaults to V(/var/lib/restante/mailstore).
     type: path
+  imap:
+    description:
+      - How the mail server is reached, for O(mailstore_adapter=imap). What is not given stays as it is.
+    type: dict
+    suboptions:
+      host:
+        description: The mail server.
+        type: str
+      port:
+        description: Its port for IMAP. Defaults to V(993).
+        type: int
+      security:
+        description: How the connection is protected. Defaults to V(tls).
+        type: str
+        choices: [tls, starttls, none]
+      ca_file:
+        description: The authorities that certificates are checked against, a PEM file; the system's where it is empty.
+        type: path
+      master_user:
+        description: Who may log in as every account, so that no user's password is needed.
+        type: str
+      master_password:
+        description: Its password.
+        type: str
+      impersonation:
+        description:
+          - How the master user becomes an account. V(separator) logs in as C(account*master) (Dovecot), V(proxy) is
+            authorised as the account by SASL PLAIN (Cyrus, Dovecot, Carbonio).
+          - Defaults to V(separator).
+        type: str
+        choices: [separator, proxy]
+      separator:
+        description: What stands between account and master user. Defaults to V(*).
+        type: str
+      login_name:
+        description: What an account logs in with. Defaults to V(address).
+        type: str
+        choices: [address, local_part]
+      timeout:
+        description: Seconds without an answer after which a server counts as unavailable. Defaults to V(60).
+        type: int
+      connections:
+        description: How many connections to the mail server may be open at once. Defaults to V(4).
+        type: int
+      sieve_host:
+        description: The ManageSieve server; O(imap.host) where it is empty.
+        type: str
+      sieve_port:
+        description: Its port; V(0) where there is no ManageSieve, and filters are left out. Defaults to V(4190).
+        type: int
+      sieve_security:
+        description: How the connection to it is protected. Defaults to V(starttls).
+        type: str
+        choices: [tls, starttls, none]
+      carddav_url:
+        description:
+          - The home of an account's address books, with C({user}) where what it logs in with goes.
+          - Empty where there is no CardDAV, and contacts are left out.
+        type: str
+      caldav_url:
+        description: The home of an account's calendars, likewise.
+        type: str
+      dav_user_template:
+        description:
+          - What is logged in with for CardDAV and CalDAV, with C({user}) where what the account logs in with goes.
+          - Empty for the same way as for IMAP.
+        type: str
+      dav_password:
+        description: The password that goes with O(imap.dav_user_template).
+        type: str
+      dav_token_key:
+        description: A key in base64 that tokens for CardDAV and CalDAV are signed with (Cyrus, C(http_jwt_key_dir)).
+        type: str
+      directory:
+        description: Where accounts are known from. Defaults to V(list).
+        type: str
+        choices: [ldap, list]
+      accounts_file:
+        description: For V(list), a file with an address on each line.
+        type: path
+      ldap_url:
+        description: The directory server, such as C(ldaps://ldap.example.com).
+        type: str
+      ldap_starttls:
+        description: Whether a connection to C(ldap://) is protected by StartTLS. Defaults to V(false).
+        type: bool
+      ldap_bind_dn:
+        description: Who the engine binds as.
+        type: str
+      ldap_password:
+        description: Its password.
+        type: str
+      ldap_base:
+        description: The entry below which everything lies; empty for the root.
+        type: str
+      ldap_attributes:
+        description:
+          - Names of this directory by Carbonio's, for attributes and object classes, where it has others.
+          - An empty name says that the directory has no such thing.
+        type: dict
   mailstore_create:
     description: Make an empty embedded mail store where there is none.
     type: bool
@@ -133,6 +238,18 @@ EXAMPLES = r"""
     encryption_key_file: /etc/restante/master.key
     witness_path: /mnt/elsewhere/mail1.witness.json
 
+- name: Back up a Dovecot whose accounts are in LDAP
+  restante.carbonio.backup_config:
+    mailstore_adapter: imap
+    imap:
+      host: imap.example.com
+      master_user: backup
+      master_password: "{{ vault_imap_master }}"
+      directory: ldap
+      ldap_url: ldaps://ldap.example.com
+      ldap_bind_dn: cn=backup,dc=example,dc=com
+      ldap_password: "{{ vault_ldap_password }}"
+
 - name: Switch the Realtime Scanner off for an import
   restante.carbonio.backup_config:
     realtime_scanner: false
@@ -164,9 +281,38 @@ ARGUMENTS = {
     "backup_path": {"type": "path"},
     "cache_path": {"type": "path"},
     "state_path": {"type": "path"},
-    "mailstore_adapter": {"type": "str", "choices": ["embedded"]},
+    "mailstore_adapter": {"type": "str", "choices": ["embedded", "imap"]},
     "mailstore_path": {"type": "path"},
     "mailstore_create": {"type": "bool", "default": False},
+    "imap": {"type": "dict", "options": {
+        "host": {"type": "str"},
+        "port": {"type": "int"},
+        "security": {"type": "str", "choices": ["tls", "starttls", "none"]},
+        "ca_file": {"type": "path"},
+        "master_user": {"type": "str"},
+        "master_password": {"type": "str", "no_log": True},
+        "impersonation": {"type": "str", "choices": ["separator", "proxy"]},
+        "separator": {"type": "str"},
+        "login_name": {"type": "str", "choices": ["address", "local_part"]},
+        "timeout": {"type": "int"},
+        "connections": {"type": "int"},
+        "sieve_host": {"type": "str"},
+        "sieve_port": {"type": "int"},
+        "sieve_security": {"type": "str", "choices": ["tls", "starttls", "none"]},
+        "carddav_url": {"type": "str"},
+        "caldav_url": {"type": "str"},
+        "dav_user_template": {"type": "str"},
+        "dav_password": {"type": "str", "no_log": True},
+        "dav_token_key": {"type": "str", "no_log": True},
+        "directory": {"type": "str", "choices": ["ldap", "list"]},
+        "accounts_file": {"type": "path"},
+        "ldap_url": {"type": "str"},
+        "ldap_starttls": {"type": "bool"},
+        "ldap_bind_dn": {"type": "str"},
+        "ldap_password": {"type": "str", "no_log": True},
+        "ldap_base": {"type": "str"},
+        "ldap_attributes": {"type": "dict"},
+    }},
     "realtime_scanner": {"type": "bool"},
     "data_retention_days": {"type": "int"},
     "account_retention_days": {"type": "int"},

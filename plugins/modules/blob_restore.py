@@ -85,6 +85,11 @@ unrestored_items:
   type: list
   elements: dict
   sample: []
+not_held:
+  description: What restored items had and the mail server cannot hold, by kind and what it is, each with its count.
+  returned: when not in check mode
+  type: dict
+  sample: {"message": {"flag s": 47}}
 stats:
   description: The report as text.
   returned: when not in check mode

@@ -80,6 +80,7 @@ report:
     skipped: {"folder": 2}
     unrestored: {}
     unrestored_items: []
+    not_held: {}
     warnings: []
 stats:
   description: The report as text, in the documented form.

@@ -105,6 +105,7 @@ report:
     skipped: {}
     unrestored: {}
     unrestored_items: []
+    not_held: {}
     warnings: []
 stats:
   description: The report as text, in the documented form, with the shares that could not be kept.

@@ -81,6 +81,7 @@ report:
     skipped: {"folder": 3}
     unrestored: {}
     unrestored_items: []
+    not_held: {}
     warnings: []
 stats:
   description: The report as text, in the documented form.

@@ -19,6 +19,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port i
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 
+from tests.conformance.imap_servers import CYRUSES, DOVECOTS, DOVECOTS_WITH_DAV, MAILDIRS, MailServers
+
 DOMAIN = "example.com"
 
 
@@ -33,6 +35,15 @@ class Adapter(NamedTuple):
     """Keep the server as it is; nobody is connected."""
     put_back: Callable[[Path], object]
     """Make it again what it was at the snapshot; nobody is connected."""
+    stop: Callable[[Path], object] = lambda path: None
+    """Stop it; nobody is connected."""
+    folders: frozenset[str] = frozenset(("Inbox", "Trash", "Junk", "Sent", "Drafts", "Contacts", "Calendar"))
+    """Some of those that every account has."""
+    lacks: frozenset[str] = frozenset()
+    """What it declares that it cannot hold, and what its protocol has no room for, in the words of the tests' marks."""
+    only: frozenset[str] = frozenset()
+    """Where not empty: the kinds whose tests it has to pass, and the names of further tests; all others it passes as an
+    adapter of the same server that is among these too."""
 
 
 def put_back_embedded(path: Path) -> None:
@@ -41,11 +52,50 @@ def put_back_embedded(path: Path) -> None:
     shutil.copytree(path / "snapshot", path / "store")
 
 
+NO_PLACE_FOR = frozenset((
+    kinds.CONTACT, kinds.CONTACT_GROUP, kinds.APPOINTMENT, kinds.TASK, kinds.DOCUMENT, kinds.MOUNTPOINT,
+    kinds.DATA_SOURCE, "volumes", "a message without content", "a name of 5000 letters", "mail in the root",
+    "a line break in an address", "a percent sign in an address",
+))
+"""What no mail server that speaks IMAP and has no DAV can hold."""
+CYRUS_LACKS = frozenset(("mail without a header", "hundreds of small steps in a minute"))
+"""It refuses what has no header, and lets an account have one connection for its filters at a time."""
+
+
+IN_COLLECTIONS = frozenset((kinds.CONTACT, kinds.CONTACT_GROUP, kinds.APPOINTMENT, kinds.TASK))
+TESTS_OF_ALL = frozenset((
+    "test_what_an_adapter_declares_are_kinds", "test_a_new_account_has_the_folders_that_every_account_has",
+    "test_deleting_a_folder_deletes_all_in_it", "test_changes_since_a_token_are_what_changed_since",
+    "test_a_token_of_a_mailbox_that_was_deleted_and_made_again_gives_all",
+    "test_tokens_differ_exactly_for_the_mailboxes_that_changed", "test_two_of_one_name_in_one_place_are_refused",
+))
+"""What address books and calendars could disturb."""
+
+
+def over_imap(servers: MailServers, lacks: frozenset[str] = NO_PLACE_FOR) -> Adapter:
+    """Return how the suite gets at a mail server that speaks IMAP."""
+    return Adapter(
+        servers.create, servers.connect, servers.snapshot, servers.put_back, servers.stop,
+        folders=frozenset(("Inbox", "Trash", "Junk", "Sent", "Drafts")), lacks=lacks,
+    )
+
+
 ADAPTERS = {
     "embedded": Adapter(
         lambda path: EmbeddedStore.create(str(path / "store")), lambda path: EmbeddedStore.open(str(path / "store")),
         lambda path: shutil.copytree(path / "store", path / "snapshot"), put_back_embedded,
     ),
+    "dovecot": over_imap(DOVECOTS),
+    "dovecot with DAV": over_imap(DOVECOTS_WITH_DAV, NO_PLACE_FOR - IN_COLLECTIONS)._replace(
+        only=IN_COLLECTIONS | TESTS_OF_ALL
+    ),
+    "cyrus": over_imap(CYRUSES, NO_PLACE_FOR | CYRUS_LACKS),
+    "dovecot with Maildir": over_imap(MAILDIRS)._replace(only=frozenset((
+        kinds.FOLDER, kinds.MESSAGE, "test_names_are_data", "test_content_is_kept_byte_for_byte_whatever_it_is",
+        "test_deleting_a_folder_deletes_all_in_it", "test_folders_come_before_what_lies_in_them",
+        "test_a_token_does_not_come_again_after_the_server_was_put_back",
+        "test_what_another_process_rewrites_is_read_as_it_was_or_as_it_is",
+    ))),
 }
 
 
@@ -74,6 +124,11 @@ class Server:
         self.adapter.put_back(self.path)
         self.store = self.connect()
 
+    def stop(self) -> None:
+        """End the connection and the server."""
+        self.store.close()
+        self.adapter.stop(self.path)
+
     def account(self, name: str = "anna") -> str:
         """Create an account; return its id."""
         return str(self.store.create_entry(Entry(f"id-{name}", kinds.ACCOUNT, f"{name}@{DOMAIN}")).entry_id)
@@ -88,6 +143,13 @@ class Server:
     def folder(self, account: str, name: str, parent: str = "") -> str:
         """Add a folder, below the root unless told otherwise; return its id."""
         return self.add(account, kinds.FOLDER, name, folder=parent or self.root(account))
+
+    def place(self, account: str, kind: str) -> str:
+        """Return the id of a folder that items of a kind can be in: the Inbox, or a new one that is made for them."""
+        view = kinds.CONTACT if kind == kinds.CONTACT_GROUP else kind
+        if kind not in IN_COLLECTIONS:
+            return self.inbox(account)
+        return self.add(account, kinds.FOLDER, f"for {kind}", folder=self.root(account), attrs={"view": view})
 
     def root(self, account: str) -> str:
         """Return the id of an account's root folder."""
@@ -162,6 +224,42 @@ def void(_value: object) -> None:
     """Take a value and return none."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out the tests of what an adapter declares that it cannot hold, and of what another one of it shows."""
+    wanted = [item for item in items if not _needs(item) & _lacks(item) and _is_wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    kind = parameters.get("kind") or getattr(parameters.get("entry"), "kind", "")
+    return {kind, *(word for mark in item.iter_markers("needs") for word in mark.args)}
+
+
+def _lacks(item: pytest.Item) -> frozenset[str]:
+    adapter = _adapter_of(item)
+    return adapter.lacks if adapter else frozenset()
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    adapter = _adapter_of(item)
+    only = adapter.only if adapter else frozenset()
+    return not only or bool({*_needs(item), getattr(item, "originalname", "")} & only)
+
+
+def _adapter_of(item: pytest.Item) -> Adapter | None:
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return ADAPTERS.get(parameters.get("adapter", ""))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_servers() -> Iterator[None]:
+    yield
+    for servers in (DOVECOTS, DOVECOTS_WITH_DAV, MAILDIRS, CYRUSES):
+        servers.end()
+
+
 @pytest.fixture(params=sorted(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     return ADAPTERS[request.param]
@@ -171,18 +269,20 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 def server(adapter: Adapter, tmp_path: Path) -> Iterator[Server]:
     server = Server(adapter, tmp_path)
     yield server
-    server.store.close()
+    server.stop()
 
 
 @pytest.fixture
 def make_server(adapter: Adapter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
-    """Make servers within one test, for the examples of Hypothesis."""
+    """Make servers within one test, one after the other, for the examples of Hypothesis."""
     servers: list[Server] = []
 
     def make() -> Server:
+        while servers:
+            servers.pop().stop()
         servers.append(Server(adapter, tmp_path_factory.mktemp("server")))
         return servers[-1]
 
     yield make
     for made in servers:
-        made.store.close()
+        made.stop()

@@ -28,13 +28,15 @@ ENTRIES = [
     ANNA,
 ]
 
-HOSTILE_ACCOUNTS = ["o'neil", 'the "boss"', "a/b", "..", "two\nlines", "jürgen.☃", "%s'; DROP TABLE entries; --", "a@b"]
+HOSTILE_ACCOUNTS = [
+    pytest.param("two\nlines", marks=pytest.mark.needs("a line break in an address")),
+    pytest.param("%s'; DROP TABLE entries; --", marks=pytest.mark.needs("a percent sign in an address")),
+    "o'neil", 'the "boss"', "a/b", "..", "jürgen.☃", "'; DROP TABLE entries; --", "a@b",
+]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.kind)
 def test_an_entry_of_each_kind_comes_back_as_it_was_created(server: Any, entry: Entry) -> None:
-    if entry.kind not in server.store.capabilities().entry_kinds:
-        pytest.skip(f"this adapter declares that it holds no {entry.kind}")
     created = server.store.create_entry(entry)
     expected = entry if server.store.capabilities().keeps_entry_ids else entry._replace(entry_id=created.entry_id)
     assert created == expected
@@ -79,12 +81,11 @@ TAKEN = {
     "the name, by a list": Entry("other", kinds.DISTRIBUTION_LIST, "anna@example.com"),
     "the id": ANNA._replace(name="other@example.com", aliases=()),
 }
+"""The last one needs an adapter that keeps ids; all of them do so far."""
 
 
 @pytest.mark.parametrize("entry", TAKEN.values(), ids=TAKEN)
 def test_what_is_taken_is_refused_and_leaves_nothing_behind(server: Any, entry: Entry) -> None:
-    if entry.entry_id == ANNA.entry_id and not server.store.capabilities().keeps_entry_ids:
-        pytest.skip("this adapter declares that it gives ids of its own")
     server.store.create_entry(ANNA)
     with pytest.raises(AlreadyExists, match="@example.com"):
         server.store.create_entry(entry)

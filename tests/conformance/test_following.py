@@ -20,13 +20,13 @@ def both(store: MailStore) -> list[Follower]:
 
 def test_a_follower_tells_of_what_happens_and_once(server: Any) -> None:
     """R-221."""
-    quiet, busy = server.account("quiet@example.com"), server.account("busy@example.com")
+    quiet, busy = server.account("quiet"), server.account("busy")
     followers = both(server.store)
     assert [set(follower.news().scopes) for follower in followers] == [set(), set()]
-    item = server.add(busy, kinds.MESSAGE, blob=b"new")
+    item = server.add(busy, kinds.MESSAGE, blob=b"Subject: new\r\n\r\n")
     assert [set(follower.news().scopes) for follower in followers] == [{busy}, {busy}]
     server.store.delete_items(busy, [item])
-    server.add(quiet, kinds.MESSAGE, blob=b"another")
+    server.add(quiet, kinds.MESSAGE, blob=b"Subject: another\r\n\r\n")
     for follower in followers:
         news = follower.news()
         assert set(news.scopes) == {busy, quiet} and not news.overrun

@@ -23,14 +23,19 @@ from hypothesis import strategies as st
 
 MAIL = b"From: a@example.com\r\nSubject: one\r\n\r\nHello\r\n"
 
+
+def mail(subject: object) -> bytes:
+    """Return a message of its own that every server takes."""
+    return f"Subject: {subject}\r\n\r\n".encode()
+
+
 HOSTILE_NAMES = [
     "o'neil \"the\" boss", "a/b\\c", "..", "../../etc/passwd", "two\nlines\r\n\ttab", "Entwürfe ☃ 日本語 \U0001f600",
-    "e\u0301 and \u00e9", " leading and trailing ", "'; DROP TABLE items; --", "%s %d {0}", "nul\0inside", "x" * 5000,
-    "1",
+    "e\u0301 and \u00e9", " leading and trailing ", "'; DROP TABLE items; --", "%s %d {0}", "nul\0inside", "1",
+    pytest.param("x" * 5000, marks=pytest.mark.needs("a name of 5000 letters")),
 ]
 
 CONTENTS = {
-    "empty": b"",
     "not a message": b"\0\xff\xfe\n\n\n",
     "bare newlines": b"Subject: x\n\nbody\n",
     "gzip inside": b"\x1f\x8b\x08\x00 looks compressed and is not",
@@ -38,10 +43,21 @@ CONTENTS = {
     "large": bytes(range(256)) * 8192,
 }
 
-
-def skip_unless_held(server: Any, kind: str) -> None:
-    if kind not in server.store.capabilities().item_kinds:
-        pytest.skip(f"this adapter declares that it holds no {kind}")
+CONTENT = {
+    kinds.MESSAGE: MAIL,
+    kinds.CONTACT: b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:anna\r\nFN:Anna\r\nN:Anna;;;;\r\nEND:VCARD\r\n",
+    kinds.CONTACT_GROUP: b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:all\r\nFN:All\r\nN:All;;;;\r\n"
+                         b"X-ADDRESSBOOKSERVER-KIND:group\r\nEND:VCARD\r\n",
+    kinds.APPOINTMENT: b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:one\r\n"
+                       b"DTSTART:20260102T120000Z\r\nDTEND:20260102T130000Z\r\nDTSTAMP:20260101T120000Z\r\n"
+                       b"SUMMARY:Lunch\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    kinds.TASK: b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VTODO\r\n"
+                b"DTSTAMP:20260101T120000Z\r\nSUMMARY:Sleep\r\nUID:two\r\nEND:VTODO\r\nEND:VCALENDAR\r\n",
+    kinds.DOCUMENT: MAIL,
+    kinds.FILTER_SET: b"keep;\r\n",
+}
+"""Of each kind that has one, as servers write it that write it anew."""
+IN_FOLDERS = sorted(set(CONTENT) - {kinds.FILTER_SET})
 
 
 # -- the server --------------------------------------------------------------------------------------------------------
@@ -64,18 +80,17 @@ def test_what_an_adapter_declares_are_kinds(server: Any) -> None:
 
 @pytest.mark.parametrize("kind", kinds.ITEM_KINDS)
 def test_an_item_of_each_kind_comes_back_as_it_was_written(server: Any, kind: str) -> None:
-    skip_unless_held(server, kind)
     account = server.account()
     tag = server.add(account, kinds.TAG, "red") if kinds.TAG in server.store.capabilities().item_kinds else ""
-    place = "" if kind in (kinds.TAG, kinds.FILTER_SET, kinds.DATA_SOURCE) else server.inbox(account)
-    blob = MAIL if kind in kinds.WITH_CONTENT else None
+    place = "" if kind in (kinds.TAG, kinds.FILTER_SET, kinds.DATA_SOURCE) else server.place(account, kind)
+    blob = CONTENT.get(kind)
     state = ItemState(
         "", kind, place, "incoming" if kind == kinds.FILTER_SET else "name", "fu", (tag,) if tag and place else (),
         1_700_000_000_123, attrs={"color": 3, "deep": [{"ü": None}, "☃", 1.5, True]},
     )
     written, = server.store.write_items(account, [NewItem("origin", state, blob)])
     assert (written.origin, written.existed, written.error) == ("origin", False, "")
-    expected = state._replace(
+    expected = server.store.held(account, state)._replace(
         item_id=written.item_id, size=len(blob or b""), digest=hashlib.sha256(blob).hexdigest() if blob else ""
     )
     assert server.store.item(account, written.item_id) == expected
@@ -84,10 +99,52 @@ def test_an_item_of_each_kind_comes_back_as_it_was_written(server: Any, kind: st
         assert server.store.read_blob(account, written.item_id) == blob
 
 
-@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize("kind", IN_FOLDERS)
+def test_an_item_of_each_kind_is_changed_moved_and_deleted(server: Any, kind: str) -> None:
+    account = server.account()
+    place = server.place(account, kind)
+    item = server.add(account, kind, "name", CONTENT[kind], folder=place)
+    token = server.store.changes(account).token
+    content = CONTENT[kind]
+    for old, new in ((b"FN:A", b"FN:B"), (b"SUMMARY:", b"SUMMARY:Another "), (b"Hello", b"Good bye")):
+        content = content.replace(old, new)
+    server.store.update_item(account, server.store.item(account, item), content)
+    assert server.store.read_blob(account, item) == content
+    target = server.add(
+        account, kinds.FOLDER, "another", folder=server.root(account),
+        attrs=server.store.item(account, place).attrs,
+    )
+    server.store.update_item(account, server.store.item(account, item)._replace(folder=target))
+    assert server.store.read_blob(account, item) == content
+    changes = server.store.changes(account, token)
+    assert ([one.item_id for one in changes.items], list(changes.deleted)) == ([target, item], [])
+    assert server.store.item(account, item).folder == target
+    server.store.delete_items(account, [item])
+    assert list(server.store.changes(account, token).deleted) == [item]
+    assert server.store.item(account, item) is None
+
+
+@pytest.mark.parametrize("kind", IN_FOLDERS)
+def test_an_item_of_each_kind_is_written_once_under_an_import(server: Any, kind: str) -> None:
+    account = server.account()
+    new = NewItem("7", ItemState("", kind, server.place(account, kind), "name"), CONTENT[kind])
+    first, = server.store.write_items(account, [new], "import")
+    again, = server.store.write_items(account, [new], "import")
+    assert (first.existed, again.existed, again.item_id) == (False, True, first.item_id)
+    assert list(server.store.imported(account, "import")) == [("7", first.item_id)]
+    assert [item for item, state in server.all(account).items() if state.kind == kind] == [first.item_id]
+
+
+@pytest.mark.parametrize("content", [
+    pytest.param(b"", id="empty", marks=pytest.mark.needs("a message without content")),
+    *(pytest.param(
+        content, id=name, marks=[] if content.startswith(b"Subject") else pytest.mark.needs("mail without a header")
+    ) for name, content in CONTENTS.items()),
+])
 def test_content_is_kept_byte_for_byte_whatever_it_is(server: Any, content: bytes) -> None:
     account = server.account()
     item = server.add(account, kinds.MESSAGE, blob=content)
+    content = server.store.held_blob(kinds.MESSAGE, content)
     assert server.store.read_blob(account, item) == content
     state = server.store.item(account, item)
     assert (state.size, state.digest) == (len(content), hashlib.sha256(content).hexdigest())
@@ -96,8 +153,7 @@ def test_content_is_kept_byte_for_byte_whatever_it_is(server: Any, content: byte
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_names_are_data(server: Any, name: str) -> None:
     account = server.account()
-    for kind in (kinds.FOLDER, kinds.TAG, kinds.DOCUMENT):
-        skip_unless_held(server, kind)
+    for kind in {kinds.FOLDER, kinds.TAG, kinds.DOCUMENT} & server.store.capabilities().item_kinds:
         item = server.add(account, kind, name, MAIL if kind == kinds.DOCUMENT else None)
         assert server.store.item(account, item).name == name
         assert server.all(account)[item].name == name
@@ -114,7 +170,9 @@ def test_a_name_that_is_no_text_is_refused_and_stops_no_other(server: Any) -> No
 @pytest.mark.parametrize("date", [-1, 0, 2**31 * 1000, 253_402_300_799_999])
 def test_dates_before_and_beyond_the_usual_are_kept(server: Any, date: int) -> None:
     account = server.account()
-    assert server.store.item(account, server.add(account, kinds.MESSAGE, blob=MAIL, date=date)).date == date
+    held = server.store.held(account, ItemState("", kinds.MESSAGE, server.inbox(account), date=date)).date
+    item = server.add(account, kinds.MESSAGE, blob=MAIL, date=date)
+    assert held in (server.store.item(account, item).date, 0)
 
 
 # -- folders -----------------------------------------------------------------------------------------------------------
@@ -123,7 +181,7 @@ def test_dates_before_and_beyond_the_usual_are_kept(server: Any, date: int) -> N
 def test_a_new_account_has_the_folders_that_every_account_has(server: Any) -> None:
     folders = server.store.folders(server.account())
     assert (folders[0].name, folders[0].folder) == ("", "")
-    assert {"Inbox", "Trash", "Junk", "Sent", "Drafts", "Contacts", "Calendar"} <= {folder.name for folder in folders}
+    assert server.adapter.folders <= {folder.name for folder in folders}
     assert all(server.is_system(folder) for folder in folders)
 
 
@@ -141,7 +199,6 @@ def test_folders_come_before_what_lies_in_them(server: Any) -> None:
 
 @pytest.mark.parametrize("kind", [kinds.FOLDER, kinds.MOUNTPOINT, kinds.TAG, kinds.FILTER_SET])
 def test_two_of_one_name_in_one_place_are_refused(server: Any, kind: str) -> None:
-    skip_unless_held(server, kind)
     account = server.account()
     state = ItemState("", kind, server.root(account), "incoming")
     blob = b"keep;" if kind == kinds.FILTER_SET else None
@@ -164,8 +221,9 @@ def test_system_folders_stay_where_they_are(server: Any) -> None:
             server.store.update_item(account, changed)
     with pytest.raises(Refused):
         server.store.delete_items(account, [inbox.item_id])
-    server.store.update_item(account, inbox._replace(attrs={"color": 5}))
-    assert server.store.item(account, inbox.item_id) == inbox._replace(attrs={"color": 5})
+    wanted = inbox._replace(flags="*", attrs={"color": 5})
+    server.store.update_item(account, wanted)
+    assert server.store.item(account, inbox.item_id) == server.store.held(account, wanted)
 
 
 def test_a_folder_cannot_be_moved_into_itself(server: Any) -> None:
@@ -209,12 +267,12 @@ REFUSED = {
 def test_a_refused_item_stops_no_other_and_says_why(server: Any, state: ItemState, blob: bytes | None) -> None:
     account = server.account()
     good = ItemState("", kinds.MESSAGE, server.inbox(account))
-    batch = [NewItem("a", good, b"1"), NewItem("bad", state, blob), NewItem("b", good, b"2")]
+    batch = [NewItem("a", good, mail(1)), NewItem("bad", state, blob), NewItem("b", good, mail(2))]
     written = server.store.write_items(account, batch, "import")
     assert [bool(result.error) for result in written] == [False, True, False]
     assert (written[1].item_id, written[1].existed) == ("", False)
     assert written[1].error.endswith(".")
-    assert [server.store.read_blob(account, written[i].item_id) for i in (0, 2)] == [b"1", b"2"]
+    assert [server.store.read_blob(account, written[i].item_id) for i in (0, 2)] == [mail(1), mail(2)]
     assert [origin for origin, _item in server.store.imported(account, "import")] == ["a", "b"]
 
 
@@ -262,11 +320,11 @@ def test_an_unknown_item_is_named_or_none(server: Any) -> None:
 
 def test_several_contents_come_in_the_order_asked_for_and_one_that_is_gone_costs_no_other(server: Any) -> None:
     account = server.account()
-    items = [server.add(account, kinds.MESSAGE, blob=f"{number}".encode() * number) for number in range(100)]
+    items = [server.add(account, kinds.MESSAGE, blob=mail(f"{number}" * (number + 1))) for number in range(100)]
     wanted = [items[99], "999999", items[0], *reversed(items), server.inbox(account), items[99]]
     contents = list(server.store.read_blobs(account, wanted))
     assert [len(content) for content in contents if isinstance(content, bytes)] == [
-        len(f"{number}") * number for number in (99, 0, *reversed(range(100)), 99)
+        len(mail(f"{number}" * (number + 1))) for number in (99, 0, *reversed(range(100)), 99)
     ]
     assert [isinstance(content, NotFound) for content in contents] == [False, True, *[False] * 101, True, False]
     assert list(server.store.read_blobs(account, [])) == []
@@ -280,24 +338,30 @@ def test_several_contents_come_in_the_order_asked_for_and_one_that_is_gone_costs
 def test_an_update_changes_all_that_it_names_and_nothing_else(server: Any) -> None:
     account = server.account()
     tag = server.add(account, kinds.TAG, "red")
-    item = server.add(account, kinds.MESSAGE, blob=MAIL, date=1, flags="u", attrs={"subject": "one"})
+    item = server.add(account, kinds.MESSAGE, blob=MAIL, date=1000, flags="u", attrs={"subject": "one"})
     before = server.store.item(account, item)
-    wanted = before._replace(folder=server.folder(account, "there"), flags="f", tags=(tag,), date=2, attrs={"a": 1})
+    wanted = before._replace(folder=server.folder(account, "there"), flags="f", tags=(tag,), date=2000, attrs={"a": 1})
     server.store.update_item(account, wanted)
+    wanted = server.store.held(account, wanted)
     assert server.store.item(account, item) == wanted
     assert server.store.read_blob(account, item) == MAIL
-    server.store.update_item(account, wanted, b"another content")
+    another = mail("another")
+    server.store.update_item(account, wanted, another)
     after = server.store.item(account, item)
-    assert after == wanted._replace(size=15, digest=hashlib.sha256(b"another content").hexdigest())
-    assert server.store.read_blob(account, item) == b"another content"
+    assert after == wanted._replace(size=len(another), digest=hashlib.sha256(another).hexdigest())
+    assert server.store.read_blob(account, item) == another
 
 
 def test_several_updates_are_made_and_one_that_is_refused_costs_no_other(server: Any) -> None:
     account = server.account()
     items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _number in range(3)]
-    wanted = [server.store.item(account, item)._replace(flags="f", date=number) for number, item in enumerate(items)]
+    wanted = [
+        server.store.item(account, item)._replace(flags="f", date=1000 * number) for number, item in enumerate(items, 1)
+    ]
     wanted[1] = wanted[1]._replace(folder="999999")
-    inbox = server.store.item(account, server.inbox(account))._replace(attrs={"color": 5})
+    inbox = server.store.held(
+        account, server.store.item(account, server.inbox(account))._replace(flags="*", attrs={"color": 5})
+    )
     refused = server.store.update_items(account, [*wanted, inbox, inbox._replace(item_id="999999")])
     assert [error is None for error in refused] == [True, False, True, True, False]
     assert "999999" in str(refused[1]) and isinstance(refused[4], NotFound)
@@ -322,7 +386,7 @@ def test_an_update_that_cannot_be_changes_nothing(server: Any, fields: dict[str,
     item = server.add(account, kinds.MESSAGE, blob=MAIL)
     before = server.store.item(account, item)
     with pytest.raises(RestanteError):
-        server.store.update_item(account, before._replace(**fields), b"new content")
+        server.store.update_item(account, before._replace(**fields), mail("new"))
     assert server.store.item(account, item) == before
     assert server.store.read_blob(account, item) == MAIL
 
@@ -417,14 +481,30 @@ def test_a_token_does_not_come_again_after_the_server_was_put_back(server: Any, 
         seen.add(server.store.changes(account).token)
     token = server.store.changes(account).token
     server.put_back()
-    assert server.store.changes(account).token == at_snapshot, "nothing is other than it was then"
-    new = [server.add(account, kinds.MESSAGE, blob=b"%d" % number) for number in range(later)]
-    assert lost in new or later == 1, "the ids are given again too"
+    assert {item.item_id for item in server.store.changes(account, at_snapshot).items} == set()
+    new = [server.add(account, kinds.MESSAGE, blob=mail(number)) for number in range(later)]
     assert dict(server.store.tokens())[account] not in seen
     changes = server.store.changes(account, token)
-    assert changes.full and set(new) <= {item.item_id for item in changes.items}
+    assert set(new) <= {item.item_id for item in changes.items}
+    assert changes.full or lost in changes.deleted or lost in new
     changes = server.store.changes(account, at_snapshot)
-    assert (changes.full, [item.item_id for item in changes.items]) == (False, new)
+    assert (changes.full, {item.item_id for item in changes.items}) == (False, set(new))
+
+
+@pytest.mark.parametrize("kind", IN_FOLDERS)
+def test_an_item_of_each_kind_that_was_lost_when_the_server_was_put_back_is_gone(server: Any, kind: str) -> None:
+    account = server.account()
+    place = server.place(account, kind)
+    server.snapshot()
+    lost = server.add(account, kind, "lost", CONTENT[kind], folder=place)
+    token = server.store.changes(account).token
+    server.put_back()
+    changes = server.store.changes(account, token)
+    assert lost not in [one.item_id for one in changes.items]
+    assert changes.full or list(changes.deleted) == [lost]
+    new = server.add(account, kind, "new", CONTENT[kind], folder=place)
+    assert new in [one.item_id for one in server.store.changes(account, token).items]
+    assert server.store.read_blob(account, new) == CONTENT[kind]
 
 
 def test_an_account_made_after_the_server_was_put_back_has_no_token_of_one_that_is_lost(server: Any) -> None:
@@ -447,21 +527,21 @@ def test_changes_are_told_across_connections_that_take_turns(server: Any) -> Non
         tokens.append(server.store.changes(account).token)
     for number, token in enumerate(tokens):
         changes = other.changes(account, token)
-        assert (changes.full, [item.item_id for item in changes.items]) == (False, added[number:])
+        assert (changes.full, {item.item_id for item in changes.items}) == (False, set(added[number:]))
     other.close()
 
 
 def test_changes_are_as_they_were_when_asked_for_whatever_is_written_meanwhile(server: Any) -> None:
     account = server.account()
-    items = [server.add(account, kinds.MESSAGE, blob=MAIL) for _unused in range(20)]
+    items = [server.add(account, kinds.MESSAGE, blob=mail(number)) for number in range(20)]
     listed = []
     changes = server.store.changes(account)
     for state in changes.items:
         listed.append(state.item_id)
         if state.kind == kinds.MESSAGE:  # would go on for ever if the new ones were seen
             server.store.update_item(account, state._replace(flags="f" if state.flags == "" else ""))
-            server.add(account, kinds.MESSAGE, blob=MAIL)
-    assert [item for item in listed if item in items] == items
+            server.add(account, kinds.MESSAGE, blob=mail(len(listed)))
+    assert sorted(item for item in listed if item in items) == sorted(items)
     assert len(listed) == len(set(listed)) == len(items) + sum(map(server.is_system, server.store.folders(account)))
     assert len(list(server.store.changes(account, changes.token).items)) == 2 * len(items)
 
@@ -472,6 +552,7 @@ ACTIONS = st.lists(
 )
 
 
+@pytest.mark.needs("hundreds of small steps in a minute")
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 def test_whoever_follows_the_changes_knows_the_mailbox(
@@ -485,8 +566,9 @@ def test_whoever_follows_the_changes_knows_the_mailbox(
         present = list(server.all(account).values())
         state = present[number % len(present)] if present else None
         folders = [folder.item_id for folder in server.store.folders(account)]
+        places = folders if "mail in the root" not in server.adapter.lacks else folders[1:]
         if action == "write":
-            server.add(account, kinds.MESSAGE, blob=b"%d" % number, folder=folders[number % len(folders)])
+            server.add(account, kinds.MESSAGE, blob=mail(number), folder=places[number % len(places)])
         elif action == "folder":
             new = ItemState("", kinds.FOLDER, folders[number % len(folders)], f"f{number}")
             server.store.write_items(account, [NewItem("", new)])
@@ -501,7 +583,7 @@ def test_whoever_follows_the_changes_knows_the_mailbox(
         elif state and action == "delete":
             server.store.delete_items(account, [state.item_id])
         elif state and action == "content" and state.kind == kinds.MESSAGE:
-            server.store.update_item(account, state, b"changed %d" % number)
+            server.store.update_item(account, state, mail(f"changed {number}"))
         elif state:
             field = {"folder": folders[number % len(folders)]} if action == "move" else {"flags": "fu"[number % 2]}
             try:
@@ -515,7 +597,7 @@ def test_whoever_follows_the_changes_knows_the_mailbox(
 
 def messages(server: Any, account: str, count: int) -> list[NewItem]:
     state = ItemState("", kinds.MESSAGE, server.inbox(account))
-    return [NewItem(f"origin {number}", state, b"message %d" % number) for number in range(count)]
+    return [NewItem(f"origin {number}", state, mail(f"message {number}")) for number in range(count)]
 
 
 def test_an_origin_is_written_once_under_an_import(server: Any) -> None:
@@ -593,16 +675,16 @@ def test_a_killed_import_done_again_has_everything_once(server: Any, reported: i
     time.sleep(milliseconds / 1000)  # any moment will do, but not always the same one
     said = dict(line.split("=") for line in worker.kill())
     for origin, item in said.items():
-        assert server.store.read_blob(account, item).decode() == origin.replace("origin", "message")
+        assert server.store.read_blob(account, item) == mail(origin.replace("origin", "message"))
     assert said.items() <= dict(server.store.imported(account, "import")).items()
     for item in server.all(account):
-        assert server.store.read_blob(account, item).startswith(b"message ")
+        assert server.store.read_blob(account, item).startswith(b"Subject: message ")
     for batch in batches:
         for written in server.store.write_items(account, batch, "import"):
             assert not written.error
             assert said.get(written.origin, written.item_id) == written.item_id
     assert sorted(server.store.read_blob(account, item) for item in server.all(account)) == sorted(
-        b"message %d" % number for number in range(160)
+        mail(f"message {number}") for number in range(160)
     )
 
 
@@ -624,20 +706,20 @@ def test_two_processes_that_write_one_import_write_each_origin_once(server: Any)
 
 def test_what_another_process_rewrites_is_read_as_it_was_or_as_it_is(server: Any) -> None:
     account = server.account()
-    item = server.add(account, kinds.MESSAGE, blob=b"content 0")
+    item = server.add(account, kinds.MESSAGE, blob=mail("content 0"))
 
     def work(store: MailStore, say: Callable[[str], None]) -> None:
         state = store.item(account, item)
         assert state is not None
         for number in range(1, 60):
-            store.update_item(account, state, b"content %d" % number)
+            store.update_item(account, state, mail(f"content {number}"))
         store.delete_items(account, [item])
 
     worker = server.beside(work)
     last = 0
     with pytest.raises(NotFound):
         while True:
-            word, number = server.store.read_blob(account, item).split()
+            _subject, word, number = server.store.read_blob(account, item).split()
             assert word == b"content" and int(number) >= last
             last = int(number)
     worker.finish()
@@ -650,7 +732,8 @@ def test_a_big_mailbox_is_read_without_holding_it(server: Any) -> None:
     account = server.account()
     state = ItemState("", kinds.MESSAGE, server.inbox(account), attrs={"subject": "s" * 200})
     for start in range(0, 6000, 500):
-        server.store.write_items(account, [NewItem(str(start + n), state, b"%d" % n) for n in range(500)], "import")
+        batch = [NewItem(str(number), state, mail(number)) for number in range(start, start + 500)]
+        server.store.write_items(account, batch, "import")
     next(iter(server.store.changes(account).items))  # what the first time alone makes is no matter here
     gc.collect()
     tracemalloc.start()
@@ -658,4 +741,4 @@ def test_a_big_mailbox_is_read_without_holding_it(server: Any) -> None:
     assert sum(1 for _unused in server.store.imported(account, "import")) == 6000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 500_000
+    assert peak < 1_500_000, "the states alone are several times as much"

@@ -19,11 +19,11 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
     Refused,
 )
 
+pytestmark = pytest.mark.needs("volumes")
+
 
 @pytest.fixture
 def store(server: Any) -> Any:
-    if not server.store.capabilities().volumes:
-        pytest.skip("this adapter declares that it has no volumes")
     return server.store
 
 

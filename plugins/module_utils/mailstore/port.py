@@ -67,6 +67,8 @@ class Written(NamedTuple):
     """True when an earlier call with the same import id had written it; nothing was done now."""
     error: str = ""
     """Why the mail server refused the item, in its words; empty when it is there."""
+    lost: tuple[str, ...] = ()
+    """What it had and this server cannot hold, such as "flag s" or "attribute color"."""
 
 
 class MailStore(abc.ABC):
@@ -165,6 +167,16 @@ class MailStore(abc.ABC):
                 yield self.read_blob(account_id, item_id)
             except (RestanteError, OSError) as error:
                 yield error
+
+    # -- what can be held ------------------------------------------------------------------------------------------
+
+    def held(self, account_id: str, state: ItemState) -> ItemState:
+        """Return what this server can hold of an item: a copy of it has that, and what else it had is lost."""
+        return state
+
+    def held_blob(self, kind: str, blob: bytes) -> bytes:
+        """Return how this server gives back a content of a kind, where it rewrites it."""
+        return blob
 
     # -- writing a mailbox -----------------------------------------------------------------------------------------
 

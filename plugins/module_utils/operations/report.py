@@ -57,6 +57,8 @@ class RestoreReport:
         self.skipped: Counter[str] = Counter()
         """What was there already, by kind."""
         self.unrestored: list[Unrestored] = []
+        self.not_held: Counter[tuple[str, str]] = Counter()
+        """What restored items had and the mail server cannot hold, by kind and what it is."""
         self.warnings: list[str] = []
         """What the administrator should know although nothing failed, as sentences; each once."""
         self._lock = threading.Lock()
@@ -76,6 +78,11 @@ class RestoreReport:
         with self._lock:
             self.unrestored.append(Unrestored(account, item_id, kind, cause, reason))
 
+    def add_not_held(self, kind: str, what: str, count: int = 1) -> None:
+        """Count what items of a kind had and the mail server cannot hold."""
+        with self._lock:
+            self.not_held[kind, what] += count
+
     def warn(self, sentence: str) -> None:
         """Note what the administrator should know."""
         with self._lock:
@@ -90,6 +97,9 @@ class RestoreReport:
             self.add_skipped(kind, count)
         for item in part["unrestored_items"]:
             self.add_unrestored(**item)
+        for kind, counts in part["not_held"].items():
+            for what, count in counts.items():
+                self.add_not_held(kind, what, count)
         for sentence in part["warnings"]:
             self.warn(sentence)
 
@@ -109,8 +119,15 @@ class RestoreReport:
             "skipped": dict(sorted(self.skipped.items())),
             "unrestored": dict(sorted(self.unrestored_by_kind().items())),
             "unrestored_items": [item._asdict() for item in self.unrestored],
+            "not_held": self._not_held_by_kind(),
             "warnings": list(self.warnings),
         }
+
+    def _not_held_by_kind(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for (kind, what), count in sorted(self.not_held.items()):
+            found.setdefault(kind, {})[what] = count
+        return found
 
     def text(self) -> str:
         """Return the final report in the documented form (R-272, R-273), followed by the reasons and the warnings.
@@ -139,6 +156,9 @@ class RestoreReport:
                 f"{item.account or 'directory'} {item.kind} {item.item_id}: {item.cause}: {item.reason}"
                 for item in self.unrestored
             ]
+        if self.not_held:
+            lines += ["", "- what the mail server cannot hold -"]
+            lines += [f"{kind}: {what}: {count}" for (kind, what), count in sorted(self.not_held.items())]
         if self.warnings:
             lines += ["", "- warnings -", *self.warnings]
         return "\n".join(lines) + "\n"

@@ -168,6 +168,7 @@ class MailboxApplier:
         self._patience = patience
         self._before_writing: Callable[[], object] | None = before_writing
         self._same_mailbox = same_mailbox
+        self._held = store.capabilities().item_kinds
 
     def write(self, batch: Sequence[NewItem]) -> list[Written]:
         """Write new items, and say of each what became of it, in the order of the batch."""
@@ -184,6 +185,8 @@ class MailboxApplier:
                 self.leave(item.state, item.origin, INVALID_ITEM, result.error)
             else:
                 (skipped if result.existed else restored)[item.state.kind] += 1
+                for what in result.lost:
+                    self.report.add_not_held(item.state.kind, what)
         self._log.add((result.origin, result.item_id) for result in written if not result.error)
         self._count(restored, skipped)
         self._progress.advance(len(batch), sum(item.state.size for item in batch))
@@ -285,6 +288,14 @@ class MailboxApplier:
     def unreadable(self, state: ItemState, error: RestanteError) -> None:
         """Report an item that cannot be read from the backup."""
         self.leave(state, state.item_id, cause_of(error), str(error))
+
+    def holds(self, kind: str) -> bool:
+        """Return whether the mail server can hold items of a kind."""
+        return kind in self._held
+
+    def leave_unheld(self, state: ItemState) -> None:
+        """Report an item of a kind that the mail server cannot hold."""
+        self.leave(state, state.item_id, INVALID_ITEM, f"This mail server cannot hold a {state.kind}.")
 
     def leave(self, state: ItemState, origin: str, cause: str, reason: str) -> None:
         """Report an item that cannot be restored."""

@@ -36,6 +36,8 @@ class Folders:
             if plan.is_root(folder):
                 self.root = folder.item_id
         self._ids = {origin: item_id for origin, item_id in imported.items() if item_id in self.present}
+        self._left_out: dict[str, ItemState] = {}
+        """Folders for what the mail server cannot hold; they are made where something else lies in them."""
         self._adopted: list[tuple[ItemState, str]] = []
         self._changed: list[tuple[ItemState, ItemState]] = []
 
@@ -44,6 +46,11 @@ class Folders:
         for level in plan.levels(folders):
             new: dict[tuple[str, str], ItemState] = {}
             for state in level:
+                view = state.attrs.get("view", "")
+                if view and not self._applier.holds(view):
+                    self._applier.report.add_not_held(kinds.FOLDER, f"folders for a {view}")
+                    self._left_out[state.item_id] = state
+                    continue
                 wanted = state._replace(folder=self._parent(state))
                 if not self._join(state.item_id, wanted):
                     if new.setdefault((wanted.folder, wanted.name), wanted) is not wanted:
@@ -61,6 +68,8 @@ class Folders:
         """
         if not folder_id:
             return ""
+        if folder_id in self._left_out:
+            self._make_after_all(self._left_out.pop(folder_id))
         known = self._ids.get(folder_id) or self._ids.get(substitute_origin(folder_id))
         return self._substitute(folder_id) if known is None else known
 
@@ -88,6 +97,13 @@ class Folders:
             candidate = f"{name} ({purpose})" if number == 1 else f"{name} ({purpose} {number})"
             number += 1
         return candidate
+
+    def _make_after_all(self, state: ItemState) -> None:
+        attrs = {name: value for name, value in state.attrs.items() if name != "view"}
+        wanted = state._replace(folder=self._parent(state), attrs=attrs)
+        if not self._join(state.item_id, wanted):
+            self._make([wanted])
+        self._record_joined()
 
     def _parent(self, state: ItemState) -> str:
         return "" if plan.is_root(state) else self.id_of(state.folder) or self.root

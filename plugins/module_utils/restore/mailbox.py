@@ -218,7 +218,9 @@ class MailboxRestore(Generic[_Items]):
         new = []
         there = []
         for content in batch:
-            if content.error is not None:
+            if not self._applier.holds(content.state.kind):
+                self._applier.leave_unheld(content.state)
+            elif content.error is not None:
                 self._applier.unreadable(content.state, content.error)
             elif self._applier.is_there(content.state):
                 there.append((content.state, content.state.item_id))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..backup.repository import Repository
@@ -55,6 +55,8 @@ class VerifyReport:
     missing: Counter[str] = dataclasses.field(default_factory=Counter)
     different: Counter[str] = dataclasses.field(default_factory=Counter)
     """There, but with at least one difference."""
+    not_held: Counter[str] = dataclasses.field(default_factory=Counter)
+    """What the backup holds and this mail server cannot; it is not among the expected."""
     foreign: Counter[str] = dataclasses.field(default_factory=Counter)
     """Items of the verified accounts that are no copy of anything in the backup: new mail, or something restored twice
     outside of the import's records. On a fresh server there are none but the system's own folders."""
@@ -69,7 +71,7 @@ class VerifyReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        counts = ("expected", "verified", "missing", "different", "foreign")
+        counts = ("expected", "verified", "missing", "different", "not_held", "foreign")
         return {
             **{name: dict(sorted(getattr(self, name).items())) for name in counts},
             "differences": [difference._asdict() for difference in self.differences],
@@ -86,6 +88,7 @@ def verify(
     at: int | None = None,
     accounts: Collection[str] | None = None,
     directory: bool = True,
+    original: Callable[[str], bytes] | None = None,
     progress: Progress = SILENT,
 ) -> VerifyReport:
     """Compare a mail server with what a backup held.
@@ -94,10 +97,14 @@ def verify(
     :param ids: id in the backup to id at the destination of what was imported, as the map has them.
     :param at: UTC milliseconds; None for the backup's last state.
     :param accounts: addresses or ids (in the backup) of the accounts that were to be restored; None for all.
+    :param original: gives a content of the backup by its digest, for a mail server that rewrites contents; None for
+        the packs beside the backup.
     :param directory: compare domains, the classes of service that these accounts use, and distribution lists too.
     :raises RestanteError: the mail server does not answer at all; an item that it does not give is a difference.
     """
-    return _Verification(source, store, import_id, ids, at, progress).run(accounts, directory)
+    return _Verification(source, store, import_id, ids, at, original or source.read_blob, progress).run(
+        accounts, directory
+    )
 
 
 _Differing = tuple[str, Any, Any]
@@ -107,7 +114,7 @@ _Differing = tuple[str, Any, Any]
 class _Verification:
     def __init__(
         self, source: Repository, store: MailStore, import_id: str, ids: Mapping[str, str], at: int | None,
-        progress: Progress,
+        original: Callable[[str], bytes], progress: Progress,
     ) -> None:
         self.report = VerifyReport()
         self._source = source
@@ -115,7 +122,9 @@ class _Verification:
         self._import_id = import_id
         self._ids = ids
         self._at = at
+        self._original = original
         self._progress = progress
+        self._held = store.capabilities().item_kinds
         self._backup = BackupSide(source, at)
         self._server = StoreSide(store, self._backup)
         self._absent_ids: set[str] | None = None
@@ -171,30 +180,53 @@ class _Verification:
             if self._progress.stopping():
                 self.report.stopped = True
                 return
-            self.report.expected[state.kind] += 1
             self._progress.advance(1, state.size)
+            if state.kind not in self._held or not self._held.issuperset(filter(None, (_view(state),))):
+                self.report.not_held[state.kind] += 1
+                continue
+            self.report.expected[state.kind] += 1
             found = None if copy is None else self._copy_of(account_id, state, copy.entry_id, copies)
             if copy is None or found is None:
                 self._missing(address, state.item_id, state.kind)
                 continue
-            differences = list(_differing(
-                self._backup.describe(account_id, state), self._server.describe(copy.entry_id, found),
-                joined=state.kind == kinds.FOLDER,
-            ))
+            differences = self._compare(account_id, state, copy.entry_id, found)
             if state.item_id in twice:
                 differences.append(("twice", "one copy", "several"))
             if found.item_id in claimed:
                 differences.append(("copy", "one of its own", f"{found.item_id}, which is another item's copy too"))
             claimed.add(found.item_id)
-            if state.digest:
-                content = self._content(copy.entry_id, found.item_id)
-                if content != state.digest:
-                    differences.append(("content", state.digest, content))
             self._compared(address, state.item_id, state.kind, differences)
         if copy is not None:
             for present in self._store.changes(copy.entry_id).items:
                 if present.item_id not in claimed:
                     self.report.foreign[present.kind] += 1
+
+    def _compare(self, account_id: str, state: ItemState, copy_id: str, found: ItemState) -> list[_Differing]:
+        """Return what differs between an item of the backup, as this mail server can hold it, and its copy."""
+        held = self._store.held(copy_id, state)
+        expected, there = self._backup.describe(account_id, held), self._server.describe(copy_id, found)
+        for field in self._backup.describe(account_id, state):
+            if field not in expected:  # what it cannot hold, it may have made up
+                there = {key: value for key, value in there.items() if key != field}
+        content, digest = "", ""
+        if state.digest:
+            content = self._content(copy_id, found.item_id)
+            digest, size = self._rewritten(state, content)
+            expected = {**expected, "digest": digest, **({"size": size} if size else {})}
+        differences = list(_differing(expected, there, joined=state.kind == kinds.FOLDER))
+        if content != digest:
+            differences.append(("content", digest, content))
+        return differences
+
+    def _rewritten(self, state: ItemState, content: str) -> tuple[str, int]:
+        """Return digest and size that the content of an item has where this mail server rewrites what it is given."""
+        if content == state.digest:
+            return state.digest, state.size
+        try:
+            blob = self._store.held_blob(state.kind, self._original(state.digest))
+        except RestanteError:
+            return state.digest, state.size
+        return hashlib.sha256(blob).hexdigest(), len(blob)
 
     def _copies(self, account_id: str, copy_id: str) -> tuple[dict[str, str], set[str]]:
         """Return the item id of each copy by its origin, and the origins that have been written more than once."""
@@ -238,6 +270,11 @@ class _Verification:
             self.report.differences.append(
                 Difference(address, item_id, kind, field, _short(expected), _short(found))
             )
+
+
+def _view(state: ItemState) -> str:
+    """Return the kind of item that a folder is made for."""
+    return str(state.attrs.get("view") or "") if state.kind == kinds.FOLDER else ""
 
 
 def _differing(expected: Description, found: Description, joined: bool) -> Iterator[_Differing]:

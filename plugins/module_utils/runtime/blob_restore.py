@@ -75,7 +75,9 @@ def restore(
 
 @contextlib.contextmanager
 def _opened(node: Node, volume: str, backup_path: str) -> Iterator[tuple[EmbeddedStore, Volume, Repository]]:
-    with contextlib.closing(node.store()) as store, contextlib.closing(node.repository(backup_path)) as source:
+    with contextlib.ExitStack() as opened:
+        store = opened.enter_context(contextlib.closing(node.store_with_volumes()))
+        source = opened.enter_context(contextlib.closing(node.repository(backup_path)))
         there = next((one for one in store.volumes() if volume in (one.volume_id, one.name)), None)
         if there is None:
             raise NotFound(f"There is no volume {volume!r}; its name is case-sensitive. List the volumes to see them.")

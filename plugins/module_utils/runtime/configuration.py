@@ -10,21 +10,27 @@ import contextlib
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..archive.probe import probe
 from ..backup import commits
 from ..backup.files import Files
 from ..mailstore.embedded import EmbeddedStore
+from ..mailstore.imap.settings import LDAP, ImapSettings
 from ..model.errors import InvalidInput, NotABackup, NotFound, Refused
 from . import master_key
 from . import settings as settings_file
 from .call import Call
 from .node import Node
-from .settings import ENCRYPTION_KEYS, BackupVolume, Settings
+from .settings import EMBEDDED, ENCRYPTION_KEYS, IMAP, BackupVolume, Settings
 
 LIBRARIES: Final = ("boto3", "zstandard")
 """What the Python of a node needs."""
+
+IMAP_LIBRARIES: Final = ("imapclient",)
+"""What it needs besides for a mail server that speaks IMAP; and, where its accounts are in LDAP, that."""
+LDAP_LIBRARIES: Final = ("ldap",)
 
 ENCRYPTION_LIBRARIES: Final = ("cryptography",)
 """What it needs besides where the backup is encrypted."""
@@ -36,14 +42,18 @@ def change(call: Call) -> dict[str, Any]:
         before: Settings | None = settings_file.load(call.config_file)
     except NotFound:
         before = None
-    names = {field.name for field in dataclasses.fields(Settings)} - {"backup_volume"}
+    names = {field.name for field in dataclasses.fields(Settings)} - {"backup_volume", "imap"}
     given = {name: call[name] for name in names if call[name] is not None}
+    if call["imap"] is not None:
+        given["imap"] = _imap(before, call["imap"])
     after = dataclasses.replace(before or Settings(), **given)
     settings_file.check(after)
     _check_encryption(after)
     changed = after != before
     wanted = LIBRARIES + (ENCRYPTION_LIBRARIES if any(getattr(after, name) for name in ENCRYPTION_KEYS) else ())
-    create = call["mailstore_create"] and not _has_store(after)
+    if after.mailstore_adapter == IMAP and after.imap is not None:
+        wanted += IMAP_LIBRARIES + (LDAP_LIBRARIES if after.imap.directory == LDAP else ())
+    create = call["mailstore_create"] and after.mailstore_adapter == EMBEDDED and not _has_store(after)
     if not call.check_mode:
         if changed:
             settings_file.save(call.config_file, after)
@@ -56,6 +66,12 @@ def change(call: Call) -> dict[str, Any]:
         "missing_libraries": [name for name in wanted if importlib.util.find_spec(name) is None],
         "diff": {"before": before.public() if before else {}, "after": after.public()},
     }
+
+
+def _imap(before: Settings | None, given: Mapping[str, Any]) -> ImapSettings:
+    """Return how the mail server is reached: what is given, and besides what was so before."""
+    known = before.imap if before is not None and before.imap is not None else ImapSettings()
+    return dataclasses.replace(known, **{name: value for name, value in given.items() if value is not None})
 
 
 def _check_encryption(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from ..archive.locked import bucket_archive
 from ..archive.port import Archive
 from ..backup.repository import Repository
 from ..mailstore.embedded import EmbeddedStore
+from ..mailstore.port import MailStore
 from ..model.errors import InvalidInput, NotABackup
 from ..operations.notifications import MailSettings, Notifications
 from ..operations.operation import Operations
@@ -25,7 +26,7 @@ from ..scan.upload import Uploader
 from ..scan.witness import Witness
 from . import master_key
 from . import settings as settings_file
-from .settings import Settings
+from .settings import EMBEDDED, IMAP, Settings
 
 
 class Node:
@@ -46,8 +47,22 @@ class Node:
         """Read the settings of a node. :raises NotFound, InvalidInput, Refused: they cannot be used."""
         return cls(config_file, settings_file.load(config_file))
 
-    def store(self) -> EmbeddedStore:
+    def store(self) -> MailStore:
         """Open the mail store. :raises NotFound: there is none."""
+        own = self.settings
+        if own.mailstore_adapter == IMAP and own.imap is not None:
+            from ..mailstore.imap import ImapStore  # with its libraries, which others need not load
+
+            return ImapStore(own.mailstore_path, own.imap)
+        return EmbeddedStore.open(own.mailstore_path)
+
+    def store_with_volumes(self) -> EmbeddedStore:
+        """Open the mail store where that has volumes. :raises InvalidInput: it has none. :raises NotFound: as store."""
+        if self.settings.mailstore_adapter != EMBEDDED:
+            raise InvalidInput(
+                f"The mail server of this node is reached by {self.settings.mailstore_adapter}: it has no volumes, no "
+                "redo log and no deduplication that this could work on."
+            )
         return EmbeddedStore.open(self.settings.mailstore_path)
 
     def repository(self, path: str = "") -> Repository:

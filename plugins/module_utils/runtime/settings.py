@@ -14,6 +14,8 @@ import secrets
 from typing import Any, Final
 
 from ..care.retention import MOST_DAYS, days
+from ..mailstore.imap import settings as imap_settings
+from ..mailstore.imap.settings import ImapSettings
 from ..model import foreign, moment
 from ..model.durable import make_directories, sync_directory
 from ..model.errors import InvalidInput, NotFound, Refused
@@ -21,7 +23,9 @@ from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
 
 DEFAULT_FILE: Final = "/etc/restante/restante.json"
 BUCKETS_FILE: Final = "buckets.json"
-ADAPTERS: Final = ("embedded",)
+EMBEDDED: Final = "embedded"
+IMAP: Final = "imap"
+ADAPTERS: Final = (EMBEDDED, IMAP)
 ENCRYPTION_KEYS: Final = ("encryption_key_file", "encryption_key_variable", "encryption_key_command")
 """The settings that say where the master key comes from."""
 VOLUME_TYPES: Final = ("default", "local", "s3")
@@ -48,8 +52,11 @@ class Settings:
     backup_path: str = "/opt/zextras/backup/zextras"
     cache_path: str = "/opt/zextras/cache"
     state_path: str = "/var/lib/restante"
-    mailstore_adapter: str = "embedded"
+    mailstore_adapter: str = EMBEDDED
     mailstore_path: str = "/var/lib/restante/mailstore"
+    """Of an embedded store; of another adapter, where it keeps what it last saw of the mail server."""
+    imap: ImapSettings | None = None
+    """How the mail server is reached, for the adapter imap."""
     backup_volume: BackupVolume = BackupVolume()
     realtime_scanner: bool = True
     data_retention_days: int = 30
@@ -91,7 +98,8 @@ class Settings:
 
     def public(self) -> dict[str, Any]:
         """Return the settings as a JSON object without secrets."""
-        return {key: value for key, value in self.to_json().items() if key != "smtp_password"}
+        shown = {key: value for key, value in self.to_json().items() if key != "smtp_password"}
+        return {**shown, "imap": None if self.imap is None else self.imap.public()}
 
 
 def from_json(record: Any, where: str) -> Settings:
@@ -107,12 +115,16 @@ def from_json(record: Any, where: str) -> Settings:
     if not isinstance(volume, dict) or set(volume) - known or not all(map(foreign.is_text, volume.values())):
         raise InvalidInput(f"backup_volume in {where} is not understood; set it with the backup_volume module.")
     for name, value in record.items():
-        if name != "backup_volume" and not foreign.fits(value, type(getattr(Settings, name))) or (
+        if name not in ("backup_volume", "imap") and not foreign.fits(value, type(getattr(Settings, name))) or (
             isinstance(value, str) and not foreign.is_text(value)
         ):
             wanted = type(getattr(Settings, name)).__name__
             raise InvalidInput(f"{name} in {where} is {value!r}; it must be of the type {wanted}.")
-    settings = Settings(**{**record, "backup_volume": BackupVolume(**volume)})
+    imap = record.get("imap")
+    settings = Settings(**{
+        **record, "backup_volume": BackupVolume(**volume),
+        "imap": None if imap is None else imap_settings.from_json(imap, where),
+    })
     check(settings)
     return settings
 
@@ -124,6 +136,10 @@ def check(settings: Settings) -> None:
             raise InvalidInput(f"{name} is {getattr(settings, name)!r}; give an absolute path.")
     if settings.mailstore_adapter not in ADAPTERS:
         raise InvalidInput(f"mailstore_adapter is {settings.mailstore_adapter!r}; it may be {', '.join(ADAPTERS)}.")
+    if settings.imap is not None:
+        imap_settings.check(settings.imap)
+    elif settings.mailstore_adapter == IMAP:
+        raise InvalidInput("mailstore_adapter is imap, and imap does not say how the mail server is reached.")
     for name in ("data_retention_days", "account_retention_days"):
         days(getattr(settings, name), name)
     if not 1 <= settings.purge_grace_days <= MOST_DAYS:

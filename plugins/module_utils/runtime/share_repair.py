@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..mailstore.embedded import EmbeddedStore
+from ..mailstore.port import MailStore
 from ..operations.report import INVALID_ITEM, RestoreReport
 from ..restore.idmap import read_import
 from ..restore.repair import ShareApplier
@@ -66,7 +66,7 @@ def fix(node: Node, map_file: str, *, dry_run: bool = False) -> dict[str, Any]:
     }
 
 
-def _examined(store: EmbeddedStore, map_file: str) -> list[Examined]:
+def _examined(store: MailStore, map_file: str) -> list[Examined]:
     import_id, rows = read_import(map_file)
     ids = {row.source_id: row.destination_id for row in rows}
     return list(Shares(store, Imported(store, import_id, ids)).examine())

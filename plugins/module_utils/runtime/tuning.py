@@ -38,7 +38,7 @@ class Tuning(NamedTuple):
 def answer(call: Call) -> dict[str, Any]:
     """Answer the module restore_tuning."""
     node = call.node()
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         noted = _noted(node)
         present = _present(node, store)
         if call["state"] == "original":

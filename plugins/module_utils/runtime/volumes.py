@@ -23,7 +23,7 @@ def ensure(call: Call) -> dict[str, Any]:
     node, name = call.node(), call["name"]
     if call["state"] == "absent":
         return remove(node, name, dry_run=call.check_mode)
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         present = named(store, name)
     given = {one: call[one] for one in _PROPERTIES}
     if present is None:
@@ -46,7 +46,7 @@ def create(node: Node, name: str, *, dry_run: bool = False, **given: Any) -> dic
         raise InvalidInput(f"There is no volume {name!r}; give the path of the new one.")
     after = Volume(**{"volume_id": "", "name": name, "volume_type": PRIMARY, **given})
     after = after._replace(path=os.path.abspath(after.path))
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         after = store.create_volume(after, dry_run)
     return _outcome({}, after._asdict())
 
@@ -56,7 +56,7 @@ def update(node: Node, volume_name: str, *, dry_run: bool = False, **given: Any)
 
     :return: as of create(). :raises NotFound: there is no such volume. :raises Refused: it cannot be as wanted.
     """
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         present = _existing(store, volume_name)
         after = present._replace(**{key: value for key, value in given.items() if value is not None})
         after = after._replace(path=os.path.abspath(after.path))
@@ -69,7 +69,7 @@ def remove(node: Node, name: str, *, dry_run: bool = False) -> dict[str, Any]:
 
     :return: as of create(). :raises Refused: it is current, or holds blobs.
     """
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         present = named(store, name)
         if present:
             store.delete_volume(present.volume_id, dry_run)
@@ -94,13 +94,13 @@ def _existing(store: Volumes, name: str) -> Volume:
 
 def info(node: Node) -> dict[str, Any]:
     """Return all volumes and the state of the redo log."""
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         return {"volumes": [volume._asdict() for volume in store.volumes()], "redo_log": store.redo_log()}
 
 
 def statistics(node: Node, name: str) -> dict[str, Any]:
     """Return a volume's properties, and what it holds as "usage". :raises NotFound: there is no such volume."""
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         volume = _existing(store, name)
         return {**volume._asdict(), "usage": store.usage(volume.volume_id)._asdict()}
 
@@ -108,7 +108,7 @@ def statistics(node: Node, name: str) -> dict[str, Any]:
 def switch_redo_log(call: Call) -> dict[str, Any]:
     """Answer the module redo_log."""
     enabled = call["enabled"]
-    with contextlib.closing(call.node().store()) as store:
+    with contextlib.closing(call.node().store_with_volumes()) as store:
         before = store.redo_log()
         if not call.check_mode:
             store.set_redo_log(enabled)
@@ -123,7 +123,7 @@ def deduplicate(node: Node, name: str, dry_run: bool) -> dict[str, Any]:
 
     :raises NotFound: there is no volume with the name.
     """
-    with contextlib.closing(node.store()) as store:
+    with contextlib.closing(node.store_with_volumes()) as store:
         volume_id = _existing(store, name).volume_id if name else None
         if dry_run:
             found = store.deduplicate(volume_id, dry_run=True)

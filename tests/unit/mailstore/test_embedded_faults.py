@@ -15,12 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import (
-    EmbeddedStore,
-    database,
-    files,
-    incoming,
-)
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore, files, incoming
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.index import database
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     AlreadyExists,

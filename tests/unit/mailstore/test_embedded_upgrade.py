@@ -12,7 +12,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore, database
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.index import database
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import deduplication
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded.database import connect
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded.incoming import Incoming
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded.store import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.index.database import connect
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, Unavailable

@@ -23,8 +23,8 @@ from typing import Final, NamedTuple
 from ...model import foreign
 from ...model.durable import make_directories
 from ...model.errors import Damaged, NotFound, Refused, RestanteError
+from ..index.database import Database
 from ..volumes import Volume
-from .database import Database
 from .files import remove, write_new
 from .incoming import Batch, Incoming
 from .volume_table import VolumeTable

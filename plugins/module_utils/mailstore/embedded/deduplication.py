@@ -13,9 +13,9 @@ from contextlib import suppress
 from itertools import groupby
 
 from ...model.durable import sync_directory
+from ..index.database import Database
 from ..volumes import Deduplication, Volume
 from .blobs import read_file
-from .database import Database
 
 _MOST_LINKS = 30_000
 """Fewer than any file system of ours allows."""

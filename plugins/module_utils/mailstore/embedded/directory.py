@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ...model import foreign, kinds
 from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
 from ...model.state import Entry, state_from_json
-from .database import Database
+from ..index.database import Database
 
 _WITH_ADDRESSES = (kinds.ACCOUNT, kinds.DISTRIBUTION_LIST)
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ...model.errors import NotFound, Unavailable
 from ..following import News
-from .database import FILE, Database
+from ..index.database import FILE, Database
 
 KEPT: Final = 100_000
 """Transactions that the feed goes back, at least."""

@@ -13,9 +13,9 @@ from contextlib import suppress
 
 from ...model.durable import make_directories, sync_directory
 from ...model.errors import Damaged, Refused
+from ..index.database import Database
 from ..volumes import MissingBlob, Volume
 from .blobs import stored
-from .database import Database
 from .files import write_new
 
 _ENDING = ".restored"

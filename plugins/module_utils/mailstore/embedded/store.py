@@ -16,19 +16,20 @@ from ...model import kinds, moment
 from ...model.durable import make_directories
 from ...model.errors import Damaged, NotFound, Refused, RestanteError
 from ...model.state import SERVER, Entry, ItemState
+from ..index import database
+from ..index.reading import mailbox_number
+from ..index.writing import Content, IndexWriter
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from ..volumes import PRIMARY, Deduplication, MissingBlob, Usage, Volume, Volumes
-from . import database
 from .blobs import Blobs
 from .deduplication import deduplicate
 from .directory import Directory
 from .feed import Feed, FeedEntry, FeedFollower
 from .files import remove_empty
 from .missing import missing, put_back
-from .reading import MailboxReader, mailbox_number
+from .reading import MailboxReader
 from .redo_log import Record, RedoLog
 from .volume_table import VolumeTable
-from .writing import Content, MailboxWriter
 
 REDO_LOG: Final = "redolog"
 _CAPABILITIES: Final = Capabilities(
@@ -56,7 +57,7 @@ class EmbeddedStore(MailStore, Volumes):
         self._blobs = Blobs(self._database, self._volumes)
         self._directory = Directory(self._database)
         self._reader = MailboxReader(self._database, self._blobs, meta["incarnation"])
-        self._writer = MailboxWriter(self._database)
+        self._writer = IndexWriter(self._database)
         self._feed = Feed(self._database)
         self._redo_log = RedoLog(os.path.join(self.path, REDO_LOG))
 
@@ -178,7 +179,11 @@ class EmbeddedStore(MailStore, Volumes):
         blobs = [None if new.origin in known else new.blob for new in batch]
         with self._blobs.put(number, [blob for blob in blobs if blob is not None]) as places:
             free = iter(places)
-            contents = [None if blob is None else Content(_digest(blob), len(blob), next(free)) for blob in blobs]
+            stored = [None if blob is None else next(free) for blob in blobs]
+            contents = [
+                None if blob is None or place is None else Content(_digest(blob), len(blob), place)
+                for blob, place in zip(blobs, stored)
+            ]
             with self._database.transaction():
                 written = self._writer.add(number, batch, contents, import_id)
                 if any(new.item_id and not new.existed for new in written):
@@ -189,7 +194,7 @@ class EmbeddedStore(MailStore, Volumes):
                         ],
                     })
             self._blobs.discard(
-                content.place for new, content in zip(written, contents) if content and (new.existed or not new.item_id)
+                place for new, place in zip(written, stored) if place and (new.existed or not new.item_id)
             )
         return written
 

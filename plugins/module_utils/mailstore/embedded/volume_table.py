@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from ...model.durable import make_directories
 from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
+from ..index.database import Database
 from ..volumes import PRIMARY, SECONDARY, Usage, Volume
-from .database import Database
 
 _COLUMNS: Final = "id, name, type, path, compressed, threshold, current"
 _LARGEST: Final = 2**63 - 1

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The database of the embedded store: how it is made, opened, and written to."""
+"""The database of an index: how it is made, opened, and written to.
+
+The embedded store is one with blobs beside it; the adapter of an IMAP server keeps in one what it last saw there.
+"""
 
 from __future__ import annotations
 

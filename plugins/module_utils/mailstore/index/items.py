@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Items of the embedded store as rows, and the folders that every mailbox has."""
+"""Items as rows of an index, and the folders that every mailbox has."""
 
 from __future__ import annotations
 

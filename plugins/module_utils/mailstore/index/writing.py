@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing the mailboxes of the embedded store. All of it happens inside the caller's transaction."""
+"""Writing what an index knows of mailboxes. All of it happens inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ...model import kinds
 from ...model.errors import Busy, NotFound, Refused
 from ...model.state import ItemState
 from ..port import NewItem, Written
-from .blobs import Place
 from .database import Database
 from .items import COLUMNS, FIRST_USER_ID, IS_FOLDER, ROOT, SYSTEM_FOLDERS, number_of, state_of
 from .reading import mailbox_number
@@ -29,21 +28,22 @@ _INSERT: Final = f"INSERT INTO items VALUES ({', '.join('?' * 14)})"
 
 
 class Content(NamedTuple):
-    """The content of an item, as it was put into a volume."""
+    """The content of an item, as it was stored."""
 
     digest: bytes
     size: int
-    place: Place
+    place: tuple[int | None, str | None]
+    """Where it is: a volume and what it is called there, or what a mail server calls it."""
 
 
-class MailboxWriter:
-    """All mailboxes of one store, to be written."""
+class IndexWriter:
+    """All mailboxes of one index, to be written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._session = secrets.token_hex(8)
 
-    def create(self, account: str, at: int) -> None:
+    def create(self, account: str, at: int, folders: Sequence[tuple[int, int, str, str]] = SYSTEM_FOLDERS) -> None:
         """Make the mailbox of an account, with the system folders."""
         number = self._database.execute(
             "INSERT INTO mailboxes (account, next_id, change, session) VALUES (?, ?, 1, ?)",
@@ -53,7 +53,7 @@ class MailboxWriter:
         self._database.executemany(_INSERT, [
             (number, item, kinds.FOLDER, parent, name, "", "", at, 0, None,
              json.dumps({"view": view} if view else {}), 1, None, None)
-            for item, parent, name, view in SYSTEM_FOLDERS
+            for item, parent, name, view in folders
         ])
 
     def delete(self, account: str) -> None:
@@ -87,18 +87,27 @@ class MailboxWriter:
                 (number, import_id, origin, number_of(item)),
             )
 
+    def refusals(self, number: int, batch: Iterable[NewItem]) -> list[str]:
+        """Return why each item cannot be added; empty for those that can, as far as can be said beforehand."""
+        kind_of: dict[str, str] = {}
+        return [self._refusal(number, new, kind_of) for new in batch]
+
     def add(
-        self, number: int, batch: Sequence[NewItem], contents: Sequence[Content | None], import_id: str
+        self, number: int, batch: Sequence[NewItem], contents: Sequence[Content | None], import_id: str,
+        ids: Sequence[int] | None = None,
     ) -> list[Written]:
-        """Add items; return what became of each."""
+        """Add items; return what became of each.
+
+        :param ids: what they are to be called; None for the next free ones.
+        """
         known = self.find_imported(number, import_id, (new.origin for new in batch))
-        change, item = self._next(number)
-        first = item
+        change, free = self.next(number)
         kind_of: dict[str, str] = {}
         rows: list[tuple[Any, ...]] = []
         imports: list[tuple[Any, ...]] = []
         written: list[Written] = []
-        for new, content in zip(batch, contents):
+        for position, (new, content) in enumerate(zip(batch, contents)):
+            item = free if ids is None else ids[position]
             if new.origin in known:
                 written.append(Written(new.origin, str(known[new.origin]), existed=True))
                 continue
@@ -116,8 +125,8 @@ class MailboxWriter:
                 known[new.origin] = item
                 imports.append((number, import_id, new.origin, item))
             written.append(Written(new.origin, str(item)))
-            item += 1
-        if item > first:
+            free += ids is None
+        if any(one.item_id and not one.existed for one in written):
             try:
                 self._database.executemany(_INSERT, rows)
             except sqlite3.IntegrityError as error:
@@ -125,11 +134,11 @@ class MailboxWriter:
             self._database.executemany(
                 "INSERT INTO imports (mailbox, import, origin, item) VALUES (?, ?, ?, ?)", imports
             )
-            self._advance(number, change, item)
+            self.advance(number, change, free)
         return written
 
-    def update(self, number: int, state: ItemState, content: Content | None) -> bool:
-        """Give an item other metadata, and other content where it is given; True if anything changed."""
+    def checked(self, number: int, state: ItemState, with_content: bool) -> tuple[ItemState, ItemState]:
+        """Return an item as it is and as it is to be. :raises NotFound, Refused: it is not there, or cannot be so."""
         item = number_of(state.item_id)
         row = self._database.execute(
             f"SELECT {COLUMNS} FROM items WHERE mailbox = ? AND id = ?", (number, item)
@@ -140,10 +149,17 @@ class MailboxWriter:
         wanted = before._replace(
             folder=state.folder, name=state.name, flags=state.flags, tags=state.tags, date=state.date, attrs=state.attrs
         )
+        if with_content or wanted != before:
+            self._check_update(number, item, before, wanted, with_content)
+        return before, wanted
+
+    def update(self, number: int, state: ItemState, content: Content | None) -> bool:
+        """Give an item other metadata, and other content where it is given; True if anything changed."""
+        item = number_of(state.item_id)
+        before, wanted = self.checked(number, state, content is not None)
         if content is None and wanted == before:
             return False
-        self._check_update(number, item, before, wanted, content)
-        change, next_id = self._next(number)
+        change, next_id = self.next(number)
         columns = "folder = ?, name = ?, flags = ?, tags = ?, date = ?, attrs = ?, change = ?"
         values: list[Any] = [
             number_of(wanted.folder), wanted.name, wanted.flags, " ".join(wanted.tags), wanted.date,
@@ -157,7 +173,7 @@ class MailboxWriter:
             self._database.execute(f"UPDATE items SET {columns} WHERE mailbox = ? AND id = ?", (*values, number, item))
         except sqlite3.IntegrityError as error:
             raise Refused(f"There is another {before.kind} named {state.name!r} in that place.") from error
-        self._advance(number, change, next_id)
+        self.advance(number, change, next_id)
         return True
 
     def remove(self, number: int, items: Sequence[str]) -> bool:
@@ -168,25 +184,25 @@ class MailboxWriter:
             raise Refused(f"{', '.join(map(str, protected))}: a system folder cannot be deleted; nothing was deleted.")
         if not found:
             return False
-        change, next_id = self._next(number)
+        change, next_id = self.next(number)
         tags = {str(item) for item, kind in found.items() if kind == kinds.TAG}
         if tags:
-            self._strip_tags(number, tags, change)
-        folders = self._with_subfolders(number, [item for item, kind in found.items() if kind == kinds.FOLDER])
+            self.strip_tags(number, tags, change)
+        folders = self.with_subfolders(number, [item for item, kind in found.items() if kind == kinds.FOLDER])
         if folders:
-            self._bury("folder", number, folders, change)
-        self._bury("id", number, list(found), change)
-        self._advance(number, change, next_id)
+            self.bury("folder", number, folders, change)
+        self.bury("id", number, list(found), change)
+        self.advance(number, change, next_id)
         return True
 
-    def _next(self, number: int) -> tuple[int, int]:
+    def next(self, number: int) -> tuple[int, int]:
         """Return the change number of the transaction that is under way, and the next item id."""
         change, item = self._database.execute(
             "SELECT change, next_id FROM mailboxes WHERE number = ?", (number,)
         ).fetchone()
         return change + 1, item
 
-    def _advance(self, number: int, change: int, next_id: int) -> None:
+    def advance(self, number: int, change: int, next_id: int) -> None:
         """Give a mailbox the change number of the transaction that is under way, as one of this session."""
         self._database.execute(
             "INSERT OR REPLACE INTO sessions SELECT number, ?, ? FROM mailboxes WHERE number = ? AND session != ?",
@@ -201,7 +217,7 @@ class MailboxWriter:
         row = self._database.execute("SELECT kind FROM items WHERE mailbox = ? AND id = ?", (number, item)).fetchone()
         return row[0] if row else ""
 
-    def _with_subfolders(self, number: int, folders: list[int]) -> list[int]:
+    def with_subfolders(self, number: int, folders: list[int]) -> list[int]:
         for folder in folders:  # which grows meanwhile
             folders += [row[0] for row in self._database.execute(
                 "SELECT id FROM items INDEXED BY folder_names "
@@ -209,7 +225,7 @@ class MailboxWriter:
             )]
         return folders
 
-    def _bury(self, column: str, number: int, values: list[int], change: int) -> None:
+    def bury(self, column: str, number: int, values: list[int], change: int) -> None:
         """Remove the items with these ids, or in these folders, and leave their tombstones."""
         self._throw_away(column, number, values)
         self._database.execute(
@@ -226,7 +242,7 @@ class MailboxWriter:
             f"WHERE mailbox = ? AND {_among(column)} AND volume IS NOT NULL", (number, json.dumps(values)),
         )
 
-    def _strip_tags(self, number: int, gone: set[str], change: int) -> None:
+    def strip_tags(self, number: int, gone: set[str], change: int) -> None:
         tagged = self._database.execute("SELECT id, tags FROM items WHERE mailbox = ? AND tags != ''", (number,))
         stripped = [
             (" ".join(tag for tag in tags.split() if tag not in gone), change, number, item)
@@ -263,11 +279,11 @@ class MailboxWriter:
         return ""
 
     def _check_update(
-        self, number: int, item: int, before: ItemState, wanted: ItemState, content: Content | None
+        self, number: int, item: int, before: ItemState, wanted: ItemState, with_content: bool
     ) -> None:
         if item < FIRST_USER_ID and (wanted.folder, wanted.name) != (before.folder, before.name):
             raise Refused(f"{before.name or 'The root'} is a system folder; it cannot be renamed or moved.")
-        if content is not None and before.kind not in kinds.WITH_CONTENT:
+        if with_content and before.kind not in kinds.WITH_CONTENT:
             raise Refused(f"Item {wanted.item_id} is a {before.kind} and cannot be given content.")
         reason = _misfit(wanted, "") if item != ROOT else ""
         if item >= FIRST_USER_ID:

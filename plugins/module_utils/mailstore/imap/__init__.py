@@ -1,0 +1,11 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The adapter of mail servers that speak IMAP, with ManageSieve, access rights and a directory beside it."""
+
+from __future__ import annotations
+
+from .store import ImapStore
+
+__all__ = ["ImapStore"]

@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A process that writes to a mail server is killed at every step, and so is the server: all is there, and once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.filters import Filters
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.session import Session
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.sync import Synchroniser
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.writing import MailboxWriter
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
+from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
+
+from tests.servers import cyrus as cyrus_server
+from tests.servers import dovecot as dovecot_server
+from tests.servers.needed import needed
+
+ANNA, BERT = "anna@example.com", "bert@example.com"
+COUNT = 12
+
+
+@pytest.fixture(params=["dovecot", "cyrus"])
+def server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    made = {"dovecot": dovecot_server, "cyrus": cyrus_server}[request.param]
+    needed(request.param.title(), made.missing())
+    with getattr(made, request.param)() as server:
+        server.add_account(ANNA)
+        server.add_account(BERT)
+        yield server
+
+
+def connect(server: Any, path: Path) -> ImapStore:
+    """Connect, with the mirror at a path."""
+    return ImapStore(str(path / "mirror"), server.settings(carddav_url="", caldav_url="", timeout=20))
+
+
+def account(store: ImapStore, address: str = ANNA) -> str:
+    """Return the id of an account."""
+    return next(entry.entry_id for entry in store.entries(kinds.ACCOUNT) if entry.name == address)
+
+
+def mail(number: int) -> bytes:
+    """Return a message."""
+    return b"Subject: %d\r\n\r\n" % number + b"x" * 3000
+
+
+def messages() -> list[NewItem]:
+    """Return messages for the Inbox, two of which are equal."""
+    return [
+        NewItem(f"m{number}", ItemState(
+            "", kinds.MESSAGE, "2", flags="fu" if number % 2 else "r", date=1_500_000_000_000 + number * 1000
+        ), mail(number or 1)) for number in range(COUNT)
+    ]
+
+
+def others() -> list[NewItem]:
+    """Return a folder and a script."""
+    return [
+        NewItem("f", ItemState("", kinds.FOLDER, "1", "new folder", "*")),
+        NewItem("s", ItemState("", kinds.FILTER_SET, "", "a script"), b"keep;\r\n"),
+    ]
+
+
+def write(store: ImapStore, address: str = ANNA) -> None:
+    """Write all."""
+    for batch in (messages()[:5], others(), messages()[5:]):
+        for written in store.write_items(account(store, address), batch, "import"):
+            assert not written.error, written
+
+
+def check(store: ImapStore, address: str = ANNA) -> None:
+    """Look whether all is there, once, as it was to be."""
+    anna = account(store, address)
+    items = {item.item_id: item for item in store.changes(anna).items}
+    imported = dict(store.imported(anna, "import"))
+    assert set(imported) == {new.origin for new in (*messages(), *others())}
+    assert len(set(imported.values())) == len(imported)
+    there = [item for item in items.values() if item.kind == kinds.MESSAGE]
+    assert Counter(store.read_blob(anna, item.item_id) for item in there) == Counter(
+        bytes(new.blob or b"") for new in messages()
+    )
+    for new in messages():
+        item = items[imported[new.origin]]
+        assert store.read_blob(anna, item.item_id) == new.blob
+        # Of two equal messages either may be the one or the other.
+        if new.origin not in ("m0", "m1"):
+            assert (item.flags, item.date) == (new.state.flags, new.state.date)
+    assert [item.name for item in items.values() if item.kind == kinds.FILTER_SET] == ["a script"]
+    assert items[imported["f"]].name == "new folder"
+
+
+def die(*_arguments: Any, **_keywords: Any) -> None:
+    """End at once."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(owner: Any, name: str, times: int = 1) -> None:
+    """Let the process die after so many calls of a method."""
+    real = getattr(owner, name)
+    calls: list[int] = []
+
+    def work(*arguments: Any, **keywords: Any) -> Any:
+        answer = real(*arguments, **keywords)
+        calls.append(1)
+        if len(calls) == times:
+            die()
+        return answer
+
+    setattr(owner, name, work)
+
+
+def in_a_literal() -> None:
+    """Let the process die when it has sent half of what it sends with a message."""
+    real = Session.append
+
+    def work(session: Session, *arguments: Any) -> Any:
+        imap = session._client._imap  # noqa: SLF001
+
+        def send(data: bytes) -> None:
+            if len(data) > 3000:
+                imap.sock.sendall(data[:len(data) // 2])
+                die()
+            imap.sock.sendall(data)
+
+        imap.send = send
+        return real(session, *arguments)
+
+    Session.append = work  # type: ignore[method-assign]
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "after the first intent": lambda: after(Mirror, "intend"),
+    "after the intent of the folder": lambda: after(Mirror, "intend", 2),
+    "after an append": lambda: after(Session, "append"),
+    "after the second append": lambda: after(Session, "append", 2),
+    "in a literal": in_a_literal,
+    "before what was written is recorded": lambda: setattr(MailboxWriter, "_record", die),
+    "within what records it": lambda: after(Synchroniser, "take_in", 3),
+    "after a folder was made": lambda: after(Session, "create"),
+    "after a folder was subscribed to": lambda: after(Session, "subscribe"),
+    "after a script was put": lambda: after(Filters, "put"),
+    "after it was settled": lambda: after(Mirror, "settle"),
+}
+
+
+def child(work: Callable[[], None]) -> int:
+    """Start a process; return its id."""
+    process = os.fork()
+    if not process:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return process
+
+
+def test_a_writer_that_is_killed_is_followed_by_another(server: Any, tmp_path: Path) -> None:
+    for number, (name, prepare) in enumerate(STEPS.items()):
+        address = f"of-step-{number}@example.com"
+        server.add_account(address)
+
+        def work(address: str = address, prepare: Callable[[], None] = prepare) -> None:
+            prepare()
+            write(connect(server, tmp_path), address)
+
+        assert os.WTERMSIG(os.waitpid(child(work), 0)[1]) == signal.SIGKILL, name
+        with contextlib.closing(connect(server, tmp_path)) as store:
+            write(store, address)
+            check(store, address)
+
+
+def test_a_server_that_is_killed_while_it_is_written_to(server: Any, tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def torment() -> None:
+        for pause in (0.15, 0.3, 0.5):
+            time.sleep(pause)
+            server.kill()
+            server.start()
+        ended.set()
+
+    tormentor = threading.Thread(target=torment)
+    tormentor.start()
+    with contextlib.closing(connect(server, tmp_path)) as store:
+        while True:
+            with contextlib.suppress(RestanteError):
+                write(store)
+                if ended.is_set():
+                    break
+            time.sleep(0.02)
+        tormentor.join()
+        check(store)
+
+
+def test_two_processes_write_to_two_accounts_with_one_mirror(server: Any, tmp_path: Path) -> None:
+    processes = [child(lambda address=address: write(connect(server, tmp_path), address)) for address in (ANNA, BERT)]
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]
+    with contextlib.closing(connect(server, tmp_path)) as store:
+        for address in (ANNA, BERT):
+            check(store, address)
+
+
+def test_flags_that_another_client_changes_while_mail_is_written_stay(server: Any, tmp_path: Path) -> None:
+    with contextlib.closing(connect(server, tmp_path)) as store:
+        anna = account(store)
+        first, = store.write_items(anna, messages()[:1], "import")
+        other = Session(server.settings(), ANNA)
+        other.store(b"INBOX", 1, ["\\Flagged", "theirs"])
+        store.write_items(anna, messages()[1:], "import")
+        other.close()
+        item = next(item for item in store.changes(anna).items if item.item_id == first.item_id)
+        assert item.flags == "fu" and len(item.tags) == 1
+
+
+def test_a_folder_that_another_client_deletes_before_it_is_written_to(server: Any, tmp_path: Path) -> None:
+    with contextlib.closing(connect(server, tmp_path)) as store:
+        anna = account(store)
+        folder, = store.write_items(anna, others()[:1], "import")
+        other = Session(server.settings(), ANNA)
+        other.delete(b"new folder")
+        other.close()
+        state = ItemState("", kinds.MESSAGE, folder.item_id)
+        refused, good = store.write_items(anna, [NewItem("1", state, mail(1)), messages()[2]], "import")
+        assert refused.error and not good.error
+        assert "new folder" not in [folder.name for folder in store.folders(anna)]

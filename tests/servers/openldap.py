@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""slapd: a directory in LDAP from the distribution's packages, with Carbonio's names (openldap.schema)."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tools import debian
+
+from . import daemon
+
+PACKAGES = {"slapd": "slapd", "ldapsearch": "ldap-utils"}
+LIBRARY_PACKAGES = {"cc": "gcc", "/usr/include/ldap.h": "libldap2-dev", "/usr/include/sasl/sasl.h": "libsasl2-dev"}
+"""What python-ldap is built with."""
+PASSWORD = "password-of-the-directory"
+LIMIT = 500
+"""Entries that a search gives the manager without pages, and the reader at all."""
+UNNAMED = "127.0.0.2"
+STANDARD = Path("/etc/ldap/schema")
+OURS = Path(__file__).with_suffix(".schema")
+
+CONFIGURATION = """
+include {directory}/core.schema
+include {standard}/cosine.schema
+include {standard}/inetorgperson.schema
+{ours}
+pidfile {directory}/pid
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCACertificateFile {certificate.authority}
+TLSCertificateFile {certificate.certificate}
+TLSCertificateKeyFile {certificate.key}
+database mdb
+suffix "{base}"
+directory {data}
+maxsize 1073741824
+dbnosync
+readonly {read_only}
+index objectClass,uid,mail,dc,cn eq
+limits dn.exact="{manager}" size={limit} size.prtotal=unlimited
+limits dn.exact="{reader}" size={limit} size.prtotal={limit}
+access to attrs=userPassword by dn.exact="{manager}" write by dn.exact="{reader}" read by * auth
+access to * by dn.exact="{manager}" write by * read
+{indices}
+"""
+INDICES = "index zimbraId,zimbraMailAlias,zimbraDomainName,zimbraSignatureId eq"
+USER = """
+dn: {dn}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+userPassword: {password}
+"""
+CARBONIO, COMPANY = "cn=zimbra", "dc=example,dc=com"
+FIRST = {
+    CARBONIO: "dn: cn=zimbra\nobjectClass: organizationalRole\n",
+    COMPANY: "dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\no: Example\n",
+}
+
+
+def missing() -> str:
+    """Return why slapd or python-ldap cannot be had here, empty when they can; installs them where that is allowed."""
+    with open(Path(tempfile.gettempdir()) / "restante-openldap.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several test processes one installs, and the others wait
+        reason = debian.missing(PACKAGES) or ("" if _has_library() else _install_library())
+    if not reason:
+        # What was imported before python-ldap was there goes without it until it looks again.
+        for module in list(sys.modules.values()):
+            if getattr(module, "LDAP_MISSING", ""):
+                importlib.reload(module)
+    return reason
+
+
+def _has_library() -> bool:
+    importlib.invalidate_caches()
+    return importlib.util.find_spec("ldap") is not None
+
+
+def _install_library() -> str:
+    reason = debian.missing(LIBRARY_PACKAGES)
+    if reason:
+        return reason
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "python-ldap"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )
+    return "" if _has_library() else f"pip install python-ldap failed: {done.stderr.strip()[-500:]}"
+
+
+class OpenLdap:
+    """A slapd that can be stopped, killed and started again; what it has stored stays."""
+
+    def __init__(self, directory: Path, *, carbonio: bool, international: bool) -> None:
+        self.base = "" if carbonio else COMPANY
+        """What the directory begins with."""
+        above = CARBONIO if carbonio else COMPANY
+        self.manager, self.reader = f"cn=manager,{above}", f"cn=reader,{above}"
+        """Who may write everything, and who may only read."""
+        self._ports = daemon.free_ports(2)
+        self.url, self.tls_url = (
+            f"{scheme}://{daemon.HOST}:{port}" for scheme, port in zip(("ldap", "ldaps"), self._ports)
+        )
+        self.unnamed_url = self.tls_url.replace(daemon.HOST, UNNAMED)
+        """The same at an address that is not in its certificate."""
+        self._directory, self._log, self._data = directory, directory / "log", directory / "data"
+        self._certificate = daemon.certify(directory)
+        self.ca_file = str(self._certificate.authority)
+        self._carbonio = carbonio
+        self._daemon: subprocess.Popen[bytes] | None = None
+        # AppArmor, where a distribution has it, lets the installed program read the installed directory alone.
+        self._program = directory / "slapd"
+        shutil.copy(str(shutil.which("slapd")), self._program)
+        core = (STANDARD / "core.schema").read_text(encoding="utf-8")
+        (directory / "core.schema").write_text(_of_any_letters(core) if international else core, encoding="utf-8")
+        self._data.mkdir()
+        self._configure(read_only=False)
+        self._load(FIRST[above] + "".join(USER.format(dn=dn, password=PASSWORD) for dn in (self.manager, self.reader)))
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Return the settings of this directory, for ImapSettings: as the manager, without TLS."""
+        return {
+            "directory": "ldap", "ldap_url": self.url, "ldap_bind_dn": self.manager, "ldap_password": PASSWORD,
+            "ldap_base": self.base, **changes,
+        }
+
+    def connect(self) -> Any:
+        """Return a connection of python-ldap, as the manager."""
+        ldap: Any = importlib.import_module("ldap")
+        connection = ldap.initialize(self.url)
+        connection.simple_bind_s(self.manager, PASSWORD)
+        return connection
+
+    def empty(self) -> None:
+        """Remove all that was not there in the beginning."""
+        connection = self.connect()
+        names = [dn for dn, _attrs in connection.search_s(self.base, 2, "(objectClass=*)", ["1.1"])]
+        for dn in reversed(names):  # what lies under another comes after it
+            if dn not in (self.manager, self.reader, CARBONIO, COMPANY if self.base else ""):
+                connection.delete_s(dn)
+        connection.unbind_s()
+
+    def start(self, read_only: bool = False) -> None:
+        """Start it; it answers when this returns. :param read_only: whether it refuses all writes."""
+        self._configure(read_only)
+        with self._log.open("ab") as log:
+            urls = f"{self.url} {self.tls_url} {self.unnamed_url}"
+            self._daemon = subprocess.Popen(
+                [self._program, "-d", "0", "-f", self._configuration, "-h", urls],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )
+        _await(self._ports, self._daemon, self._log)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        self._end(signal.SIGKILL)
+
+    def snapshot(self) -> None:
+        """Keep the directory as it is."""
+        self.stop()
+        daemon.copy_tree(self._data, self._directory / "snapshot")
+        self.start()
+
+    def put_back(self) -> None:
+        """Make the directory what it was at the last snapshot."""
+        self.stop()
+        daemon.copy_tree(self._directory / "snapshot", self._data)
+        self.start()
+
+    @property
+    def _configuration(self) -> Path:
+        return self._directory / "slapd.conf"
+
+    def _configure(self, read_only: bool) -> None:
+        self._configuration.write_text(CONFIGURATION.format(
+            directory=self._directory, standard=STANDARD, data=self._data, certificate=self._certificate,
+            ours=f"include {OURS}" if self._carbonio else "", indices=INDICES if self._carbonio else "",
+            base=self.base, manager=self.manager, reader=self.reader, limit=LIMIT,
+            read_only="on" if read_only else "off",
+        ), encoding="utf-8")
+
+    def _load(self, ldif: str) -> None:
+        done = subprocess.run(
+            [self._program, "-Tadd", "-f", self._configuration], input=ldif, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"slapadd: {done.stderr[-2000:]}")
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._daemon:
+            daemon.end(self._daemon, how)
+            self._daemon = None
+
+
+@contextmanager
+def openldap(carbonio: bool = True, international: bool = True) -> Iterator[OpenLdap]:
+    """Serve a directory on free ports of 127.0.0.1 for as long as the with statement lasts. Up in a tenth of a second.
+
+    :param carbonio: whether it has Carbonio's names and holds all domains, or is one company's with none but standard
+        ones. :param international: whether addresses may be of any letters (RFC 6532), which Debian's schema forbids.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="ldap-"))
+    try:
+        server = OpenLdap(directory, carbonio=carbonio, international=international)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _await(ports: list[int], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until it listens on all ports: who speaks LDAP says nothing until he is asked."""
+    deadline = time.monotonic() + daemon.PATIENCE
+    for port in ports:
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex((daemon.HOST, port)) == 0:
+                    break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"slapd does not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+            time.sleep(0.01)
+
+
+def _of_any_letters(schema: str) -> str:
+    """Return core.schema with a mail attribute of any letters."""
+    begin = schema.index("NAME ( 'mail'")
+    end = schema.index(")", schema.index("SYNTAX", begin))
+    mail = schema[begin:end].replace("IA5", "").replace("1466.115.121.1.26", "1466.115.121.1.15")
+    return schema[:begin] + mail + schema[end:]
