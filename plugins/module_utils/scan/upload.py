@@ -284,25 +284,20 @@ class Uploader:
         if (pack.size >= _WORTH_ASKING or not is_here) and self._archive.size(name) == pack.size:
             return 0
         if not is_here:
-            if pack.name in self._removed_later():
+            if not self._is_needed(pack.name):
                 return 0
             raise Damaged(f"{self._files.path(name)} is missing.")
         self._archive.put_file(name, self._files.path(name), pack.name)
         return pack.size
 
-    def _removed_later(self) -> set[str]:
-        """Return the packs that commits which are still to be sent take out of the backup."""
-        removed: set[str] = set()
-        seq = self._newest_here
-        while seq > self._newest_there:
-            try:
-                commit = self._read(self._read(seq)[0].checkpoint)[0]  # a commit that removes something is a full one
-            except NotFound:
-                seq -= 1
-                continue
-            removed.update(commit.removed)
-            seq = commit.seq - 1
-        return removed
+    def _is_needed(self, pack: str) -> bool:
+        """Return whether a pack is part of the backup: whether the newest full commit or one after it names it.
+
+        What an older one names and they do not was taken out since, whichever commit has said so.
+        """
+        full = self._read(self._newest_here)[0].checkpoint
+        after = [self._here(seq) for seq in range(full, self._newest_here + 1)]
+        return any(commit is None or pack in {one.name for one in commit.packs} for commit in after)
 
     def _finish(self, under_way: _UnderWay, report: UploadReport, progress: Progress) -> UploadReport:
         """Wait for the packs of a commit, then send it."""

@@ -72,7 +72,8 @@ def test_files_stay_for_the_grace_time_and_go_after_it(past: Path) -> None:
     assert remove_here(opened(past), GRACE, now + GRACE + DAY) == Removed()
 
 
-def test_a_copy_is_brought_up_to_date_after_what_it_missed_was_purged(past: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and the commit that says so is lost"])
+def test_a_copy_is_brought_up_to_date_after_what_it_missed_was_purged(past: Path, tmp_path: Path, lost: bool) -> None:
     """R-207: its catalogue does not look for what no commit names any more."""
     (tmp_path / "copy").mkdir()
     Uploader(opened(past), DirectoryArchive(str(tmp_path / "copy"))).sync()
@@ -83,6 +84,11 @@ def test_a_copy_is_brought_up_to_date_after_what_it_missed_was_purged(past: Path
             writer.commit()
     run(past)
     assert remove_here(opened(past), 0, moment.now() + DAY).files
+    if lost:
+        purged = opened(past).newest()
+        with opened(past).writer() as writer:
+            writer.commit(full=True)
+        (past / commits.name(purged)).unlink()
     Uploader(opened(past), DirectoryArchive(str(tmp_path / "copy"))).sync()
     assert opened(tmp_path / "copy").damages() == []
     assert told(opened(tmp_path / "copy")) == told(opened(past))

@@ -70,6 +70,23 @@ def untouched(before: Mailbox, after: Mailbox, what: str, but: frozenset[str] = 
             raise Broken(f"{what}: {state} was there, and is {now}.")
 
 
+def without_what_has_moved(before: Mailbox, after: Mailbox, everywhere: Mapping[str, Mailbox]) -> Mailbox:
+    """Return a mailbox without the folders in whose place a mountpoint is now (R-155), and without what was in them.
+
+    :raises Broken: something that was in one of them is in no mailbox.
+    """
+    shares = {(one.folder, one.name) for one in after.values() if one.kind == kinds.MOUNTPOINT}
+    gone = {
+        item for item, one in before.items()
+        if one.kind == kinds.FOLDER and item not in after and (one.folder, one.name) in shares
+    }
+    there = {one.digest for mailbox in everywhere.values() for one in mailbox.values()}
+    for one in before.values():
+        if one.folder in gone and one.digest and one.digest not in there:
+            raise Broken(f"{one} was in the place of a mountpoint, and is nowhere.")
+    return {item: one for item, one in before.items() if item not in gone and one.folder not in gone}
+
+
 def deleted(model: Model, scope: str, start: int, end: int) -> dict[tuple[str, int], ItemState]:
     """Return what comes back of what was deleted in an interval, by item and the number of its state."""
     found = {}
