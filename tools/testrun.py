@@ -48,6 +48,8 @@ SUITES = {
 }
 # The suite that runs in one process beside the checks, which use a processor each.
 BESIDE = "unit"
+# The suites that need servers which are not of Python alone.
+SERVED = {"engine", "torture"}
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
@@ -151,6 +153,8 @@ def main() -> int:
     with ThreadPoolExecutor(max(arguments.workers, 1)) as pool:
         quick = [pool.submit(run_check, name) for name in checks] + [pool.submit(run_suite, name, 0) for name in beside]
         results = {name: counts.result() for name, counts in zip(checks + beside, quick)}
+    if SERVED.intersection(suites):
+        call(["python", "-m", "tests.servers.prepare"])
     results.update({name: run_suite(name, arguments.workers) for name in suites if name not in beside})
 
     counted = results.values()

@@ -13,6 +13,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model import kin
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import AlreadyExists, NotFound, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 
+pytestmark = pytest.mark.needs("a directory that no other half has tested")
+
+MAIL = b"From: a@example.com\r\nSubject: one\r\n\r\nHello\r\n"
+
 ANNA = Entry(
     "8f0c-anna", kinds.ACCOUNT, "anna@example.com",
     {"userPassword": ("{SSHA512}abc==",), "displayName": ("Änna \u2603",), "zimbraPrefLocale": ("it", "de")},
@@ -51,7 +55,7 @@ def test_account_names_are_data(server: Any, name: str) -> None:
     entry = Entry(f"id {name}", kinds.ACCOUNT, f"{name}@example.com")
     account = server.store.create_entry(entry).entry_id
     assert server.store.find_entry(kinds.ACCOUNT, entry.name).name == entry.name
-    assert server.store.read_blob(account, server.add(account, kinds.MESSAGE, blob=b"x")) == b"x"
+    assert server.store.read_blob(account, server.add(account, kinds.MESSAGE, blob=MAIL)) == MAIL
     assert account in dict(server.store.tokens())
 
 
@@ -134,7 +138,7 @@ def test_an_alias_that_is_taken_changes_nothing(server: Any) -> None:
 
 def test_a_deleted_account_takes_its_mailbox_and_frees_its_addresses(server: Any) -> None:
     account = server.store.create_entry(ANNA).entry_id
-    server.add(account, kinds.MESSAGE, blob=b"x")
+    server.add(account, kinds.MESSAGE, blob=MAIL)
     server.store.delete_entry(kinds.ACCOUNT, account)
     assert (list(server.store.entries(kinds.ACCOUNT)), list(server.store.tokens())) == ([], [])
     with pytest.raises(NotFound):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+import socket
 import ssl
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -109,6 +110,7 @@ class Session:
                 settings.host, settings.port, ssl=settings.security == TLS, ssl_context=context,
                 timeout=settings.timeout,
             )
+            self._client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client._imap.readline, self._client._imap.read = self._readline, self._read
             self._client.folder_encode = False
             self._client.normalise_times = False

@@ -53,6 +53,7 @@ class Scripts:
             self._socket: socket.socket = socket.create_connection(
                 (settings.sieve_host or settings.host, settings.sieve_port), settings.timeout
             )
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._greet(settings)
             self._log_in(settings)

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Install the servers of the tests, where that is allowed, before any test begins and asks for one.
+
+    build/env-test/bin/python -m tests.servers.prepare
+
+What cannot be had is said by the tests that need it.
+"""
+
+from __future__ import annotations
+
+from . import cyrus, dovecot, openldap, radicale, radosgw
+
+if __name__ == "__main__":
+    for server in (radosgw, dovecot, cyrus, openldap, radicale):
+        reason = server.missing()
+        if reason:
+            print(f"{server.__name__.rpartition('.')[2]}: {reason}")
