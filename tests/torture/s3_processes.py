@@ -39,7 +39,7 @@ from .commandline import parser
 from .crashes import difference
 from .s3_layer import KINDS, NO_MISHAP, ONCE, Mishap, s3_layer
 from .s3_worlds import LABEL, S3World
-from .worlds import ANNA, INBOX, Broken
+from .worlds import ANNA, ARCHIVE, INBOX, Broken
 
 CLI: Final = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
 DEADLINE: Final = 120.0
@@ -76,6 +76,8 @@ class Story:
         self._before = world.histories()
         self._purged = False
         """Whether there was a purge since the last retrieval."""
+        self._behind = False
+        """Whether the archive may not know yet what a purge that was cut off has taken out."""
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -180,8 +182,11 @@ class Story:
         before = {} if removes else self._before
         if self._purged:  # what was retrieved before says more than what is retrieved now
             before = {place: told for place, told in before.items() if place != RETRIEVED}
+        if self._behind:
+            before = {place: told for place, told in before.items() if place != ARCHIVE}
         self._world.check(before)
         self._before = self._world.histories()
+        self._behind = (removes and not succeeded) or (self._behind and not (succeeded and command in (SCAN, PURGE)))
         self._purged = removes or (self._purged and not (succeeded and command == RETRIEVE))
         if succeeded and command == SCAN:
             with self._world.store("a") as store:
