@@ -172,7 +172,7 @@ def test_dates_before_and_beyond_the_usual_are_kept(server: Any, date: int) -> N
     account = server.account()
     held = server.store.held(account, ItemState("", kinds.MESSAGE, server.inbox(account), date=date)).date
     item = server.add(account, kinds.MESSAGE, blob=MAIL, date=date)
-    assert held in (server.store.item(account, item).date, 0)
+    assert server.store.item(account, item).date == held or server.adapter.mirrored and not held
 
 
 # -- folders -----------------------------------------------------------------------------------------------------------
@@ -481,14 +481,17 @@ def test_a_token_does_not_come_again_after_the_server_was_put_back(server: Any, 
         seen.add(server.store.changes(account).token)
     token = server.store.changes(account).token
     server.put_back()
-    assert {item.item_id for item in server.store.changes(account, at_snapshot).items} == set()
+    assert not list(server.store.changes(account, at_snapshot).items)
+    mirrored = server.adapter.mirrored
+    assert mirrored or server.store.changes(account).token == at_snapshot, "nothing is other than it was then"
     new = [server.add(account, kinds.MESSAGE, blob=mail(number)) for number in range(later)]
+    assert mirrored or lost in new or later == 1, "the ids are given again too"
     assert dict(server.store.tokens())[account] not in seen
     changes = server.store.changes(account, token)
     assert set(new) <= {item.item_id for item in changes.items}
-    assert changes.full or lost in changes.deleted or lost in new
+    assert changes.full or mirrored and (lost in changes.deleted or lost in new)
     changes = server.store.changes(account, at_snapshot)
-    assert (changes.full, {item.item_id for item in changes.items}) == (False, set(new))
+    assert (changes.full, server.ordered([item.item_id for item in changes.items])) == (False, server.ordered(new))
 
 
 @pytest.mark.parametrize("kind", IN_FOLDERS)
@@ -527,7 +530,8 @@ def test_changes_are_told_across_connections_that_take_turns(server: Any) -> Non
         tokens.append(server.store.changes(account).token)
     for number, token in enumerate(tokens):
         changes = other.changes(account, token)
-        assert (changes.full, {item.item_id for item in changes.items}) == (False, set(added[number:]))
+        found = server.ordered([item.item_id for item in changes.items])
+        assert (changes.full, found) == (False, server.ordered(added[number:]))
     other.close()
 
 
@@ -541,7 +545,7 @@ def test_changes_are_as_they_were_when_asked_for_whatever_is_written_meanwhile(s
         if state.kind == kinds.MESSAGE:  # would go on for ever if the new ones were seen
             server.store.update_item(account, state._replace(flags="f" if state.flags == "" else ""))
             server.add(account, kinds.MESSAGE, blob=mail(len(listed)))
-    assert sorted(item for item in listed if item in items) == sorted(items)
+    assert server.ordered([item for item in listed if item in items]) == server.ordered(items)
     assert len(listed) == len(set(listed)) == len(items) + sum(map(server.is_system, server.store.folders(account)))
     assert len(list(server.store.changes(account, changes.token).items)) == 2 * len(items)
 
@@ -741,4 +745,4 @@ def test_a_big_mailbox_is_read_without_holding_it(server: Any) -> None:
     assert sum(1 for _unused in server.store.imported(account, "import")) == 6000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1_500_000, "the states alone are several times as much"
+    assert peak < (1_500_000 if server.adapter.mirrored else 500_000), "the states alone are several times as much"

@@ -229,7 +229,9 @@ class LockedArchive(S3Archive):
 
     def _version_pages(self, prefix: str, after: str = "", **options: str) -> Iterator[Any]:
         """Yield the pages of a listing of versions."""
-        where: Any = {"Bucket": self._settings.bucket, "Prefix": self._prefix + prefix, "KeyMarker": after, **options}
+        where: Any = {"Bucket": self._settings.bucket, "Prefix": self._prefix + prefix, **options}
+        if after:  # an empty one makes some stores leave out their first entry
+            where["KeyMarker"] = after
         while True:
             with explained(self._settings, "list"):
                 page = self._client.list_object_versions(**where)

@@ -338,10 +338,19 @@ def test_the_files_of_a_probe_go_with_the_next_one_when_their_lock_has_ended(
     assert left and left.isdisjoint(file.name for file in archive.list("probe/"))
 
 
+def test_the_first_file_of_a_bucket_is_listed_and_not_erased_either(moto_bucket: S3Settings) -> None:
+    """Some stores leave out the first of all entries where a listing begins after an empty name."""
+    archive = LockedArchive(locked(moto_bucket))
+    archive.put_new(PACK, b"pack")
+    assert [file.name for file in archive.list("")] == [PACK]
+    with pytest.raises(Locked):
+        archive.erase(PACK)
+    assert archive.get(PACK) == b"pack"
+
+
 @pytest.mark.parametrize("server", ["moto_bucket"])
 def test_a_store_that_lets_locks_be_shortened_is_refused(request: pytest.FixtureRequest, server: str) -> None:
-    # Its listing of versions lacks now and then what was stored just before: then it looks as if that were removed.
-    with pytest.raises(Refused, match="does not enforce Object Lock: a lock(ed file)? could be "):
+    with pytest.raises(Refused, match="does not enforce Object Lock: a lock could be made shorter"):
         probe(bucket_archive(locked(request.getfixturevalue(server))))
 
 

@@ -120,7 +120,7 @@ def test_a_bad_answer_is_an_error_that_names_server_and_account(
 ) -> None:
     server.boxes[b"INBOX"].add(Mail(b"", DATE, mail(1)))
     server.settings = dataclasses.replace(server.settings, timeout=1)
-    client.store._settings = server.settings  # noqa: SLF001
+    client.store._settings = server.settings
     server.answers[verb] = answer
     before = time.monotonic()
     tracemalloc.start()

@@ -131,7 +131,7 @@ def in_a_literal() -> None:
     real = Session.append
 
     def work(session: Session, *arguments: Any) -> Any:
-        imap = session._client._imap  # noqa: SLF001
+        imap = session._client._imap
 
         def send(data: bytes) -> None:
             if len(data) > 3000:
