@@ -31,7 +31,9 @@ class Quota:
         self._account_id = account_id
 
     def lift(self) -> None:
-        """Set no limit, where there may be one."""
+        """Set no limit, where there may be one and the directory can be told."""
+        if kinds.ACCOUNT not in self._applier.store.capabilities().entry_kinds:
+            return  # a mere list of accounts: what then goes beyond a quota, the mail server refuses item by item
         account = self._account()
         if account is None or account.attrs.get(QUOTA, ()) == UNLIMITED:
             return
