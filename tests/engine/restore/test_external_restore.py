@@ -320,27 +320,37 @@ def test_the_mail_of_an_account_that_got_the_address_of_another_comes_beside_tha
     assert not empty_world.restore().changed
 
 
-@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "switched off"])
-def test_the_new_mailbox_of_an_account_that_was_deleted_is_restored_beside_the_old_one(
-    empty_world: World, deleted: bool
-) -> None:
-    """R-150, R-245: one whose backup was only switched off for a time has the mailbox that it had."""
-    with empty_world.a() as store:
+def restored_and_taken_away(world: World, deleted: bool) -> None:
+    """Restore an account with one message; then delete it, or switch its backup off."""
+    with world.a() as store:
         store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
         store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
         mail(store, "a-1", INBOX, 1)
-    empty_world.restore()
-    with empty_world.a() as store:
+    world.restore()
+    with world.a() as store:
         if deleted:
             store.delete_entry(kinds.ACCOUNT, "a-1")
         else:
             store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ("FALSE",)}))
-    with empty_world.a() as store:
+
+
+def come_back_with_other_mail(world: World, deleted: bool) -> None:
+    """Make that account again, or switch its backup on, and let it get another message."""
+    with world.a() as store:
         if deleted:
             store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
         else:
             store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ()}))
         mail(store, "a-1", INBOX, 2)
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "switched off"])
+def test_the_new_mailbox_of_an_account_that_was_deleted_is_restored_beside_the_old_one(
+    empty_world: World, deleted: bool
+) -> None:
+    """R-150, R-245: one whose backup was only switched off for a time has the mailbox that it had."""
+    restored_and_taken_away(empty_world, deleted)
+    come_back_with_other_mail(empty_world, deleted)
     for new in (1, 0):
         with contextlib.closing(empty_world.source()) as source, empty_world.b() as store:
             foretold = preview(source, store, str(empty_world.backup_path), ExternalOptions())
@@ -355,25 +365,11 @@ def test_a_mailbox_is_known_to_be_another_one_also_where_a_purge_has_forgotten_t
     empty_world: World, deleted: bool
 ) -> None:
     """The backup cannot tell then, but all that it knows of the mailbox is younger than the last restore."""
-    with empty_world.a() as store:
-        store.create_entry(Entry("d-1", kinds.DOMAIN, "example.com"))
-        store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
-        mail(store, "a-1", INBOX, 1)
-    empty_world.restore()
-    with empty_world.a() as store:
-        if deleted:
-            store.delete_entry(kinds.ACCOUNT, "a-1")
-        else:
-            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ("FALSE",)}))
+    restored_and_taken_away(empty_world, deleted)
     with contextlib.closing(empty_world.source()) as source, source.writer() as writer:
         purge(writer, Retention(1, 1), moment.now() + 2 * DAY)
         assert source.scopes() == []
-    with empty_world.a() as store:
-        if deleted:
-            store.create_entry(Entry("a-1", kinds.ACCOUNT, ANNA))
-        else:
-            store.update_entry(Entry("a-1", kinds.ACCOUNT, "", {"backupEnabled": ()}))
-        mail(store, "a-1", INBOX, 2)
+    come_back_with_other_mail(empty_world, deleted)
     for new in (1, 0):
         with contextlib.closing(empty_world.source()) as source, empty_world.b() as store:
             foretold = preview(source, store, str(empty_world.backup_path), ExternalOptions())
