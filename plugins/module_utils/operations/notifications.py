@@ -17,6 +17,7 @@ import platform
 import smtplib
 import ssl
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -145,8 +146,8 @@ class Notifications:
         raise NotFound(f"This node has no notification {notification_id}; getNotification without an id lists them.")
 
     def _store(self, note: Notification) -> None:
-        # The name sorts by time, and is never used twice.
-        target = os.path.join(self._path, f"{note.at:015d}-{note.id}.json")
+        # The name sorts by time, also within a millisecond, and is never used twice.
+        target = os.path.join(self._path, f"{note.at:015d}-{time.monotonic_ns():020d}-{note.id}.json")
         make_directories(self._path)
         descriptor = os.open(target + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

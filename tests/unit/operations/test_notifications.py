@@ -64,6 +64,15 @@ def test_what_is_less_urgent_than_the_level_is_only_stored(tmp_path: Path, serve
     assert len(server.mails) == 1
 
 
+def test_those_of_one_moment_are_listed_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = notes.Notifications(str(tmp_path))
+    monkeypatch.setattr(notes.moment, "now", lambda: 1_700_000_000_000)
+    subjects = [str(number) for number in range(20)]
+    for subject in subjects:
+        there.notify(notes.INFORMATION, subject, "")
+    assert [note.subject for note in there.list()] == subjects
+
+
 def test_a_mail_server_that_is_down_is_reported_and_raises_nothing(tmp_path: Path, server: MailServer) -> None:
     there = notes.Notifications(str(tmp_path), settings(server)._replace(port=1))
     note = there.notify(notes.ERROR, "Operation Ended", "text")
