@@ -26,6 +26,7 @@ from xml.etree import ElementTree
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = CHECKOUT / "build" / "test"
+COLLECTIONS = CHECKOUT / "build" / "collections"
 TOOLS = Path(sys.executable).parent
 
 # The longest first: they are begun in this order.
@@ -50,6 +51,8 @@ SUITES = {
 BESIDE = "unit"
 # The suites that need servers which are not of Python alone.
 SERVED = {"engine", "torture"}
+# What installs them.
+PREPARING = "tests.servers.prepare"
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
@@ -65,15 +68,17 @@ class Counts(NamedTuple):
     reasons: str = ""
 
 
-def call(command: list[str], output: int | None = None) -> subprocess.CompletedProcess[str]:
+def call(command: list[str], output: int | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the test environment from the checkout.
 
     :param output: as stdout of subprocess.run; None for where ours goes.
+    :param variables: of its environment.
     """
     environment = dict(
         os.environ,
         PATH=f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / "build" / "collections"),
+        ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
+        **variables,
     )
     return subprocess.run(
         [str(TOOLS / command[0]), *command[1:]], cwd=CHECKOUT, env=environment, text=True, check=False,
@@ -123,6 +128,12 @@ def run_suite(name: str, workers: int) -> Counts:
     return Counts(passed, failed, skipped, reasons)
 
 
+def prepare_servers() -> Counts:
+    """Install the servers of the tests; what cannot be had is told by the tests that need it, and only a crash here."""
+    done = call(["python", "-m", PREPARING], PYTHONPATH=str(COLLECTIONS))
+    return Counts(failed=1, reasons=f"{PREPARING} has crashed, see above") if done.returncode else Counts()
+
+
 def _reasons(results: ElementTree.Element) -> str:
     """Return a line for each test of a JUnit file that failed or was skipped."""
     return "\n".join(
@@ -154,7 +165,7 @@ def main() -> int:
         quick = [pool.submit(run_check, name) for name in checks] + [pool.submit(run_suite, name, 0) for name in beside]
         results = {name: counts.result() for name, counts in zip(checks + beside, quick)}
     if SERVED.intersection(suites):
-        call(["python", "-m", "tests.servers.prepare"])
+        results["servers"] = prepare_servers()
     results.update({name: run_suite(name, arguments.workers) for name in suites if name not in beside})
 
     counted = results.values()

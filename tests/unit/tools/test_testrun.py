@@ -86,6 +86,19 @@ def test_a_failed_check_fails_the_run_and_does_not_hide_the_tests(
     assert closing_lines(capfd)[-1] == "1 passed, 1 failed, 0 skipped"
 
 
+def test_servers_are_prepared_before_a_suite_that_needs_them_and_a_crash_there_fails_the_run(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (suite / "test_one.py").write_text("def test_one(): pass\n")
+    monkeypatch.setattr(testrun, "SERVED", {"suite"})
+    monkeypatch.setattr(testrun, "PREPARING", "nothing_of_this_name")
+    assert run(monkeypatch) == 1
+    assert "nothing_of_this_name has crashed" in capfd.readouterr().out
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    imported = ["python", "-c", "import tests.servers.prepare"]
+    assert testrun.call(imported, PYTHONPATH=str(testrun.COLLECTIONS)).returncode == 0
+
+
 def test_what_has_failed_or_was_skipped_is_told_once_more_at_the_end(
     suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
