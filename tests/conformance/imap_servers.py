@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry

@@ -16,13 +16,15 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 
+from tests.playbooks import playbook_kit
 from tests.servers.endpoint import Endpoint
 from tests.servers.moto_server import moto_server
 
@@ -70,6 +72,7 @@ def test_a_role_converges_once_and_then_changes_nothing(role: str, endpoint: End
         cwd=SCENARIOS.parent,
         env={
             **os.environ,
+            **playbook_kit.callbacks(),
             "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build" / "collections"),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),

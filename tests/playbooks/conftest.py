@@ -10,7 +10,8 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore

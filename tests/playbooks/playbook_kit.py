@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -50,13 +52,32 @@ class Run(NamedTuple):
         return [task.name for task in self.tasks if task.changed]
 
 
+def callbacks(*names: str) -> dict[str, str]:
+    """Return the environment of an Ansible that uses callbacks of ours, of which share_modules is always one."""
+    return {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "playbooks" / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": ",".join(("share_modules", *names)),
+        "SHARED_MODULES": str(_shared_modules()),
+    }
+
+
+@functools.cache
+def _shared_modules() -> Path:
+    """Return a directory that is used for as long as the sources stay as they are."""
+    digest = hashlib.sha256(f"{sys.executable}\n".encode())
+    for source in sorted((CHECKOUT / "plugins").rglob("*.py")):
+        digest.update(f"{source} {source.stat().st_size} {source.stat().st_mtime_ns}\n".encode())
+    path = CHECKOUT / "build" / "test" / "modules" / digest.hexdigest()[:16]
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def environment(directory: Path) -> dict[str, str]:
     """Return the environment of an ansible-playbook whose temporary files stay below a directory."""
     return {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build" / "collections"),
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "playbooks" / "callback"),
-        "ANSIBLE_CALLBACKS_ENABLED": "record",
+        **callbacks("record"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_HOME": str(directory / "ansible"),

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import botocore.retries.standard
 from ansible_collections.restante.carbonio.plugins.module_utils.archive import buckets
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 
 from .crashes import Finding, difference
 from .s3_jobs import S3Job

@@ -27,7 +27,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
     plan,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord, BucketRegistry
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings, connect
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import connect
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import DAY

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,15 @@ def test_a_room_imports_only_from_below(source: Path) -> None:
 
 def test_the_check_sees_every_room() -> None:
     assert {path.relative_to(MODULE_UTILS).parts[0].replace(".py", "") for path in SOURCES} <= set(FLOOR)
+
+
+@pytest.mark.parametrize("module", ["backup_info", "config", "realtime_scanner", "smartscan"])
+def test_libraries_are_loaded_where_they_are_needed(module: str) -> None:
+    """Every task of a playbook starts a process of its own: those of a local node need no boto3 and no IMAPClient."""
+    check = (
+        f"import sys, ansible_collections.restante.carbonio.plugins.modules.{module}\n"
+        "print(*{'botocore', 'imapclient', 'ldap'}.intersection(sys.modules))"
+    )
+    environment = {"PYTHONPATH": str(MODULE_UTILS.parents[1] / "build" / "collections")}
+    done = subprocess.run([sys.executable, "-c", check], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

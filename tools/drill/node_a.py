@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore

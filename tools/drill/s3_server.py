@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 import boto3
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 
 START_SECONDS = 60
 

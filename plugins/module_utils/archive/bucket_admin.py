@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model.errors import AlreadyExists, InvalidInput, NotFound, Refused, RestanteError, Unavailable
-from .s3_client import S3Settings, connect, error_code, explained
+from .s3_client import connect, error_code, explained
+from .s3_settings import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

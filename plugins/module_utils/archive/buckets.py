@@ -19,7 +19,7 @@ from typing import Any, Final
 from ..model import foreign
 from ..model.errors import AlreadyExists, InvalidInput, NotFound
 from .files import explained, reading, store
-from .s3_client import LOCK_MODES, STORAGE_CLASS_FROM, S3Settings
+from .s3_settings import LOCK_MODES, STORAGE_CLASS_FROM, S3Settings
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "S3": "",

@@ -25,7 +25,8 @@ from typing import Any, Final, NamedTuple
 from ..model.errors import Refused
 from .port import LARGEST, StoredFile
 from .s3 import S3Archive
-from .s3_client import LOCK_MODES, S3Settings, explained
+from .s3_client import explained
+from .s3_settings import LOCK_MODES, S3Settings
 
 _REMEMBERED: Final = 1 << 16
 """Names of which the versions are remembered: the first version of a name stays the first."""

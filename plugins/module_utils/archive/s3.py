@@ -18,7 +18,8 @@ from typing import IO, Any, Final, Union
 from ..model.errors import Damaged, Locked, NotFound, Refused, RestanteError, Unavailable
 from .files import Hashed, reading
 from .port import LARGEST, Archive, StoredFile
-from .s3_client import S3Settings, connect, error_code, explained, unreadable
+from .s3_client import connect, error_code, explained, unreadable
+from .s3_settings import S3Settings
 
 __all__ = ["S3Archive", "S3Settings"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..archive.buckets import PROVIDERS, BucketRecord
-from ..archive.s3_client import LOCK_MODES
+from ..archive.s3_settings import LOCK_MODES
 from ..model import moment
 from ..runtime import buckets, realtime
 from ..runtime.node import Node

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from ..archive.buckets import BucketRecord, BucketRegistry
 from ..archive.directory import DirectoryArchive
-from ..archive.locked import bucket_archive
 from ..archive.port import Archive
 from ..backup.repository import Repository
 from ..mailstore.embedded import EmbeddedStore
@@ -51,7 +50,7 @@ class Node:
         """Open the mail store. :raises NotFound: there is none."""
         own = self.settings
         if own.mailstore_adapter == IMAP and own.imap is not None:
-            from ..mailstore.imap import ImapStore  # with its libraries, which others need not load
+            from ..mailstore.imap.store import ImapStore  # with its libraries, which others need not load
 
             return ImapStore(own.mailstore_path, own.imap)
         return EmbeddedStore.open(own.mailstore_path)
@@ -102,6 +101,8 @@ class Node:
         if volume.type == "local":
             return DirectoryArchive(volume.path, server_id)
         if volume.type == "s3":
+            from ..archive.locked import bucket_archive  # with boto3, which others need not load
+
             record = self.bucket(volume.bucket_configuration_id)
             return bucket_archive(record.settings(volume.volume_prefix, server_id))
         return None

@@ -19,7 +19,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from archive_kit import Backup
 from servers.endpoint import Endpoint
 from servers.moto_server import moto_server

@@ -19,7 +19,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
     plan,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe import probe_connection
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, Unavailable
 from servers.endpoint import free_port
 from servers.faulty_proxy import SLOW_DOWN, faulty_proxy

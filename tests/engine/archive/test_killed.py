@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
@@ -24,7 +25,8 @@ from servers.faulty_proxy import LOSE, FaultyProxy, faulty_proxy
 
 PROGRAM = """
 import sys
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader

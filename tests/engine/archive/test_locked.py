@@ -26,8 +26,9 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.locked import LockedArchive, bucket_archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe import probe
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import connect
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.coherency import EVERYTHING, Asked, Check
 from ansible_collections.restante.carbonio.plugins.module_utils.care.ledger import Ledger

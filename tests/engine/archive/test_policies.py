@@ -21,8 +21,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.bucket_a
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.locked import bucket_archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe import probe
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_client import connect
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.leftovers import remove_there
 from ansible_collections.restante.carbonio.plugins.module_utils.care.locks import renew

@@ -24,7 +24,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe im
     probe_conditional_writes,
     probe_connection,
 )
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits
 from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (

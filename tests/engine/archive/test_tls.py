@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound, Refused
 from servers.mail_server import MailServer
 

@@ -21,7 +21,8 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive import port
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
-from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive, S3Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
+from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.files import Files
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.keys import Lock

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.dav import DavAccount
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import NotFound, Refused, Unavailable

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore, writing
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import writing
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, RestanteError, Unavailable

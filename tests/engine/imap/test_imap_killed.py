@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.filters import Filters
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.session import Session
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.sync import Synchroniser
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.writing import MailboxWriter
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem

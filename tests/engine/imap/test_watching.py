@@ -18,9 +18,9 @@ from typing import Any
 
 import imapclient
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import PROXY, ImapSettings
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.sieve import Scripts
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.watching import Pace
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError, Unavailable

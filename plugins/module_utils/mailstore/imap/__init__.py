@@ -3,9 +3,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The adapter of mail servers that speak IMAP, with ManageSieve, access rights and a directory beside it."""
-
-from __future__ import annotations
-
-from .store import ImapStore
-
-__all__ = ["ImapStore"]
