@@ -6,22 +6,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import importlib.util
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from tools import debian
 
 from . import daemon
 
@@ -73,17 +66,28 @@ FIRST = {
 }
 
 
+USES_LIBRARY = "ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.ldap_server"
+
+
 def missing() -> str:
     """Return why slapd or python-ldap cannot be had here, empty when they can; installs them where that is allowed."""
-    with open(Path(tempfile.gettempdir()) / "restante-openldap.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several test processes one installs, and the others wait
-        reason = debian.missing(PACKAGES) or ("" if _has_library() else _install_library())
-    if not reason:
-        # What was imported before python-ldap was there goes without it until it looks again.
-        for module in list(sys.modules.values()):
-            if getattr(module, "LDAP_MISSING", ""):
-                importlib.reload(module)
+    reason = install()
+    if not reason and getattr(sys.modules.get(USES_LIBRARY), "LDAP_MISSING", ""):
+        return "python-ldap has only just been installed, after the adapter had looked for it: run the tests again"
     return reason
+
+
+def install() -> str:
+    """Install slapd and python-ldap where that is allowed; return why they are not there, empty when they are."""
+    reason = daemon.missing(PACKAGES if _has_library() else {**PACKAGES, **LIBRARY_PACKAGES})
+    if reason or _has_library():
+        return reason
+    with daemon.alone(daemon.PACKAGES):
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "python-ldap"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )
+    return "" if _has_library() else f"pip install python-ldap failed: {done.stderr.strip()[-500:]}"
 
 
 def _has_library() -> bool:
@@ -91,18 +95,7 @@ def _has_library() -> bool:
     return importlib.util.find_spec("ldap") is not None
 
 
-def _install_library() -> str:
-    reason = debian.missing(LIBRARY_PACKAGES)
-    if reason:
-        return reason
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "python-ldap"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )
-    return "" if _has_library() else f"pip install python-ldap failed: {done.stderr.strip()[-500:]}"
-
-
-class OpenLdap:
+class OpenLdap(daemon.Server):
     """A slapd that can be stopped, killed and started again; what it has stored stays."""
 
     def __init__(self, directory: Path, *, carbonio: bool, international: bool) -> None:
@@ -111,23 +104,23 @@ class OpenLdap:
         above = CARBONIO if carbonio else COMPANY
         self.manager, self.reader = f"cn=manager,{above}", f"cn=reader,{above}"
         """Who may write everything, and who may only read."""
-        self._ports = daemon.free_ports(2)
-        self.url, self.tls_url = (
-            f"{scheme}://{daemon.HOST}:{port}" for scheme, port in zip(("ldap", "ldaps"), self._ports)
-        )
-        self.unnamed_url = self.tls_url.replace(daemon.HOST, UNNAMED)
+        port, tls_port = daemon.free_ports(2)
+        self.url, self.tls_url = f"ldap://{daemon.HOST}:{port}", f"ldaps://{daemon.HOST}:{tls_port}"
+        self.unnamed_url = f"ldaps://{UNNAMED}:{tls_port}"
         """The same at an address that is not in its certificate."""
-        self._directory, self._log, self._data = directory, directory / "log", directory / "data"
+        self._configuration = directory / "slapd.conf"
+        # AppArmor, where a distribution has it, lets the installed program read the installed directory alone.
+        self._program = directory / "slapd"
+        super().__init__(directory, port, [
+            self._program, "-d", "0", "-f", self._configuration,
+            "-h", f"{self.unnamed_url} {self.tls_url} {self.url}",  # it listens in this order
+        ], greets=False)
+        shutil.copy(str(shutil.which("slapd")), self._program)
         self._certificate = daemon.certify(directory)
         self.ca_file = str(self._certificate.authority)
         self._carbonio = carbonio
-        self._daemon: subprocess.Popen[bytes] | None = None
-        # AppArmor, where a distribution has it, lets the installed program read the installed directory alone.
-        self._program = directory / "slapd"
-        shutil.copy(str(shutil.which("slapd")), self._program)
         core = (STANDARD / "core.schema").read_text(encoding="utf-8")
         (directory / "core.schema").write_text(_of_any_letters(core) if international else core, encoding="utf-8")
-        self._data.mkdir()
         self._configure(read_only=False)
         self._load(FIRST[above] + "".join(USER.format(dn=dn, password=PASSWORD) for dn in (self.manager, self.reader)))
 
@@ -157,41 +150,11 @@ class OpenLdap:
     def start(self, read_only: bool = False) -> None:
         """Start it; it answers when this returns. :param read_only: whether it refuses all writes."""
         self._configure(read_only)
-        with self._log.open("ab") as log:
-            urls = f"{self.url} {self.tls_url} {self.unnamed_url}"
-            self._daemon = subprocess.Popen(
-                [self._program, "-d", "0", "-f", self._configuration, "-h", urls],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )
-        _await(self._ports, self._daemon, self._log)
-
-    def stop(self) -> None:
-        """Stop it in order."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kill it at once."""
-        self._end(signal.SIGKILL)
-
-    def snapshot(self) -> None:
-        """Keep the directory as it is."""
-        self.stop()
-        daemon.copy_tree(self._data, self._directory / "snapshot")
-        self.start()
-
-    def put_back(self) -> None:
-        """Make the directory what it was at the last snapshot."""
-        self.stop()
-        daemon.copy_tree(self._directory / "snapshot", self._data)
-        self.start()
-
-    @property
-    def _configuration(self) -> Path:
-        return self._directory / "slapd.conf"
+        super().start()
 
     def _configure(self, read_only: bool) -> None:
         self._configuration.write_text(CONFIGURATION.format(
-            directory=self._directory, standard=STANDARD, data=self._data, certificate=self._certificate,
+            directory=self._directory, standard=STANDARD, data=self._state, certificate=self._certificate,
             ours=f"include {OURS}" if self._carbonio else "", indices=INDICES if self._carbonio else "",
             base=self.base, manager=self.manager, reader=self.reader, limit=LIMIT,
             read_only="on" if read_only else "off",
@@ -204,11 +167,6 @@ class OpenLdap:
         if done.returncode:
             raise RuntimeError(f"slapadd: {done.stderr[-2000:]}")
 
-    def _end(self, how: signal.Signals) -> None:
-        if self._daemon:
-            daemon.end(self._daemon, how)
-            self._daemon = None
-
 
 @contextmanager
 def openldap(carbonio: bool = True, international: bool = True) -> Iterator[OpenLdap]:
@@ -217,29 +175,10 @@ def openldap(carbonio: bool = True, international: bool = True) -> Iterator[Open
     :param carbonio: whether it has Carbonio's names and holds all domains, or is one company's with none but standard
         ones. :param international: whether addresses may be of any letters (RFC 6532), which Debian's schema forbids.
     """
-    directory = Path(tempfile.mkdtemp(prefix="ldap-"))
-    try:
-        server = OpenLdap(directory, carbonio=carbonio, international=international)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.kill()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _await(ports: list[int], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until it listens on all ports: who speaks LDAP says nothing until he is asked."""
-    deadline = time.monotonic() + daemon.PATIENCE
-    for port in ports:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex((daemon.HOST, port)) == 0:
-                    break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"slapd does not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
-            time.sleep(0.01)
+    with daemon.running(
+        lambda directory: OpenLdap(directory, carbonio=carbonio, international=international)
+    ) as server:
+        yield server
 
 
 def _of_any_letters(schema: str) -> str:

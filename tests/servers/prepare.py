@@ -14,7 +14,7 @@ from __future__ import annotations
 from . import cyrus, dovecot, openldap, radicale, radosgw
 
 if __name__ == "__main__":
-    for server in (radosgw, dovecot, cyrus, openldap, radicale):
-        reason = server.missing()
+    for get in (radosgw.missing, dovecot.missing, cyrus.missing, openldap.install, radicale.missing):
+        reason = get()
         if reason:
-            print(f"{server.__name__.rpartition('.')[2]}: {reason}")
+            print(f"{get.__module__.rpartition('.')[2]}: {reason}")
