@@ -15,9 +15,9 @@ from collections.abc import Mapping
 def missing(packages: Mapping[str, str]) -> str:
     """Return why some programs cannot be run here, empty when they can; installs them first where that is allowed.
 
-    :param packages: Debian's package by the name of its program.
+    :param packages: Debian's package by the name of its program, or by the path of another file of it.
     """
-    absent = [package for program, package in packages.items() if not shutil.which(program)]
+    absent = [package for file, package in packages.items() if not _is_there(file)]
     if not absent:
         return ""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -31,3 +31,7 @@ def missing(packages: Mapping[str, str]) -> str:
         if done.returncode:
             return f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}"
     return ""
+
+
+def _is_there(file: str) -> bool:
+    return os.path.exists(file) if os.path.isabs(file) else bool(shutil.which(file))

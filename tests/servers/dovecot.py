@@ -4,7 +4,8 @@
 
 """Dovecot: IMAP, ManageSieve and LMTP from the distribution's packages, with a master user.
 
-Accounts log in with their whole address, and every address has a home by its digest. So it may hold spaces, quotes,
+Accounts log in with their whole address, and every address has a home by its digest. They are known from files of its
+own, or from a directory in LDAP, which then checks the passwords too. An address may hold spaces, quotes,
 slashes, whatever is not ASCII and most other things. There are limits:
 
 - NUL ends what SASL sends, and a line break a line of accounts_file.
@@ -29,12 +30,14 @@ from typing import Any
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
 
 from . import daemon
+from .openldap import OpenLdap
 
 PACKAGES = {
     "/usr/lib/dovecot/imap": "dovecot-imapd",
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "/usr/lib/dovecot/managesieve": "dovecot-managesieved",
     "sievec": "dovecot-sieve",
+    "/usr/lib/dovecot/modules/auth/libauthdb_ldap.so": "dovecot-ldap",
 }
 MDBOX, MAILDIR = "mdbox", "maildir"
 LOCATIONS = {MDBOX: "mdbox", MAILDIR: "Maildir"}
@@ -77,14 +80,7 @@ passdb {{
   result_success = continue
   args = {directory}/masters
 }}
-passdb {{
-  driver = dict
-  args = {directory}/accounts.conf
-}}
-userdb {{
-  driver = static
-  args = uid={user} gid={user} home={state}/mail/%Mu master_user=%u
-}}
+{accounts}
 namespace inbox {{
   inbox = yes
   separator = {separator}
@@ -140,7 +136,17 @@ service lmtp {{
 }}
 {more}
 """
-ACCOUNTS = """
+OF_FILES = """
+passdb {{
+  driver = dict
+  args = {directory}/accounts.conf
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={user} home={state}/mail/%Mu master_user=%u
+}}
+"""
+FILES = """
 uri = fs:posix:prefix={state}/users/
 passdb_objects = passdb
 key passdb {{
@@ -149,6 +155,30 @@ key passdb {{
 }}
 """
 """A file for each account, which Dovecot reads whenever it needs it: a passwd-file it looks at once in a second."""
+OF_DIRECTORY = """
+passdb {{
+  driver = ldap
+  args = {directory}/accounts.conf
+}}
+userdb {{
+  driver = ldap
+  args = {directory}/accounts.conf
+}}
+"""
+DIRECTORY = """
+uris = {ldap.url}
+dn = {ldap.reader}
+dnpass = {ldap.password}
+base = {ldap.base}
+auth_bind = yes
+pass_filter = (&(objectClass={ldap.person})(mail=%u))
+pass_attrs =
+user_filter = (&(objectClass={ldap.person})(mail=%u))
+user_attrs = =uid={user}, =gid={user}, =home={state}/mail/%Mu, =master_user=%u
+iterate_filter = (objectClass={ldap.person})
+iterate_attrs = mail=user
+"""
+"""The directory itself says whether a password is right: Dovecot tries to log in there with it."""
 
 
 def missing() -> str:
@@ -159,7 +189,10 @@ def missing() -> str:
 class Dovecot(daemon.Server):
     """A Dovecot, and what tests do with it besides talking to it."""
 
-    def __init__(self, directory: Path, *, storage: str, separator: str, quota: int, fsync: bool, more: str) -> None:
+    def __init__(
+        self, directory: Path, *, storage: str, separator: str, quota: int, fsync: bool, more: str,
+        ldap: OpenLdap | None,
+    ) -> None:
         self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port = daemon.free_ports(4)
         self.storage, self.separator = storage, separator
         self.master_user, self.master_password = MASTER_USER, MASTER_PASSWORD
@@ -171,15 +204,16 @@ class Dovecot(daemon.Server):
         certificate = daemon.certify(directory)
         self.ca_file = str(certificate.authority)
         (directory / "masters").write_text(f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n", encoding="utf-8")
-        (directory / "accounts.conf").write_text(ACCOUNTS.format(state=self._state), encoding="utf-8")
+        places = {"directory": directory, "state": self._state, "user": MAIL_USER, "ldap": ldap}
+        (directory / "accounts.conf").write_text((DIRECTORY if ldap else FILES).format(**places), encoding="utf-8")
         special_folders = "\n".join(
             f"  mailbox {name} {{\n    special_use = {use}\n    auto = create\n  }}"
             for name, use in SPECIAL_FOLDERS.items()
         )
         self._configuration.write_text(CONFIGURATION.format(
-            directory=directory, state=self._state, log=self._log, certificate=certificate.certificate,
-            key=certificate.key, user=MAIL_USER, storage=storage, location=LOCATIONS[storage], separator=separator,
-            fsync="optimized" if fsync else "never", special_folders=special_folders, quota=quota,
+            **places, accounts=(OF_DIRECTORY if ldap else OF_FILES).format(**places), log=self._log,
+            certificate=certificate.certificate, key=certificate.key, storage=storage, location=LOCATIONS[storage],
+            separator=separator, fsync="optimized" if fsync else "never", special_folders=special_folders, quota=quota,
             imap_port=self.imap_port, imaps_port=self.imaps_port, sieve_port=self.sieve_port, lmtp_port=self.lmtp_port,
             more=more,
         ), encoding="utf-8")
@@ -210,6 +244,14 @@ class Dovecot(daemon.Server):
         """Return where the mail of an account lies."""
         return self._home(address) / LOCATIONS[self.storage]
 
+    def lose_mail(self) -> None:
+        """Delete the spool, as a disk does that fails."""
+        self.stop()
+        shutil.rmtree(self._state / "mail")
+        (self._state / "mail").mkdir()
+        shutil.chown(self._state / "mail", MAIL_USER, MAIL_USER)
+        self.start()
+
     def doveadm(self, *arguments: str) -> str:
         """Run doveadm on this server; return what it prints."""
         done = subprocess.run(
@@ -226,16 +268,18 @@ class Dovecot(daemon.Server):
 
 @contextmanager
 def dovecot(
-    storage: str = MDBOX, separator: str = "/", quota: int = 10 << 30, fsync: bool = True, more: str = ""
+    storage: str = MDBOX, separator: str = "/", quota: int = 10 << 30, fsync: bool = True, more: str = "",
+    ldap: OpenLdap | None = None,
 ) -> Iterator[Dovecot]:
     """Serve mail on free ports of 127.0.0.1 for as long as the with statement lasts. Up in some tenths of a second.
 
     :param quota: how many bytes an account may have.
     :param fsync: whether mail is safe on the disk before it is acknowledged.
     :param more: further configuration.
+    :param ldap: the directory whose accounts are all that there are.
     """
     with daemon.running(lambda directory: Dovecot(
-        directory, storage=storage, separator=separator, quota=quota, fsync=fsync, more=more
+        directory, storage=storage, separator=separator, quota=quota, fsync=fsync, more=more, ldap=ldap,
     )) as server:
         yield server
 

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import importlib
 import importlib.util
+import secrets
 import shutil
 import subprocess
 import sys
@@ -69,6 +73,14 @@ FIRST = {
 USES_LIBRARY = "ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.ldap_server"
 
 
+STANDARD_NAMES = {
+    "zimbraAccount": "inetOrgPerson", "zimbraId": "entryUUID", "zimbraMailAlias": "mail", "zimbraDomain": "dcObject",
+    "zimbraDomainName": "", "zimbraMailDeliveryAddress": "", "zimbraSignature": "", "zimbraCOS": "",
+    "zimbraDistributionList": "",
+}
+"""What a directory without Carbonio's names calls things: the engine's setting ldap_attributes."""
+
+
 def missing() -> str:
     """Return why slapd or python-ldap cannot be had here, empty when they can; installs them where that is allowed."""
     reason = install()
@@ -101,6 +113,9 @@ class OpenLdap(daemon.Server):
     def __init__(self, directory: Path, *, carbonio: bool, international: bool) -> None:
         self.base = "" if carbonio else COMPANY
         """What the directory begins with."""
+        self.person = "zimbraAccount" if carbonio else "inetOrgPerson"
+        """The object class of an account."""
+        self.password = PASSWORD
         above = CARBONIO if carbonio else COMPANY
         self.manager, self.reader = f"cn=manager,{above}", f"cn=reader,{above}"
         """Who may write everything, and who may only read."""
@@ -128,8 +143,27 @@ class OpenLdap(daemon.Server):
         """Return the settings of this directory, for ImapSettings: as the manager, without TLS."""
         return {
             "directory": "ldap", "ldap_url": self.url, "ldap_bind_dn": self.manager, "ldap_password": PASSWORD,
-            "ldap_base": self.base, **changes,
+            "ldap_base": self.base, "ldap_attributes": {} if self._carbonio else STANDARD_NAMES, **changes,
         }
+
+    def add_person(self, address: str, password: str) -> None:
+        """Let somebody be in a company's directory, as its administrator does it."""
+        local, connection = address.partition("@")[0], self.connect()
+        unit = ("ou=people", {"objectClass": [b"organizationalUnit"], "ou": [b"people"]})
+        person = (f"uid={local},ou=people", {
+            "objectClass": [b"inetOrgPerson"], "uid": [local.encode()], "cn": [local.encode()], "sn": [b"Example"],
+            "mail": [address.encode()], "userPassword": [_hashed(password)],
+        })
+        for rdn, attributes in (unit, person):
+            with contextlib.suppress(importlib.import_module("ldap").ALREADY_EXISTS):
+                connection.add_s(f"{rdn},{self.base}", list(attributes.items()))
+        connection.unbind_s()
+
+    def remove_person(self, address: str) -> None:
+        """Take somebody out of a company's directory."""
+        connection = self.connect()
+        connection.delete_s(f"uid={address.partition('@')[0]},ou=people,{self.base}")
+        connection.unbind_s()
 
     def connect(self) -> Any:
         """Return a connection of python-ldap, as the manager."""
@@ -179,6 +213,12 @@ def openldap(carbonio: bool = True, international: bool = True) -> Iterator[Open
         lambda directory: OpenLdap(directory, carbonio=carbonio, international=international)
     ) as server:
         yield server
+
+
+def _hashed(password: str) -> bytes:
+    """Return a password as slapd keeps it: {SSHA}, RFC 2307 with salt."""
+    salt = secrets.token_bytes(8)
+    return b"{SSHA}" + base64.b64encode(hashlib.sha1(password.encode() + salt).digest() + salt)
 
 
 def _of_any_letters(schema: str) -> str:

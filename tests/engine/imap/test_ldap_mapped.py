@@ -18,11 +18,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from servers import openldap
 from servers.needed import needed
 
-STANDARD = {
-    "zimbraAccount": "inetOrgPerson", "zimbraId": "entryUUID", "zimbraMailAlias": "mail", "zimbraDomain": "dcObject",
-    "zimbraDomainName": "", "zimbraMailDeliveryAddress": "", "zimbraSignature": "", "zimbraCOS": "",
-    "zimbraDistributionList": "", "zimbraNotes": "description",
-}
+STANDARD = {**openldap.STANDARD_NAMES, "zimbraNotes": "description"}
 ANNA = Entry(
     "id-anna", kinds.ACCOUNT, "anna@example.com", {"userPassword": ("{SSHA}x",), "zimbraNotes": ("x", "y")},
     ("a.rossi@example.com",),
