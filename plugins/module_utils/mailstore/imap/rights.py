@@ -16,6 +16,9 @@ from .tree import Folder
 _MEANS: Final = (("r", "r"), ("w", "w"), ("i", "i"), ("te", "d"), ("k", "c"), ("a", "a"))
 """Letters of IMAP, any of which is seen as the letter of the model."""
 _GIVES: Final = {"r": "lrs", "w": "ws", "i": "ip", "d": "te", "c": "k", "a": "a"}
+_VIRTUAL: Final = (("d", "te"), ("c", "kx"))
+"""What RFC 2086 had one letter for. A server shows that one beside any of those that it stands for (RFC 4314 section
+2.1.1), and would take it for all of them."""
 _ANYONE: Final = "anyone"
 EXACT: Final = "imap_rights"
 """The letters as the server has them: a share that goes back to an IMAP server is the same again."""
@@ -69,7 +72,8 @@ class Rights:
                 held.append({**grant, "rights": self._share(who, letters_of(grant))["rights"]})
         return held
 
-    def _share(self, who: str, letters: str) -> dict[str, str]:
+    def _share(self, who: str, shown: str) -> dict[str, str]:
+        letters = _real(shown)
         rights = "".join(letter for means, letter in _MEANS if not set(means).isdisjoint(letters))
         if who == _ANYONE:
             return {"grantee_type": "pub", "rights": rights, EXACT: letters}
@@ -110,6 +114,14 @@ def letters_of(share: Mapping[str, Any]) -> str:
     """Return the rights of a share in the letters of IMAP."""
     exact = share.get(EXACT)
     if isinstance(exact, str):
-        return exact
+        return _real(exact)
     letters = [_GIVES[letter] for letter in str(share.get("rights", "")) if letter in _GIVES]
     return "".join(dict.fromkeys("".join(letters)))
+
+
+def _real(letters: str) -> str:
+    """Return rights without the letters that only stand for others of them."""
+    for virtual, stands_for in _VIRTUAL:
+        if not set(stands_for).isdisjoint(letters):
+            letters = letters.replace(virtual, "")
+    return letters
