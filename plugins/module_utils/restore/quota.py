@@ -12,7 +12,7 @@ from typing import Final
 from ..backup.files import Files
 from ..model import foreign, kinds
 from ..model.durable import make_directories
-from ..model.errors import AlreadyExists, Damaged
+from ..model.errors import AlreadyExists, Damaged, Refused
 from ..model.state import Entry
 from .apply import DirectoryApplier
 from .attributes import QUOTA, UNLIMITED
@@ -31,9 +31,12 @@ class Quota:
         self._account_id = account_id
 
     def lift(self) -> None:
-        """Set no limit, where there may be one and the directory can be told."""
+        """Set no limit, where there may be one and the directory can be told.
+
+        Where it cannot, the mail server refuses item by item what goes beyond a quota.
+        """
         if kinds.ACCOUNT not in self._applier.store.capabilities().entry_kinds:
-            return  # a mere list of accounts: what then goes beyond a quota, the mail server refuses item by item
+            return  # a mere list of accounts
         account = self._account()
         if account is None or account.attrs.get(QUOTA, ()) == UNLIMITED:
             return
@@ -42,7 +45,10 @@ class Quota:
             self._files.write_new(self._note, json.dumps(list(account.attrs.get(QUOTA, ()))).encode("ascii"))
         except AlreadyExists:  # an earlier run was killed; what it noted is what it was
             pass
-        self._applier.set_attribute(account, QUOTA, UNLIMITED)
+        try:
+            self._applier.set_attribute(account, QUOTA, UNLIMITED)
+        except Refused:  # a directory that has no such attribute, or lets nobody change it
+            self._files.remove(self._note)
 
     def put_back(self) -> None:
         """Set what there was before it was lifted, by this run or by one that was killed.
