@@ -13,6 +13,8 @@ description:
     sets them for a restore of much mail.
   - With O(state=original), puts back what was noted. Without a note, there is nothing to do.
   - The note is kept on the node, so what was tuned can be put back also after a restore that was killed.
+  - Where the mail server is reached by IMAP, there are no volumes and no redo log, and the Realtime Scanner alone is
+    tuned.
 version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..mailstore.volumes import PRIMARY, Volumes
@@ -22,6 +22,7 @@ from ..model.errors import InvalidInput
 from . import settings as settings_file
 from .call import Call
 from .node import Node
+from .settings import EMBEDDED
 
 FILE: Final = "restore_tuning.json"
 
@@ -38,20 +39,21 @@ class Tuning(NamedTuple):
 def answer(call: Call) -> dict[str, Any]:
     """Answer the module restore_tuning."""
     node = call.node()
-    with contextlib.closing(node.store_with_volumes()) as store:
+    with _volumes(node) as store:
         noted = _noted(node)
         present = _present(node, store)
         if call["state"] == "original":
             wanted = noted or present
         else:
-            current = [one.volume_id for one in store.volumes() if one.current and one.volume_type == PRIMARY]
+            volumes = store.volumes() if store else []
+            current = [one.volume_id for one in volumes if one.current and one.volume_type == PRIMARY]
             wanted = Tuning(
                 realtime_scanner=call["realtime_scanner"],
                 redo_log=call["redo_log"],
                 compressed={**present.compressed, **(dict.fromkeys(current, True) if call["compress"] else {})},
             )
         # A volume may have been deleted since, or made.
-        wanted = wanted._replace(compressed={
+        wanted = wanted._replace(redo_log=wanted.redo_log and store is not None, compressed={
             volume_id: wanted.compressed.get(volume_id, compressed)
             for volume_id, compressed in present.compressed.items()
         })
@@ -69,15 +71,27 @@ def answer(call: Call) -> dict[str, Any]:
     }
 
 
-def _present(node: Node, store: Volumes) -> Tuning:
-    compressed = {volume.volume_id: volume.compressed for volume in store.volumes()}
-    return Tuning(node.settings.realtime_scanner, store.redo_log(), compressed)
+@contextlib.contextmanager
+def _volumes(node: Node) -> Iterator[Volumes | None]:
+    """Open the mail store where it has volumes and a redo log; of another one the Realtime Scanner alone is tuned."""
+    if node.settings.mailstore_adapter != EMBEDDED:
+        yield None
+        return
+    with contextlib.closing(node.store_with_volumes()) as store:
+        yield store
 
 
-def _apply(node: Node, store: Volumes, present: Tuning, wanted: Tuning) -> None:
+def _present(node: Node, store: Volumes | None) -> Tuning:
+    compressed = {volume.volume_id: volume.compressed for volume in store.volumes()} if store else {}
+    return Tuning(node.settings.realtime_scanner, store is not None and store.redo_log(), compressed)
+
+
+def _apply(node: Node, store: Volumes | None, present: Tuning, wanted: Tuning) -> None:
     if wanted.realtime_scanner != present.realtime_scanner:
         settings = dataclasses.replace(node.settings, realtime_scanner=wanted.realtime_scanner)
         settings_file.save(node.config_file, settings)
+    if store is None:
+        return
     store.set_redo_log(wanted.redo_log)
     for volume in store.volumes():
         store.update_volume(volume._replace(compressed=wanted.compressed[volume.volume_id]))

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.volumes import PRIMARY, Volume
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
     InvalidInput,
@@ -27,7 +28,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import b
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume, Settings
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import IMAP, BackupVolume, Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 
 
@@ -168,6 +169,14 @@ def test_check_mode_tunes_nothing(with_volumes: Node) -> None:
     assert tune(with_volumes, "tuned", check_mode=True)
     assert how(with_volumes) == before
     assert not os.path.exists(os.path.join(with_volumes.settings.state_path, tuning.FILE))
+
+
+def test_where_the_mail_server_is_reached_by_imap_the_realtime_scanner_alone_is_tuned(node: Node) -> None:
+    imap = ImapSettings(host="imap.example.com", master_user="m", master_password="p", accounts_file="/accounts")
+    settings_file.save(node.config_file, dataclasses.replace(node.settings, mailstore_adapter=IMAP, imap=imap))
+    changed = [tune(node, state) for state in ("tuned", "tuned", "original", "original")]
+    assert changed == [True, False, True, False]
+    assert Node.load(node.config_file).settings.realtime_scanner
 
 
 def test_check_mode_says_of_a_volume_what_the_run_would(with_volumes: Node) -> None:
