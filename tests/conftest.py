@@ -9,9 +9,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.encrypted import encrypt_all
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+CORPUS_MESSAGES = 150
 COLLECTIONS = CHECKOUT / "build" / "collections"
 
 
@@ -26,6 +29,14 @@ def make_collection_importable() -> None:
             pass
     if str(COLLECTIONS) not in sys.path:
         sys.path.insert(0, str(COLLECTIONS))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how much of the corpus of real mail tests take that would need long for all of it."""
+    parser.addoption(
+        "--corpus-messages", type=int, default=CORPUS_MESSAGES, metavar="N",
+        help="how many messages of the corpus of real mail, where there is one, go through a mail server; 0 for all",
+    )
 
 
 make_collection_importable()

@@ -7,54 +7,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import MailStore, NewItem
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
-from ansible_collections.restante.carbonio.plugins.module_utils.operations.report import RestoreReport
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import LocalBlobs
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.external import external_restore
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.idmap import map_name, read_import
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.session import Sides
-from ansible_collections.restante.carbonio.plugins.module_utils.restore.verify import VerifyReport, verify
-from ansible_collections.restante.carbonio.plugins.module_utils.scan.report import ScanReport
-from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
+from strategies_kit import Open, proven, restored, scanned
 
 from tests.conformance.imap_servers import DOVECOTS
 
-Open = Callable[[], MailStore]
 MAIL_AND_DIRECTORY = frozenset((
     kinds.FOLDER, kinds.TAG, kinds.MESSAGE, kinds.FILTER_SET, *kinds.ENTRY_KINDS,
 ))
-
-
-def scanned(store: Open, path: Path) -> ScanReport:
-    """Back a mail server up."""
-    with contextlib.closing(store()) as opened:
-        if not (path / "format.json").exists():
-            Repository.create(str(path), opened.server_id()).close()
-        with contextlib.closing(Repository.open(str(path))) as repository, repository.writer() as writer:
-            return smart_scan(opened, writer)
-
-
-def restored(source: Path, store: Open, backup_path: Path) -> RestoreReport:
-    """Restore a backup to a mail server."""
-    sides = Sides(lambda: Repository.open(str(source)), store, LocalBlobs, str(backup_path))
-    return external_restore(sides, ExternalOptions(skip_system_accounts=False))
-
-
-def proven(source: Path, store: Open, backup_path: Path) -> VerifyReport:
-    """Compare a mail server with what was restored to it."""
-    with contextlib.closing(Repository.open(str(source))) as backup, contextlib.closing(store()) as opened:
-        import_id, rows = read_import(str(backup_path / map_name(backup.server_id)))
-        return verify(backup, opened, import_id, ids={row.source_id: row.destination_id for row in rows})
 
 
 @pytest.fixture
