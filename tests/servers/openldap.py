@@ -40,6 +40,7 @@ include {standard}/inetorgperson.schema
 pidfile {directory}/pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload pw-sha2
 TLSCACertificateFile {certificate.authority}
 TLSCertificateFile {certificate.certificate}
 TLSCertificateKeyFile {certificate.key}

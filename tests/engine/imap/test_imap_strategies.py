@@ -7,39 +7,57 @@
 from __future__ import annotations
 
 import contextlib
+import imaplib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 from strategies_kit import Open, proven, restored, scanned
 
-from tests.conformance.imap_servers import DOVECOTS
+from tests.servers import openldap
+from tests.servers.dovecot import Dovecot, missing
+from tests.servers.dovecot import dovecot as dovecot_server
+from tests.servers.mail_client import look
+from tests.servers.needed import needed
 
 MAIL_AND_DIRECTORY = frozenset((
     kinds.FOLDER, kinds.TAG, kinds.MESSAGE, kinds.FILTER_SET, *kinds.ENTRY_KINDS,
 ))
 
 
+class Place(NamedTuple):
+    """A Dovecot that knows its accounts from a directory in LDAP, with Carbonio's names."""
+
+    server: Dovecot
+    ldap: openldap.OpenLdap
+    mirror: Path
+
+    def __call__(self) -> ImapStore:
+        """Open it."""
+        return ImapStore(str(self.mirror), self.server.settings(**self.ldap.settings()))
+
+
+@contextlib.contextmanager
+def running(path: Path) -> Iterator[Place]:
+    """Run an empty one for as long as the with statement lasts."""
+    needed("Dovecot", missing())
+    needed("OpenLDAP", openldap.missing())
+    with openldap.openldap() as ldap, dovecot_server(ldap=ldap) as server:
+        yield Place(server, ldap, path / "mirror")
+
+
 @pytest.fixture
-def dovecot(tmp_path: Path) -> Iterator[Open]:
-    """An empty Dovecot, and what opens it."""
-    path = tmp_path / "dovecot"
-    path.mkdir()
-    DOVECOTS.create(path).close()
-    yield lambda: DOVECOTS.connect(path)
-    DOVECOTS.stop(path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _servers() -> Iterator[None]:
-    yield
-    DOVECOTS.end()
+def dovecot(tmp_path: Path) -> Iterator[Place]:
+    with running(tmp_path / "dovecot") as place:
+        yield place
 
 
 def embedded(path: Path) -> Open:
@@ -48,7 +66,7 @@ def embedded(path: Path) -> Open:
     return lambda: EmbeddedStore.open(str(path))
 
 
-def test_a_backup_of_the_embedded_store_comes_to_dovecot_and_back(tmp_path: Path, dovecot: Open) -> None:
+def test_a_backup_of_the_embedded_store_comes_to_dovecot_and_back(tmp_path: Path, dovecot: Place) -> None:
     first = embedded(tmp_path / "a")
     with contextlib.closing(first()) as store:
         sample.fill(store, messages=150)
@@ -69,26 +87,25 @@ def test_a_backup_of_the_embedded_store_comes_to_dovecot_and_back(tmp_path: Path
     assert not scanned(dovecot, tmp_path / "backup-d").new_items, "nothing has changed"
 
 
-def test_a_lost_mail_server_is_restored_to_an_empty_one_of_its_kind(tmp_path: Path, dovecot: Open) -> None:
+def test_a_lost_mail_server_is_restored_to_an_empty_one_of_its_kind(tmp_path: Path, dovecot: Place) -> None:
     first = embedded(tmp_path / "a")
     with contextlib.closing(first()) as store:
         sample.fill(store, messages=60)
     scanned(first, tmp_path / "backup-a")
     restored(tmp_path / "backup-a", dovecot, tmp_path / "backup-d")
     scanned(dovecot, tmp_path / "backup-d")
-    other = tmp_path / "other"
-    other.mkdir()
-    DOVECOTS.create(other).close()
-    try:
-        report = restored(tmp_path / "backup-d", lambda: DOVECOTS.connect(other), tmp_path / "backup-o")
+    with running(tmp_path / "other") as other:
+        report = restored(tmp_path / "backup-d", other, tmp_path / "backup-o")
         assert not report.unrestored and not report.not_held
-        proof = proven(tmp_path / "backup-d", lambda: DOVECOTS.connect(other), tmp_path / "backup-o")
+        proof = proven(tmp_path / "backup-d", other, tmp_path / "backup-o")
         assert proof.passed, proof.differences[:5]
-    finally:
-        DOVECOTS.stop(other)
+        for number, address in enumerate(sample.ACCOUNTS):  # as each of them always did
+            assert look(other.server, address, f"secret {number}") == look(dovecot.server, address, f"secret {number}")
+        with pytest.raises(imaplib.IMAP4.error):
+            look(other.server, sample.ACCOUNTS[0], "another")
 
 
-def test_the_past_of_a_mailbox_is_in_its_backup(tmp_path: Path, dovecot: Open) -> None:
+def test_the_past_of_a_mailbox_is_in_its_backup(tmp_path: Path, dovecot: Place) -> None:
     """What was read, moved and deleted since is as it was."""
     first = embedded(tmp_path / "a")
     with contextlib.closing(first()) as store:
