@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import compose
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange.readers import Found, read
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from strategies_kit import proven, restored, scanned
 
@@ -64,7 +64,7 @@ class Shown(NamedTuple):
 
     mail: Mailbox
     subscribed: Sequence[str]
-    dovecots: Mapping[str, Sequence[tuple[str, ...]]]
+    dovecots: Mapping[str, Sequence[tuple[bytes, ...]]]
     """By mailbox, flags, date, and bytes of each message, as doveadm shows them."""
     grants: Mapping[str, str]
     """What doveadm says of the rights to each mailbox."""
@@ -142,19 +142,18 @@ def shown(place: Place) -> Shown:
     )
 
 
-def fetched(server: Dovecot, mailbox: str) -> list[tuple[str, ...]]:
+def fetched(server: Dovecot, mailbox: str) -> list[tuple[bytes, ...]]:
     """Return flags, date and bytes of all messages of a mailbox, sorted, as doveadm reads them from the spool."""
-    text = server.doveadm(
+    told = server.doveadm(
         "-f", "pager", "fetch", "-u", ANNA, "flags date.received size.physical text", "mailbox", mailbox
-    )
-    found = []
-    while text:
-        head = re.match(r"flags: (.*)\ndate\.received: (.*)\nsize\.physical: (\d+)\ntext:\n", text)
-        assert head, text[:200]
-        content = text[head.end():].encode("utf-8", "surrogateescape")[:int(head[3])]
-        text = text[head.end() + len(content.decode("utf-8", "surrogateescape")):].lstrip("\n").removeprefix("\f\n")
-        flags = " ".join(sorted(set(head[1].split()) - {"\\Recent"}))
-        found.append((flags, head[2], content.decode("utf-8", "surrogateescape")))
+    ).encode("utf-8", "surrogateescape")
+    message = re.compile(rb"[\n\f]*flags: (.*)\ndate\.received: (.*)\nsize\.physical: (\d+)\ntext:\n")
+    found, end = [], 0
+    while head := message.match(told, end):
+        end = head.end() + int(head[3])
+        flags = b" ".join(sorted({*head[1].split()} - {b"\\Recent"}))
+        found.append((flags, head[2], told[head.end():end]))
+    assert not told[end:].strip(b"\n\f"), told[end:][:200]
     return sorted(found)
 
 

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange import sample
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
