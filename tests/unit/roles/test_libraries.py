@@ -33,8 +33,8 @@ def installed(settings: Settings) -> list[str]:
 
 @pytest.mark.parametrize(("settings", "more"), [
     (Settings(), []),
-    (Settings(mailstore_adapter=IMAP, imap=ImapSettings(directory=LIST)), ["imapclient>=3"]),
-    (Settings(mailstore_adapter=IMAP, imap=ImapSettings(directory=LDAP)), ["imapclient>=3", "python-ldap>=3.4"]),
+    (Settings(mailstore_adapter=IMAP, imap=ImapSettings(directory=LIST)), ["imapclient>=2.3"]),
+    (Settings(mailstore_adapter=IMAP, imap=ImapSettings(directory=LDAP)), ["imapclient>=2.3", "python-ldap>=3.4"]),
     (Settings(encryption_key_command="get-key"), ["cryptography"]),
 ], ids=["embedded", "list", "ldap", "encrypted"])
 def test_what_the_settings_need_is_installed(settings: Settings, more: list[str]) -> None:
