@@ -27,7 +27,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ...model.errors import InvalidInput, NotFound, Refused, RestanteError, Unavailable
-from . import dav_xml
+from . import dav_xml, tls
 from .dav_paths import Origin
 from .settings import ImapSettings
 
@@ -127,7 +127,7 @@ class DavServer:
         }
         if origin.scheme == "https":
             try:
-                self._context = ssl.create_default_context(cafile=settings.ca_file or None)
+                self._context = tls.context(settings.ca_file)
             except OSError as error:
                 raise InvalidInput(
                     f"The certificates in {settings.ca_file} cannot be read ({error.strerror or error}). Correct "

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused, Unavailable
+from . import tls
 from .settings import SEPARATED, STARTTLS, TLS, ImapSettings, login_name
 
 try:
@@ -105,7 +106,7 @@ class Session:
         self._proven: dict[bytes, set[str]] = {}
         """Flags and keywords that the server has taken, by mailbox."""
         with self._asking(f"opening {address}"):
-            context = ssl.create_default_context(cafile=settings.ca_file or None)
+            context = tls.context(settings.ca_file)
             self._client: Any = imapclient.IMAPClient(
                 settings.host, settings.port, ssl=settings.security == TLS, ssl_context=context,
                 timeout=settings.timeout,

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ...model.errors import InvalidInput, NotFound, Refused, Unavailable
+from . import tls
 from .settings import SEPARATED, STARTTLS, TLS, ImapSettings, login_name
 
 _MOST: Final = 16 * 1024 * 1024
@@ -106,7 +107,7 @@ class Scripts:
 
     def _greet(self, settings: ImapSettings) -> None:
         with self._asking():
-            context = ssl.create_default_context(cafile=settings.ca_file or None)
+            context = tls.context(settings.ca_file)
             host = settings.sieve_host or settings.host
             if settings.sieve_security == TLS:
                 self._socket = context.wrap_socket(self._socket, server_hostname=host)

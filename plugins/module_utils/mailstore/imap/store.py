@@ -186,7 +186,7 @@ class ImapStore(MailStore):
         return self._mirror.reader.item(account_id, item_id)
 
     def folders(self, account_id: str) -> list[ItemState]:
-        self._synchronise(account_id)
+        self._synchronise(account_id, filters=account_id not in self._seen)
         return self._mirror.reader.folders(account_id)
 
     def read_blob(self, account_id: str, item_id: str) -> bytes:
@@ -323,10 +323,10 @@ class ImapStore(MailStore):
             self._synchronise(account_id)
         return self._mirror.number(account_id)
 
-    def _synchronise(self, account_id: str, thorough: bool = False) -> None:
+    def _synchronise(self, account_id: str, thorough: bool = False, filters: bool = True) -> None:
         def run(opened: Opened) -> None:
             opened.synchroniser.run(thorough)
-            if opened.filters is not None:
+            if filters and opened.filters is not None:
                 opened.filters.synchronise()
             if opened.collections is not None:
                 opened.collections.synchronise(thorough)
