@@ -61,11 +61,8 @@ NO_PLACE_FOR = frozenset((
     "a line break in an address", "a percent sign in an address",
 ))
 """What no mail server that speaks IMAP and has no DAV can hold."""
-CYRUS_LACKS = frozenset((
-    "mail without a header", "hundreds of small steps in a minute", "a directory that no other half has tested",
-))
-"""It refuses what has no header, and lets an account have one connection for its filters at a time."""
-
+CYRUS_LACKS = frozenset(("mail without a header", "more than ASCII letters in an address"))
+"""It refuses what has no header, and accounts that are called so."""
 
 IN_COLLECTIONS = frozenset((kinds.CONTACT, kinds.CONTACT_GROUP, kinds.APPOINTMENT, kinds.TASK))
 TESTS_OF_ALL = frozenset((
@@ -75,18 +72,6 @@ TESTS_OF_ALL = frozenset((
     "test_tokens_differ_exactly_for_the_mailboxes_that_changed", "test_two_of_one_name_in_one_place_are_refused",
 ))
 """What address books and calendars could disturb."""
-TESTS_OF_ANOTHER_KIND = frozenset((
-    kinds.FOLDER, kinds.TAG, kinds.MESSAGE, kinds.FILTER_SET, "test_names_are_data",
-    "test_content_is_kept_byte_for_byte_whatever_it_is", "test_dates_before_and_beyond_the_usual_are_kept",
-    "test_folders_come_before_what_lies_in_them", "test_system_folders_stay_where_they_are",
-    "test_an_update_changes_all_that_it_names_and_nothing_else", "test_an_update_that_changes_nothing_is_no_change",
-    "test_deleted_items_are_gone_and_their_ids_are_not_given_again", "test_a_deleted_tag_is_taken_off_what_had_it",
-    "test_a_token_does_not_come_again_after_the_server_was_put_back",
-    "test_changes_are_told_across_connections_that_take_turns", "test_an_import_is_repeatable",
-    "test_two_processes_that_write_one_import_write_each_origin_once", "test_a_follower_tells_of_what_happens_and_once",
-    "test_what_another_process_rewrites_is_read_as_it_was_or_as_it_is",
-))
-"""What servers do in different ways."""
 
 
 def over_imap(servers: MailServers, lacks: frozenset[str] = NO_PLACE_FOR) -> Adapter:
@@ -106,13 +91,8 @@ ADAPTERS = {
     "dovecot with DAV": over_imap(DOVECOTS_WITH_DAV, NO_PLACE_FOR - IN_COLLECTIONS)._replace(
         only=IN_COLLECTIONS | TESTS_OF_ALL
     ),
-    "cyrus": over_imap(CYRUSES, NO_PLACE_FOR | CYRUS_LACKS)._replace(only=TESTS_OF_ALL | TESTS_OF_ANOTHER_KIND),
-    "dovecot with Maildir": over_imap(MAILDIRS)._replace(only=frozenset((
-        kinds.FOLDER, kinds.MESSAGE, "test_names_are_data", "test_content_is_kept_byte_for_byte_whatever_it_is",
-        "test_deleting_a_folder_deletes_all_in_it", "test_folders_come_before_what_lies_in_them",
-        "test_a_token_does_not_come_again_after_the_server_was_put_back",
-        "test_what_another_process_rewrites_is_read_as_it_was_or_as_it_is",
-    ))),
+    "cyrus": over_imap(CYRUSES, NO_PLACE_FOR | CYRUS_LACKS),
+    "dovecot with Maildir": over_imap(MAILDIRS),
 }
 
 

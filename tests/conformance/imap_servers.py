@@ -139,14 +139,14 @@ class WithDav:
 @contextlib.contextmanager
 def with_dav() -> Iterator[WithDav]:
     """Serve mail and DAV for as long as the with statement lasts."""
-    with dovecot.dovecot() as mail, radicale.radicale() as dav:
+    with dovecot.dovecot(in_memory=True) as mail, radicale.radicale() as dav:
         yield WithDav(mail, dav)
 
 
 DOVECOTS_WITH_DAV = MailServers("Dovecot and Radicale", lambda: dovecot.missing() or radicale.missing(), with_dav)
-DOVECOTS = MailServers("Dovecot", dovecot.missing, dovecot.dovecot)
-MAILDIRS = MailServers("Dovecot", dovecot.missing, lambda: dovecot.dovecot("maildir", "."))
+DOVECOTS = MailServers("Dovecot", dovecot.missing, lambda: dovecot.dovecot(in_memory=True))
+MAILDIRS = MailServers("Dovecot", dovecot.missing, lambda: dovecot.dovecot("maildir", ".", in_memory=True))
 # It lets nobody into another's home of DAV by a password.
 CYRUSES = MailServers(
-    "Cyrus", cyrus.missing, lambda: cyrus.cyrus("delete_mode: immediate"), carddav_url="", caldav_url=""
+    "Cyrus", cyrus.missing, lambda: cyrus.cyrus("delete_mode: immediate", in_memory=True), carddav_url="", caldav_url=""
 )

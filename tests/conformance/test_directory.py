@@ -13,8 +13,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model import kin
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import AlreadyExists, NotFound, Refused
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 
-pytestmark = pytest.mark.needs("a directory that no other half has tested")
-
 MAIL = b"From: a@example.com\r\nSubject: one\r\n\r\nHello\r\n"
 
 ANNA = Entry(
@@ -35,7 +33,10 @@ ENTRIES = [
 HOSTILE_ACCOUNTS = [
     pytest.param("two\nlines", marks=pytest.mark.needs("a line break in an address")),
     pytest.param("%s'; DROP TABLE entries; --", marks=pytest.mark.needs("a percent sign in an address")),
-    "o'neil", 'the "boss"', "a/b", "..", "jürgen.☃", "'; DROP TABLE entries; --", "a@b",
+    "o'neil", "..", *(
+        pytest.param(name, marks=pytest.mark.needs("more than ASCII letters in an address"))
+        for name in ('the "boss"', "a/b", "jürgen.☃", "'; DROP TABLE entries; --", "a@b")
+    ),
 ]
 
 
@@ -59,6 +60,7 @@ def test_account_names_are_data(server: Any, name: str) -> None:
     assert account in dict(server.store.tokens())
 
 
+@pytest.mark.needs("more than ASCII letters in an address")
 def test_entries_come_by_name(server: Any) -> None:
     for name in ("zoe", "Änna", "bruno"):
         server.account(name)

@@ -556,7 +556,6 @@ ACTIONS = st.lists(
 )
 
 
-@pytest.mark.needs("hundreds of small steps in a minute")
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 def test_whoever_follows_the_changes_knows_the_mailbox(

@@ -90,7 +90,9 @@ set -e
 mount -t tmpfs -o mode=755 tmpfs dev
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom dev/
 ln -s "$PWD/syslog" dev/log
-mount --bind dev /dev
+mkdir dev/shm
+[ ! -d /dev/shm ] || mount --bind /dev/shm dev/shm
+mount --rbind dev /dev
 exec "$@"
 """
 
@@ -208,12 +210,13 @@ class Cyrus(daemon.Server):
 
 
 @contextmanager
-def cyrus(more: str = "") -> Iterator[Cyrus]:
+def cyrus(more: str = "", *, in_memory: bool = False) -> Iterator[Cyrus]:
     """Serve mail on free ports of 127.0.0.1 for as long as the with statement lasts. Up in some tenths of a second.
 
     :param more: further configuration.
+    :param in_memory: do not wait for the disk (daemon.running): it does so several times for each mailbox and message.
     """
-    with daemon.running(lambda directory: Cyrus(directory, more)) as server:
+    with daemon.running(lambda directory: Cyrus(directory, more), in_memory=in_memory) as server:
         yield server
 
 

@@ -226,13 +226,22 @@ class Server:
         new.replace(self.accounts_file)
 
 
+MEMORY = Path("/dev/shm")
+ENOUGH = 1 << 30
+"""Bytes that have to be free there for what a server of a test keeps."""
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 @contextmanager
-def running(make: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
-    """Make a server in a folder of its own, and let it run for as long as the with statement lasts."""
-    directory = Path(tempfile.mkdtemp(prefix="srv-"))  # short: a socket's path has an end
+def running(make: Callable[[Path], AnyServer], *, in_memory: bool = False) -> Iterator[AnyServer]:
+    """Make a server in a folder of its own, and let it run for as long as the with statement lasts.
+
+    :param in_memory: let it keep what it has in memory, where the machine has enough, for a server that waits for the
+        disk at each step. It is there as long as the machine runs, also when the server is killed.
+    """
+    roomy = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH
+    # Short: a socket's path has an end.
+    directory = Path(tempfile.mkdtemp(prefix="srv-", dir=MEMORY if roomy else None))
     try:
         server = make(directory)
         try:

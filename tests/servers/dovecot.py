@@ -269,7 +269,7 @@ class Dovecot(daemon.Server):
 @contextmanager
 def dovecot(
     storage: str = MDBOX, separator: str = "/", quota: int = 10 << 30, fsync: bool = True, more: str = "",
-    ldap: OpenLdap | None = None,
+    ldap: OpenLdap | None = None, *, in_memory: bool = False,
 ) -> Iterator[Dovecot]:
     """Serve mail on free ports of 127.0.0.1 for as long as the with statement lasts. Up in some tenths of a second.
 
@@ -277,10 +277,11 @@ def dovecot(
     :param fsync: whether mail is safe on the disk before it is acknowledged.
     :param more: further configuration.
     :param ldap: the directory whose accounts are all that there are.
+    :param in_memory: do not wait for the disk, whatever is done (daemon.running).
     """
     with daemon.running(lambda directory: Dovecot(
         directory, storage=storage, separator=separator, quota=quota, fsync=fsync, more=more, ldap=ldap,
-    )) as server:
+    ), in_memory=in_memory) as server:
         yield server
 
 

@@ -40,7 +40,7 @@ COUNT = 12
 def server(request: pytest.FixtureRequest) -> Iterator[Any]:
     made = {"dovecot": dovecot_server, "cyrus": cyrus_server}[request.param]
     needed(request.param.title(), made.missing())
-    with getattr(made, request.param)() as server:
+    with getattr(made, request.param)(in_memory=True) as server:
         server.add_account(ANNA)
         server.add_account(BERT)
         yield server
