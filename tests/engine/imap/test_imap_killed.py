@@ -188,6 +188,60 @@ def test_a_writer_that_is_killed_is_followed_by_another(server: Any, tmp_path: P
             check(store, address)
 
 
+REPLACING: dict[str, Callable[[], None]] = {
+    "after the intent": lambda: after(Mirror, "intend"),
+    "after the append": lambda: after(Session, "append"),
+    "when it was taken in": lambda: after(Synchroniser, "take_in"),
+    "when it was put in place": lambda: after(Mirror, "replace"),
+    "before the old one is removed": lambda: setattr(Session, "expunge", die),
+    "after the old one was removed": lambda: after(Session, "expunge"),
+    "after it was settled": lambda: after(Mirror, "settle"),
+}
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["at once", "after a scan"])
+def test_a_message_that_is_replaced_as_a_process_is_killed_is_there_once(
+    server: Any, tmp_path: Path, seen: bool
+) -> None:
+    for number, (name, prepare) in enumerate(REPLACING.items()):
+        address = f"of-step-{number}@example.com"
+        server.add_account(address)
+        with contextlib.closing(connect(server, tmp_path)) as store:
+            written = store.write_items(account(store, address), messages()[:4], "import")
+            folder, = store.write_items(account(store, address), others()[:1], "import")
+            first, *rest = [one.item_id for one in written]
+
+        def wanted(store: ImapStore, place: str = folder.item_id, item: str = first, of: str = address) -> ItemState:
+            before = store.item(account(store, of), item)
+            assert before is not None
+            return before._replace(folder=place, flags="f", date=1_600_000_000_000)
+
+        def work(prepare: Callable[[], None] = prepare, address: str = address, wanted: Any = wanted) -> None:
+            store = connect(server, tmp_path)
+            state = wanted(store)
+            prepare()
+            store.update_item(account(store, address), state, mail(77))
+
+        assert os.WTERMSIG(os.waitpid(child(work), 0)[1]) == signal.SIGKILL, name
+        with contextlib.closing(connect(server, tmp_path)) as store:
+            anna = account(store, address)
+            if seen:
+                list(store.changes(anna).items)
+            assert set(dict(store.imported(anna, "import")).values()) == {first, *rest, folder.item_id}, name
+            there = {item.item_id for item in store.changes(anna).items if item.kind == kinds.MESSAGE}
+            assert there == {first, *rest}, name
+            assert store.read_blob(anna, first) == mail(1 if name == "after the intent" else 77), name
+            store.update_item(anna, wanted(store), mail(77))
+            items = {item.item_id: item for item in store.changes(anna).items if item.kind == kinds.MESSAGE}
+            assert items.keys() == {first, *rest}, name
+            assert (items[first].folder, items[first].flags, items[first].date) == (
+                folder.item_id, "f", 1_600_000_000_000
+            ), name
+            assert [store.read_blob(anna, item) for item in (first, *rest)] == [
+                mail(77), *(bytes(new.blob or b"") for new in messages()[1:4])
+            ], name
+
+
 def test_a_server_that_is_killed_while_it_is_written_to(server: Any, tmp_path: Path) -> None:
     ended = threading.Event()
 

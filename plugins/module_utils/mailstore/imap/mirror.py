@@ -55,6 +55,8 @@ _TABLES: Final = (
     # The locator of a message is its UID, of ten digits.
     "CREATE INDEX messages_by_uid ON items (mailbox, folder, locator) WHERE kind = 'message'",
 )
+_COPIES: Final = 100
+"""Among how many copies of a message one is looked for."""
 _LARGEST_ID: Final = 10**18
 """What an item id is less than (index/items.py)."""
 
@@ -78,12 +80,17 @@ class RemoteFolder(NamedTuple):
         )
 
 
+REPLACEMENT: Final = "replacement"
+"""What an intent is for where a message was about to take the place of another one."""
+
+
 class Intent(NamedTuple):
     """An item that was about to be written."""
 
     seq: int
     import_id: str
     origin: str
+    """Of a replacement the item, and folder and UID of what was to be replaced."""
     kind: str
     folder: int
     place: str
@@ -265,11 +272,29 @@ class Mirror:
             with self.database.transaction():
                 self.database.executemany("UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?", new)
 
-    def replace(self, number: int, guid: str, item: int) -> None:
-        """Write down that a message is an item that was another message before; inside a transaction."""
+    def replace(self, work: Changing, item: int, other: int) -> None:
+        """Let an item be the message that was taken in as another item, which is none any more."""
+        found = self.database.execute(
+            "SELECT folder, locator, flags, tags, date, digest, size, change FROM items WHERE mailbox = ? AND id = ?",
+            (work.number, other),
+        ).fetchone()
+        if found[-1] == work.change:  # nobody has seen it
+            self.database.execute("DELETE FROM items WHERE mailbox = ? AND id = ?", (work.number, other))
+        else:
+            self.writer.bury("id", work.number, [other], work.change)
+        work.touched = True
         self.database.execute(
-            "INSERT OR REPLACE INTO replacements VALUES (?, ?, ?)", (number, item_id(kinds.MESSAGE, guid), item)
+            "UPDATE items SET folder = ?, locator = ?, flags = ?, tags = ?, date = ?, digest = ?, size = ?, change = ? "
+            "WHERE mailbox = ? AND id = ?", (*found[:-1], work.change, work.number, item),
         )
+        self.database.execute(
+            "UPDATE replacements SET item = ? WHERE mailbox = ? AND item = ?", (item, work.number, other)
+        )
+        self.database.execute("INSERT OR REPLACE INTO replacements VALUES (?, ?, ?)", (work.number, other, item))
+
+    def may_be(self, number: int, guid: str, item: int) -> bool:
+        """Return whether a message can be an item, by what the server calls the message."""
+        return item in itertools.islice(self.ids_of(number, guid), _COPIES)
 
     def ids_of(self, number: int, guid: str) -> Iterator[int]:
         """Yield the ids that the copies of one message may have."""

@@ -149,7 +149,7 @@ class Synchroniser:
             return None
         uid, item = self._mirror.last_uid(self._number, folder.item)
         if uid and not all(
-            item in itertools.islice(self._mirror.ids_of(self._number, message.guid), 100)
+            self._mirror.may_be(self._number, message.guid, item)
             for message in self._session.messages(mailbox.name, str(uid)) if message.uid == uid
         ):
             return None

@@ -8,7 +8,8 @@
 writes down, durably, what they are (by the digest of what the server will hold) and which number the folder would give
 next; after the server has said which numbers it gave, it records them in the place of that. Where a process ended in
 between, whoever writes to this account next finds the note, waits until nothing arrives in that folder any more, looks
-at what has come since and takes what is there for what was sent: one message for one note.
+at what has come since and takes what is there for what was sent: one message for one note. A message that was to take
+the place of another one does so then, and the other one is removed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..port import NewItem, Written
 from . import held, marks, names, tree
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .filters import Filters
-from .mirror import Intent, Mirror, RemoteFolder, item_id, locator
+from .mirror import REPLACEMENT, Changing, Intent, Mirror, RemoteFolder, item_id, locator
 from .rights import Rights
 from .session import Message, NewMessage, Session, as_set
 from .sync import Synchroniser
@@ -420,22 +421,34 @@ class MailboxWriter:
         if not content:
             raise Refused("A mail server takes no message without any content.")
         words = marks.written(wanted.flags, self._keywords(wanted.tags))
-        first = self._mirror.folder(self._number, target.item).uidnext or 1
-        uids = self._session.append(target.name, [NewMessage(content, words, held.date(wanted.date))])
-        listed = list(self._session.messages(target.name, str(uids[0]) if uids else f"{first}:*"))
-        message = max(listed, key=lambda one: one.uid, default=None)
-        if message is None:
-            raise Unavailable("The mail server has taken a message and does not show it.")
+        self._mirror.intend(self._number, "", [(
+            f"{item} {remote.item} {uid}", REPLACEMENT, target.item, str(target.uidnext or 1), self._digest(content)
+        )])
+        try:
+            uids = self._session.append(target.name, [NewMessage(content, words, held.date(wanted.date))])
+        except Refused:
+            self._forget_intents()
+            raise
+        new = next(iter(self._session.messages(target.name, str(uids[0])) if uids else ()), None)
+        if new is None:  # the server does not say which number it gave, or somebody has expunged it
+            self._claim(self._mirror.intents(self._number))
+            if self._mirror.locate(self._number, item)[1] == uid:
+                raise Unavailable("The mail server has taken a message and does not show it; look for it there.")
+            return
+        if self._session.comparable(content) != content:
+            content = self._session.contents(target.name, uids).get(uids[0], content)
         with self._mirror.changing(self._number) as work:
-            work.touched = True
-            self._mirror.replace(self._number, message.guid, item)
-            self._database.execute(
-                "UPDATE items SET folder = ?, locator = ?, flags = ?, tags = ?, date = ?, digest = ?, size = ?, "
-                "change = ? WHERE mailbox = ? AND id = ?",
-                (target.item, locator(message.uid), wanted.flags, " ".join(wanted.tags), message.date,
-                 hashlib.sha256(content).digest(), len(content), work.change, self._number, item),
-            )
+            self._put_in_place(work, item, self._synchroniser.take_in(work, target.item, new), content)
         self._session.expunge(remote.name, [uid])
+        self._forget_intents()
+
+    def _put_in_place(self, work: Changing, item: int, other: int, content: bytes) -> None:
+        """Let an item be the message that was taken in as another item."""
+        self._mirror.replace(work, item, other)
+        self._database.execute(
+            "UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?",
+            (hashlib.sha256(content).digest(), len(content), self._number, item),
+        )
 
     def _update_folder(self, before: ItemState, wanted: ItemState) -> None:
         item = number_of(before.item_id)
@@ -518,7 +531,7 @@ class MailboxWriter:
         """Find out what became of what a process was about to write when it ended."""
         intents = self._mirror.intents(self._number)
         if intents:
-            self._await_quiet({intent.folder for intent in intents if intent.kind == kinds.MESSAGE})
+            self._await_quiet({intent.folder for intent in intents if intent.kind in (kinds.MESSAGE, REPLACEMENT)})
             self._claim(intents)
 
     def _claim(self, intents: Sequence[Intent]) -> dict[str, int]:
@@ -537,6 +550,9 @@ class MailboxWriter:
             if intent.kind == kinds.MESSAGE:
                 by_folder.setdefault(intent.folder, []).append(intent)
                 continue
+            if intent.kind == REPLACEMENT:
+                self._go_on_replacing(intent, claimed)
+                continue
             row = self._database.execute(
                 "SELECT id FROM items WHERE mailbox = ? AND folder = ? AND name = ? AND kind = ?",
                 (self._number, intent.folder, intent.place, intent.kind),
@@ -551,6 +567,26 @@ class MailboxWriter:
             for import_id, items in found.items():
                 self._mirror.settle(self._number, import_id, items.items())
         return {origin: item for items in found.values() for origin, item in items.items()}
+
+    def _go_on_replacing(self, intent: Intent, claimed: set[int]) -> None:
+        """Put a message into the place of another one, if it is there, and remove the other one."""
+        item, folder, uid = map(int, intent.origin.split())
+        try:
+            remote, place = self._mirror.locate(self._number, item)
+        except NotFound:
+            return  # somebody has removed it
+        if remote.item != intent.folder or place < int(intent.place):  # it is the old one still, wherever that is
+            for _intent, other in self._arrived(intent.folder, [intent], claimed):
+                folder, uid = remote.item, place
+                with self._mirror.changing(self._number) as work:
+                    self._mirror.replace(work, item, other)
+        before = self._mirror.folders(self._number).get(folder)
+        if before is None or self._mirror.locate(self._number, item) == (before, uid):
+            return
+        if any(self._mirror.may_be(self._number, one.guid, item)
+               for one in self._session.messages(before.name, str(uid)) if one.uid == uid):
+            self._session.expunge(before.name, [uid])
+            self._synchroniser.run()
 
     def _arrived(self, folder: int, wanted: Sequence[Intent], claimed: set[int]) -> Iterator[tuple[Intent, int]]:
         """Yield those messages of a folder that are what was to be written, each once."""
