@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from ...model import kinds, moment
 from ...model.state import NO_ATTRS, ItemState
 from . import marks, names
+from .annotations import ATTRIBUTE, meant
 
 LAST_DATE: Final = (2**31 - 1) * 1000
 """Servers keep an internal date in 32 bits."""
@@ -50,10 +52,23 @@ def message(state: ItemState) -> ItemState:
     return state._replace(name="", flags=marks.held(state.flags), date=date(state.date) or 0, attrs=NO_ATTRS)
 
 
-def folder(state: ItemState, grants: list[dict[str, object]]) -> ItemState:
-    """Return what can be held of a folder: its name, whether it is subscribed to, and whom it is shared with."""
-    attrs = {"grants": grants} if grants else NO_ATTRS
-    return state._replace(flags="*" if "*" in state.flags else "", date=0, tags=(), attrs=attrs)
+def folder(state: ItemState, grants: list[dict[str, object]], annotations: Mapping[str, str]) -> ItemState:
+    """Return what can be held of a folder.
+
+    :param grants: those of its shares that can be. :param annotations: those that it would have and can be.
+    """
+    flags, attrs = folder_marks("*" in state.flags, grants, annotations)
+    return state._replace(flags=flags, date=0, tags=(), attrs=attrs)
+
+
+def folder_marks(
+    subscribed: bool, grants: Sequence[Mapping[str, Any]], annotations: Mapping[str, str]
+) -> tuple[str, Mapping[str, Any]]:
+    """Return flags and attributes of the folder that a mailbox is."""
+    flags, attrs = meant(annotations)
+    if grants:
+        attrs["grants"] = grants
+    return "".join(sorted(flags + "*" * subscribed)), attrs or NO_ATTRS
 
 
 def collection(state: ItemState) -> ItemState:
@@ -87,6 +102,9 @@ def lost(state: ItemState, kept: ItemState) -> tuple[str, ...]:
     for name, value in state.attrs.items():
         if name == "grants":
             gone += ["share"] * (len(value) - len(kept.attrs.get(name, ())))
+        elif name == ATTRIBUTE and isinstance(value, dict):
+            there = kept.attrs.get(name, {})
+            gone += [f"annotation {entry}" for entry in value if there.get(entry) != value[entry]]
         elif name not in _SHOWN and kept.attrs.get(name) != value and value:
             gone.append(f"attribute {name}")
     return tuple(gone)

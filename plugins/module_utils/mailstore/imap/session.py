@@ -42,6 +42,7 @@ _COPIED: Final = re.compile(rb"\[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]")
 _HEADER: Final = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 _UNIQUE_ID: Final = "/shared/vendor/cmu/cyrus-imapd/uniqueid"
 _EIGHT_BIT: Final = re.compile(rb"[\x80-\xff]")
+_NOT_QUOTABLE: Final = re.compile(rb"[\r\n\x80-\xff]")
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """The UIDs of a mailbox are one line."""
 _LARGEST: Final = 1 << 30
@@ -249,19 +250,38 @@ class Session:
 
     def rights_of(self, names: Sequence[bytes]) -> list[dict[str, str]]:
         """Return who may do what in mailboxes: rights (RFC 4314) by identifier; none where we may not know."""
-        imap = self._client._imap
-        imap.untagged_responses.clear()
+        found: dict[bytes, dict[str, str]] = {}
         with self._asking("GETACL"):
-            tags = [imap._new_tag() for _unused in names]
-            imap.send(b"".join(b"%s GETACL %s\r\n" % (tag, _quoted(name)) for tag, name in zip(tags, names)))
-            for tag in tags:
-                imap._command_complete("GETACL", tag)
-            found: dict[bytes, dict[str, str]] = {}
-            for line in _joined(imap.untagged_responses.pop("ACL", [])):
-                name, rest = _astring(line)
+            for name, rest in self._of_each("GETACL", "ACL", [_quoted(name) for name in names]):
                 words = [word.decode("utf-8", "replace") for word in _astrings(rest)]
-                found[_inbox(name)] = dict(zip(words[::2], words[1::2]))
+                found[name] = dict(zip(words[::2], words[1::2]))
         return [found.get(name, {}) for name in names]
+
+    def annotations_of(self, names: Sequence[bytes], entries: Sequence[str]) -> list[dict[str, str]]:
+        """Return the annotations of mailboxes (RFC 5464) that are text: values by entries, whose case does not matter.
+
+        :param entries: those that are asked for; none for all.
+        """
+        depth = b"" if entries else b"(DEPTH infinity) "
+        asked = b" ".join(_quoted(entry.encode()) for entry in entries or ("/private", "/shared"))
+        arguments = [b"%s%s (%s)" % (depth, _quoted(name), asked) for name in names]
+        found: dict[bytes, dict[str, str]] = {}
+        with self._asking("GETMETADATA"):
+            for name, rest in self._of_each("GETMETADATA", "METADATA", arguments):
+                found.setdefault(name, {}).update(_annotations(rest))
+        return [found.get(name, {}) for name in names]
+
+    def annotate(self, name: bytes, entry: str, value: str | None) -> None:
+        """Give a mailbox an annotation, or take it away. :raises Refused: the server takes none of this name."""
+        written = b"NIL"
+        if value is not None:
+            octets = value.encode()
+            written = _quoted(octets)
+            if _NOT_QUOTABLE.search(octets):
+                if not self.supports("LITERAL+"):
+                    raise Refused(f"{self.server} takes only plain text for {entry}.")
+                written = b"{%d+}\r\n" % len(octets) + octets
+        self._command("SETMETADATA", [_quoted(name), b"(" + _quoted(entry.encode()) + b" " + written + b")"])
 
     def set_rights(self, name: bytes, identifier: str, rights: str) -> None:
         """Say what somebody may do in a mailbox; nothing any more where rights is empty."""
@@ -553,6 +573,20 @@ class Session:
             elif isinstance(part, bytes):
                 yield part, b""
 
+    def _of_each(self, verb: str, response: str, arguments: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """Give a command once for each of several arguments, all at once; return mailbox and rest of each response.
+
+        What is refused has none.
+        """
+        imap = self._client._imap
+        imap.untagged_responses.clear()
+        tags = [imap._new_tag() for _unused in arguments]
+        imap.send(b"".join(b"%s %s %s\r\n" % (tag, verb.encode(), one) for tag, one in zip(tags, arguments)))
+        for tag in tags:
+            imap._command_complete(verb, tag)
+        found = map(_astring, _joined(imap.untagged_responses.pop(response, [])))
+        return [(_inbox(name), rest) for name, rest in found]
+
     def _untagged(
         self, verb: str, arguments: Sequence[bytes], other: str = "", response: str = "", joined: bool = True
     ) -> tuple[list[Any], list[Any]]:
@@ -740,6 +774,24 @@ def _astrings(text: bytes) -> Iterator[bytes]:
     while text.strip():
         word, text = _astring(text)
         yield word
+
+
+def _annotations(text: bytes) -> Iterator[tuple[str, str]]:
+    """Yield entries and values of those annotations that are there, and are text."""
+    text = text.strip()
+    if text[:1] != b"(":
+        return  # names of what has changed
+    text = text[1:-1]
+    while text.strip():
+        entry, text = _astring(text)
+        absent = text.lstrip()[:1] != b'"'
+        value, text = _astring(text)
+        if absent and value.upper() == b"NIL":
+            continue
+        try:
+            yield entry.decode("ascii").lower(), value.decode()
+        except UnicodeDecodeError:
+            continue
 
 
 def _joined(responses: Iterable[Any]) -> list[bytes]:

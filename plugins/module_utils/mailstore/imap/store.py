@@ -20,6 +20,7 @@ from ..following import Follower
 from ..index.items import number_of
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from . import held, storable
+from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .collections import Collections
 from .dav import DavAccount
@@ -382,13 +383,16 @@ class ImapStore(MailStore):
                 scripts = Scripts(self._settings, address)
             number = self._mirror.number(account_id)
             rights = Rights(session, login_name(self._settings, address), self._names)
-            synchroniser = Synchroniser(self._mirror, session, number, rights)
+            annotations = Annotations(session)
+            synchroniser = Synchroniser(self._mirror, session, number, rights, annotations)
             filters = None if scripts is None else Filters(self._mirror, scripts, number)
             collections, resources = None, None
             if self._settings.carddav_url or self._settings.caldav_url:
                 collections = Collections(self._mirror, DavAccount(self._settings, address), number)
                 resources = CollectionWriter(self._mirror, collections, number)
-            writer = MailboxWriter(self._mirror, session, number, synchroniser, rights, filters, resources)
+            writer = MailboxWriter(
+                self._mirror, session, number, synchroniser, rights, annotations, filters, resources
+            )
         except BaseException:
             session.close()
             if scripts is not None:

@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from ...model import kinds
 from ...model.errors import NotFound, Refused
-from . import marks, tree
+from . import held, marks, tree
+from .annotations import Annotations
 from .mirror import Changing, Mirror, RemoteFolder, item_id, locator, tag_row
 from .rights import Rights
 from .session import Marked, Message, Session
@@ -32,12 +33,15 @@ _INSERT: Final = "INSERT INTO items VALUES (?, ?, 'message', ?, '', ?, ?, ?, ?, 
 class Synchroniser:
     """Synchronises one mailbox of the mirror. The caller is alone with it (Mirror.alone)."""
 
-    def __init__(self, mirror: Mirror, session: Session, number: int, rights: Rights) -> None:
+    def __init__(
+        self, mirror: Mirror, session: Session, number: int, rights: Rights, annotations: Annotations
+    ) -> None:
         self._mirror = mirror
         self._database = mirror.database
         self._session = session
         self._number = number
         self._rights = rights
+        self._annotations = annotations
         self._lost: set[int] = set()
         """Messages that are no more where they were, and have not been found elsewhere."""
 
@@ -59,7 +63,7 @@ class Synchroniser:
                 "With Dovecot's acl plugin the rights are those of the master user, unless its userdb says "
                 "master_user=%u."
             )
-        self._write_tree(folders)
+        self._write_tree(folders, thorough)
         present = {folder.item for folder in folders}
         gone = [item for item in before if item not in present]
         for item in gone:
@@ -80,21 +84,25 @@ class Synchroniser:
 
     # -- folders ---------------------------------------------------------------------------------------------------
 
-    def _write_tree(self, folders: Sequence[tree.Folder]) -> None:
+    def _write_tree(self, folders: Sequence[tree.Folder], thorough: bool) -> None:
         """Write down which folders there are; those that are gone stay until what was in them has been looked for."""
-        wanted = {}
-        shares = self._rights.of_folders([folder for folder in folders if folder.mailbox.selectable])
-        for folder in folders:
-            grants = shares.get(folder.item)
-            wanted[folder.item] = (
-                folder.parent, folder.name, "*" if folder.mailbox.subscribed else "",
-                json.dumps({"grants": grants} if grants else {}),
-            )
         before = self._mirror.folders(self._number)
         rows = {row[0]: tuple(row[1:]) for row in self._database.execute(
             "SELECT id, folder, name, flags, attrs FROM items INDEXED BY folder_names WHERE mailbox = ? "
             "AND kind IN ('folder', 'mountpoint')", (self._number,),
-        ).fetchall() if row[0] in before or row[0] in wanted}
+        ).fetchall()}
+        to_open = [folder for folder in folders if folder.mailbox.selectable]
+        shares = self._rights.of_folders(to_open)
+        annotations = self._annotations.of_folders(
+            to_open, {item: json.loads(row[3]) for item, row in rows.items() if item in before}, thorough
+        )
+        wanted = {}
+        for folder in folders:
+            words, attributes = held.folder_marks(
+                folder.mailbox.subscribed, shares.get(folder.item, ()), annotations.get(folder.item, {})
+            )
+            wanted[folder.item] = (folder.parent, folder.name, words, json.dumps(attributes))
+        rows = {item: row for item, row in rows.items() if item in before or item in wanted}
         other = {item: row for item, row in wanted.items() if rows.get(item) != row}
         names = {folder.item: folder.mailbox for folder in folders}
         renamed = [

@@ -14,6 +14,7 @@ the place of another one does so then, and the other one is removed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ from ...model.state import ItemState
 from ..index.items import ROOT, number_of
 from ..port import NewItem, Written
 from . import held, marks, names, tree
+from .annotations import Annotations, noted
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .filters import Filters
 from .mirror import REPLACEMENT, Changing, Intent, Mirror, RemoteFolder, item_id, locator
@@ -45,7 +47,8 @@ class MailboxWriter:
 
     def __init__(
         self, mirror: Mirror, session: Session, number: int, synchroniser: Synchroniser, rights: Rights,
-        filters: Filters | None, collections: CollectionWriter | None, sleep: Callable[[float], None] = time.sleep,
+        annotations: Annotations, filters: Filters | None, collections: CollectionWriter | None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._mirror = mirror
         self._database = mirror.database
@@ -53,6 +56,7 @@ class MailboxWriter:
         self._number = number
         self._synchroniser = synchroniser
         self._rights = rights
+        self._annotations = annotations
         self._filters = filters
         self._collections = collections
         self._sleep = sleep
@@ -238,7 +242,7 @@ class MailboxWriter:
             return held.collection(state)
         if state.kind == kinds.FOLDER:
             grants = self._rights.held(state.attrs.get("grants", ())) if self._rights.known else []
-            return held.folder(state, grants)
+            return held.folder(state, grants, self._annotations.held(noted(state.flags, state.attrs)))
         return held.other(state)
 
     def _folder(self, new: NewItem, import_id: str) -> int:
@@ -254,6 +258,8 @@ class MailboxWriter:
             use = tree.SPECIAL.get(special, b"") if number_of(state.folder) == ROOT else b""
             name = self._named(state, lambda name: self._session.create(name, use))
             self._settle_folder(name, state, [])
+            with contextlib.suppress(Refused):  # what is not there afterwards is lost
+                self._annotations.put(name, self._annotations.held(noted(state.flags, state.attrs)), {})
         except (Refused, AlreadyExists, NotFound, UnicodeEncodeError):
             self._forget_intents()
             raise
@@ -461,6 +467,7 @@ class MailboxWriter:
             name = self._named(wanted, lambda name: self._session.rename(remote.name, name))
         if (wanted.flags, wanted.attrs) != (before.flags, before.attrs) and remote.selectable:
             self._settle_folder(name, wanted, before.attrs.get("grants", ()))
+            self._annotations.put(name, *(noted(state.flags, state.attrs) for state in (wanted, before)))
         self._synchroniser.run()
 
     # -- removing --------------------------------------------------------------------------------------------------
