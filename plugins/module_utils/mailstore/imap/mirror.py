@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from ...model import kinds
 from ...model.durable import make_directories
-from ...model.errors import NotFound, Refused
+from ...model.errors import InvalidInput, NotFound, Refused
 from ..index import database
 from ..index.items import FIRST_USER_ID, number_of
 from ..index.reading import IndexReader, mailbox_number
@@ -55,6 +55,12 @@ _TABLES: Final = (
     # The locator of a message is its UID, of ten digits.
     "CREATE INDEX messages_by_uid ON items (mailbox, folder, locator) WHERE kind = 'message'",
 )
+_UPGRADES: Final[tuple[tuple[str, ...], ...]] = (
+    (),  # a mirror in which no version is written
+)
+"""What makes a mirror of each version one of the next. Not all of what is in one could be had from the server again:
+what was imported or was about to be, which message is another one's item, and contents that need not be read anew."""
+_VERSION: Final = len(_UPGRADES)
 _COPIES: Final = 100
 """Among how many copies of a message one is looked for."""
 _LARGEST_ID: Final = 10**18
@@ -112,12 +118,20 @@ class Mirror:
     """The mirror of one mail server, in a directory. Several processes may have it open."""
 
     def __init__(self, path: str) -> None:
-        """Open a mirror; it is made where there is none. :raises Refused: it cannot be made there."""
+        """Open a mirror; it is made where there is none, and upgraded where it is of an older version.
+
+        :raises Refused: it cannot be made there. :raises InvalidInput: it is of a newer version.
+        """
         self.path = os.path.abspath(path)
         try:
             self.database = database.connect(self.path)
         except NotFound:
             self.database = self._made()
+        try:
+            self._upgrade()
+        except BaseException:
+            self.database.close()
+            raise
         meta = dict(self.database.execute("SELECT key, value FROM meta").fetchall())
         self.reader = IndexReader(self.database, str(meta.get("incarnation", "")))
         self.writer = IndexWriter(self.database)
@@ -135,7 +149,27 @@ class Mirror:
                 for statement in _TABLES:
                     made.execute(statement)
                 made.execute("INSERT INTO meta VALUES ('incarnation', ?)", (uuid.uuid4().hex[:12],))
+                made.execute("INSERT INTO meta VALUES ('mirror', ?)", (str(_VERSION),))
         return made
+
+    def _upgrade(self) -> None:
+        if self._version() == _VERSION:
+            return
+        with self.database.transaction():
+            version = self._version()  # another process may have been first
+            if version > _VERSION:
+                raise InvalidInput(
+                    f"What was last seen of the mail server, in {self.path}, is of a newer version; upgrade "
+                    "restante.carbonio to use it."
+                )
+            for statements in _UPGRADES[version:]:
+                for statement in statements:
+                    self.database.execute(statement)
+            self.database.execute("INSERT OR REPLACE INTO meta VALUES ('mirror', ?)", (str(_VERSION),))
+
+    def _version(self) -> int:
+        row = self.database.execute("SELECT value FROM meta WHERE key = 'mirror'").fetchone()
+        return int(row[0]) if row else 0
 
     def close(self) -> None:
         """Close the database."""
