@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.annotations import (
     ATTRIBUTE,
     OURS,
@@ -20,6 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.a
     noted,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.session import Session
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState

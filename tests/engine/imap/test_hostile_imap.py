@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import writing
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import notes
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -38,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[ScriptedImap]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_QUIET", 0.01)
+    monkeypatch.setattr(notes, "_QUIET", 0.01)
 
 
 class Client:

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.filters import Filters
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.message_writing import MessageWriter
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.session import Session
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.sync import Synchroniser
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.writing import MailboxWriter
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
@@ -151,7 +151,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "after an append": lambda: after(Session, "append"),
     "after the second append": lambda: after(Session, "append", 2),
     "in a literal": in_a_literal,
-    "before what was written is recorded": lambda: setattr(MailboxWriter, "_record", die),
+    "before what was written is recorded": lambda: setattr(MessageWriter, "_record", die),
     "within what records it": lambda: after(Synchroniser, "take_in", 3),
     "after a folder was made": lambda: after(Session, "create"),
     "after a folder was subscribed to": lambda: after(Session, "subscribe"),

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import mirror as module
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import mirror_schema
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, Refused
@@ -46,7 +46,7 @@ def test_a_mirror_without_a_version_is_one_of_today(path: str) -> None:
         assert intents == [("import", "of a message", kinds.MESSAGE, 2, "7", b"digest")]
         assert imports == [(1, number, "import", "one", 300)] and replacements == [(number, 400, 300)]
         assert mirror.database.execute("SELECT value FROM meta WHERE key = 'mirror'").fetchone() == (
-            str(module._VERSION),
+            str(mirror_schema.version()),
         )
         mirror.close()
 
@@ -54,10 +54,9 @@ def test_a_mirror_without_a_version_is_one_of_today(path: str) -> None:
 def test_each_version_is_upgraded_to_the_next_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Mirror(path).close()
     before = kept(Mirror(path))
-    monkeypatch.setattr(module, "_UPGRADES", (
-        *module._UPGRADES, ("ALTER TABLE intents ADD COLUMN more TEXT",), ("CREATE TABLE further (id INTEGER)",),
+    monkeypatch.setattr(mirror_schema, "UPGRADES", (
+        *mirror_schema.UPGRADES, ("ALTER TABLE intents ADD COLUMN more TEXT",), ("CREATE TABLE further (id INTEGER)",),
     ))
-    monkeypatch.setattr(module, "_VERSION", len(module._UPGRADES))
     one, other = Mirror(path), Mirror(path)
     assert kept(one) == kept(other) == before
     assert one.database.execute("SELECT more FROM intents").fetchall() == [(None,)]
@@ -65,7 +64,7 @@ def test_each_version_is_upgraded_to_the_next_once(path: str, monkeypatch: pytes
 
 
 def test_an_upgrade_that_fails_changes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_UPGRADES", (("ALTER TABLE intents ADD COLUMN more TEXT", "nonsense"),))
+    monkeypatch.setattr(mirror_schema, "UPGRADES", (("ALTER TABLE intents ADD COLUMN more TEXT", "nonsense"),))
     with pytest.raises(Exception, match="syntax error"):
         Mirror(path)
     monkeypatch.undo()
@@ -83,7 +82,7 @@ def test_a_mirror_of_a_newer_version_is_left_alone(path: str) -> None:
 
 def test_a_new_mirror_needs_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Mirror(str(tmp_path / "new")).close()
-    monkeypatch.setattr(module, "_UPGRADES", (("nonsense",),) * module._VERSION)
+    monkeypatch.setattr(mirror_schema, "UPGRADES", (("nonsense",),) * mirror_schema.version())
     Mirror(str(tmp_path / "new")).close()
 
 

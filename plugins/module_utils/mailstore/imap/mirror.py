@@ -28,39 +28,10 @@ from ..index import database
 from ..index.items import FIRST_USER_ID, number_of
 from ..index.reading import IndexReader, mailbox_number
 from ..index.writing import IndexWriter
-from . import names
-from .session import Mailbox
+from . import mirror_schema, names
+from .answers import Mailbox
 
 _ROOT_ONLY: Final = ((1, 0, "", ""),)
-_TABLES: Final = (
-    # How each folder stood when all that was in it had been seen. What is not selectable has nothing in it.
-    "CREATE TABLE remote_folders (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, name BLOB NOT NULL, "
-    "guid TEXT NOT NULL, selectable INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL, "
-    "modseq INTEGER NOT NULL, messages INTEGER NOT NULL, PRIMARY KEY (mailbox, id)) WITHOUT ROWID",
-    # Which item a message is that was put into the place of an older one: it is another message to the server.
-    "CREATE TABLE replacements (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, item INTEGER NOT NULL, "
-    "PRIMARY KEY (mailbox, id)) WITHOUT ROWID",
-    # How each collection of CardDAV and CalDAV stood when all in it had been seen, and what was in it.
-    "CREATE TABLE collections (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, href TEXT NOT NULL, "
-    "for_cards INTEGER NOT NULL, tag TEXT NOT NULL, sync_token TEXT NOT NULL, PRIMARY KEY (mailbox, id)) WITHOUT ROWID",
-    "CREATE TABLE resources (mailbox INTEGER NOT NULL, href TEXT NOT NULL, id INTEGER NOT NULL, "
-    "collection INTEGER NOT NULL, etag TEXT NOT NULL, PRIMARY KEY (mailbox, href)) WITHOUT ROWID",
-    "CREATE INDEX resources_of_collections ON resources (mailbox, collection)",
-    "CREATE INDEX tombstones_of_items ON tombstones (mailbox, id)",
-    "CREATE INDEX resources_of_items ON resources (mailbox, id)",
-    # Items that were about to be written, and what is there at the place of each since.
-    "CREATE TABLE intents (seq INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL, import TEXT NOT NULL, "
-    "origin TEXT NOT NULL, kind TEXT NOT NULL, folder INTEGER NOT NULL, place TEXT NOT NULL, digest BLOB NOT NULL)",
-    "CREATE INDEX intents_of_mailboxes ON intents (mailbox)",
-    # The locator of a message is its UID, of ten digits.
-    "CREATE INDEX messages_by_uid ON items (mailbox, folder, locator) WHERE kind = 'message'",
-)
-_UPGRADES: Final[tuple[tuple[str, ...], ...]] = (
-    (),  # a mirror in which no version is written
-)
-"""What makes a mirror of each version one of the next. Not all of what is in one could be had from the server again:
-what was imported or was about to be, which message is another one's item, and contents that need not be read anew."""
-_VERSION: Final = len(_UPGRADES)
 _COPIES: Final = 100
 """Among how many copies of a message one is looked for."""
 _LARGEST_ID: Final = 10**18
@@ -146,26 +117,26 @@ class Mirror:
         with made.transaction():
             if not made.execute("PRAGMA user_version").fetchone()[0]:  # another process may have been first
                 database.create_tables(made)
-                for statement in _TABLES:
+                for statement in mirror_schema.TABLES:
                     made.execute(statement)
                 made.execute("INSERT INTO meta VALUES ('incarnation', ?)", (uuid.uuid4().hex[:12],))
-                made.execute("INSERT INTO meta VALUES ('mirror', ?)", (str(_VERSION),))
+                made.execute("INSERT INTO meta VALUES ('mirror', ?)", (str(mirror_schema.version()),))
         return made
 
     def _upgrade(self) -> None:
-        if self._version() == _VERSION:
+        if self._version() == mirror_schema.version():
             return
         with self.database.transaction():
             version = self._version()  # another process may have been first
-            if version > _VERSION:
+            if version > mirror_schema.version():
                 raise InvalidInput(
                     f"What was last seen of the mail server, in {self.path}, is of a newer version; upgrade "
                     "restante.carbonio to use it."
                 )
-            for statements in _UPGRADES[version:]:
+            for statements in mirror_schema.UPGRADES[version:]:
                 for statement in statements:
                     self.database.execute(statement)
-            self.database.execute("INSERT OR REPLACE INTO meta VALUES ('mirror', ?)", (str(_VERSION),))
+            self.database.execute("INSERT OR REPLACE INTO meta VALUES ('mirror', ?)", (str(mirror_schema.version()),))
 
     def _version(self) -> int:
         row = self.database.execute("SELECT value FROM meta WHERE key = 'mirror'").fetchone()

@@ -15,10 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-try:
-    from imapclient import imap_utf7
-except ImportError:  # who opens a connection is told so (session.py)
-    imap_utf7 = None
+from . import library
 
 Path = tuple[str, ...]
 """Names from the top down; that of the root is empty."""
@@ -39,11 +36,11 @@ def decoded(raw: bytes) -> str:
     asked for only so.
     """
     try:
-        text: str = imap_utf7.decode(raw)
+        text: str = library.imap_utf7.decode(raw)
         text.encode()
     except (ValueError, LookupError):
         return raw.decode("latin-1")
-    return text if imap_utf7.encode(text) == raw else raw.decode("latin-1")
+    return text if library.imap_utf7.encode(text) == raw else raw.decode("latin-1")
 
 
 def part(name: str, delimiter: str, careful: bool = False) -> bytes:
@@ -64,7 +61,7 @@ def part(name: str, delimiter: str, careful: bool = False) -> bytes:
         text = _bytes(text[0]) + text[1:]
     if text[-1:] and text[-1] in _RESERVED_LAST:
         text = text[:-1] + _bytes(text[-1])
-    written: bytes = imap_utf7.encode(text)
+    written: bytes = library.imap_utf7.encode(text)
     return written
 
 
@@ -91,14 +88,14 @@ def split(raw: bytes, prefix: bytes, delimiter: str) -> tuple[bytes, ...]:
 
 def keyword(name: str) -> str:
     """Return the IMAP keyword that stands for a tag: an atom (RFC 3501 section 9), written as mailbox names are."""
-    text = imap_utf7.encode(_CONTROL.sub(_escape, _AMBIGUOUS.sub("=3D", name))).decode("ascii")
+    text = library.imap_utf7.encode(_CONTROL.sub(_escape, _AMBIGUOUS.sub("=3D", name))).decode("ascii")
     return _NO_ATOM.sub(_escape, text)
 
 
 def tag_name(word: str) -> str:
     """Return the name of the tag that a keyword stands for."""
     try:
-        name = _unescaped(imap_utf7.decode(_unescaped_atom(word).encode("ascii")))
+        name = _unescaped(library.imap_utf7.decode(_unescaped_atom(word).encode("ascii")))
         return name if keyword(name) == word else word
     except (ValueError, LookupError):
         return word

@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from ...model import kinds
-from ...model.errors import InvalidInput, NotFound, Refused, RestanteError, Unavailable
+from ...model.errors import InvalidInput, Refused, RestanteError, Unavailable
 from ...model.state import Entry, ItemState
 from ..following import Follower
 from ..index.items import number_of
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
 from . import held, storable
+from .account_names import AccountNames
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .collections import Collections
+from .contents import Contents, portions
 from .dav import DavAccount
 from .directory import Directory
 from .filters import Filters
@@ -52,6 +54,7 @@ class Opened(NamedTuple):
     rights: Rights
     filters: Filters | None
     collections: Collections | None
+    contents: Contents
 
     def close(self) -> None:
         """End the connections."""
@@ -76,7 +79,7 @@ class ImapStore(MailStore):
         )
         self._mirror = Mirror(path)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
-        self._names = _Names(self._directory, settings)
+        self._names = AccountNames(self._directory, settings)
         self._seen: set[str] = set()
         """Accounts that were synchronised since this was opened."""
         self.pace = Pace()
@@ -198,81 +201,8 @@ class ImapStore(MailStore):
 
     def read_blobs(self, account_id: str, item_ids: Sequence[str]) -> Iterator[bytes | Exception]:
         number = self._known(account_id)
-        for portion in self._portions(number, item_ids):
-            yield from self._with(account_id, functools.partial(self._contents, number, portion))
-
-    def _portions(self, number: int, item_ids: Sequence[str]) -> Iterator[list[str]]:
-        """Cut items into what is read together."""
-        portion: list[str] = []
-        size = 0
-        for item_id in item_ids:
-            row = self._mirror.database.execute(
-                "SELECT size FROM items WHERE mailbox = ? AND id = ?", (number, number_of(item_id))
-            ).fetchone()
-            portion.append(item_id)
-            size += row[0] if row else 0
-            if size >= _BYTES_AHEAD or len(portion) >= 500:
-                yield portion
-                portion, size = [], 0
-        if portion:
-            yield portion
-
-    def _contents(self, number: int, item_ids: Sequence[str], opened: Opened) -> list[bytes | Exception]:
-        found: dict[str, bytes | Exception] = {}
-        uids: dict[bytes, dict[int, str]] = {}
-        hrefs: dict[str, str] = {}
-        for item_id in dict.fromkeys(item_ids):
-            row = self._mirror.database.execute(
-                "SELECT kind, locator FROM items WHERE mailbox = ? AND id = ?", (number, number_of(item_id))
-            ).fetchone()
-            if row is None:
-                found[item_id] = NotFound(f"There is no item {item_id} in the mailbox of {opened.session.address}.")
-            elif row[0] == kinds.MESSAGE:
-                remote, uid = self._mirror.locate(number, number_of(item_id))
-                uids.setdefault(remote.name, {})[uid] = item_id
-            elif row[0] == kinds.FILTER_SET and opened.filters is not None:
-                try:
-                    found[item_id] = opened.filters.read(row[1])
-                except NotFound as error:
-                    found[item_id] = error
-            elif row[0] in KINDS and opened.collections is not None:
-                hrefs[row[1]] = item_id
-            else:
-                found[item_id] = NotFound(f"Item {item_id} is a {row[0]}, which has no content.")
-        if opened.collections is not None:
-            for href, content in zip(hrefs, opened.collections.read(list(hrefs))):
-                found[hrefs[href]] = content
-        gone: list[str] = []
-        for name, wanted in uids.items():
-            contents = _fetched(opened.session, name, list(wanted))
-            self._mirror.learn(number, {
-                number_of(wanted[uid]): content for uid, content in contents.items() if isinstance(content, bytes)
-            })
-            for uid, item_id in wanted.items():
-                if uid in contents:
-                    found[item_id] = contents[uid]
-                else:
-                    gone.append(item_id)
-        for item_id in gone:  # it may be elsewhere by now
-            found[item_id] = self._content_now(opened, number, item_id)
-        return [found[item_id] for item_id in item_ids]
-
-    def _content_now(self, opened: Opened, number: int, item_id: str) -> bytes | Exception:
-        """Return the content of a message that was not where it was last seen."""
-        before = None
-        with self._mirror.alone(self._names.account_of(opened.session.address)):
-            opened.synchroniser.run()
-        while True:
-            try:
-                remote, uid = self._mirror.locate(number, number_of(item_id))
-            except NotFound as error:
-                return error
-            if (remote.name, uid) == before:
-                return NotFound(f"The message {item_id} is gone from the mailbox of {opened.session.address}.")
-            before = remote.name, uid
-            content = opened.session.contents(remote.name, [uid]).get(uid)
-            if content is not None:
-                return content
+        for portion in portions(self._mirror, number, item_ids):
+            yield from self._with(account_id, functools.partial(_contents, portion))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -393,12 +323,13 @@ class ImapStore(MailStore):
             writer = MailboxWriter(
                 self._mirror, session, number, synchroniser, rights, annotations, filters, resources
             )
+            contents = Contents(self._mirror, account_id, session, synchroniser, filters, collections)
         except BaseException:
             session.close()
             if scripts is not None:
                 scripts.close()
             raise
-        return Opened(session, scripts, synchroniser, writer, rights, filters, collections)
+        return Opened(session, scripts, synchroniser, writer, rights, filters, collections, contents)
 
     def _drop(self, account_id: str) -> None:
         opened = self._opened.pop(account_id, None)
@@ -406,51 +337,5 @@ class ImapStore(MailStore):
             opened.close()
 
 
-def _fetched(session: Session, name: bytes, uids: Sequence[int]) -> dict[int, bytes | Exception]:
-    """Return contents by UID; one that the server refuses to give costs no other."""
-    try:
-        return dict(session.contents(name, uids))
-    except Refused as error:
-        if len(uids) == 1:
-            return {uids[0]: error}
-        return {uid: content for one in uids for uid, content in _fetched(session, name, [one]).items()}
-
-
-class _Names:
-    """Accounts by their ids and by what they log in with."""
-
-    def __init__(self, directory: Directory, settings: ImapSettings) -> None:
-        self._directory = directory
-        self._settings = settings
-        self._addresses: dict[str, str] = {}
-
-    def address(self, account_id: str) -> str:
-        """Return the address of an account. :raises NotFound: there is none of this id."""
-        known = self._addresses.get(account_id)
-        if known is None:
-            entry = self._directory.find(kinds.ACCOUNT, account_id)
-            if entry is None or entry.entry_id != account_id:
-                raise NotFound(f"There is no account with the id {account_id!r} in the directory of the mail server.")
-            known = self._addresses[account_id] = entry.name
-        return known
-
-    def account_of(self, address: str) -> str:
-        """Return the id of the account with an address that was asked for before."""
-        return next(account for account, known in self._addresses.items() if known == address)
-
-    def forget(self, account_id: str) -> None:
-        """An account is gone."""
-        self._addresses.pop(account_id, None)
-
-    def account(self, login: str) -> tuple[str, str] | None:
-        """Return id and address of who logs in with a name; None where nobody does."""
-        with contextlib.suppress(InvalidInput):
-            entry = self._directory.find(kinds.ACCOUNT, login)
-            if entry is not None:
-                return entry.entry_id, entry.name
-        return None
-
-    def login(self, account_id: str, address: str) -> str | None:
-        """Return what an account logs in with; None where there is no such account."""
-        entry = self._directory.find(kinds.ACCOUNT, account_id) or self._directory.find(kinds.ACCOUNT, address)
-        return None if entry is None else login_name(self._settings, entry.name)
+def _contents(item_ids: Sequence[str], opened: Opened) -> list[bytes | Exception]:
+    return opened.contents.read(item_ids)

@@ -21,9 +21,10 @@ from ...model import kinds
 from ...model.errors import NotFound, Refused
 from . import held, marks, tree
 from .annotations import Annotations
+from .answers import Marked, Message
 from .mirror import Changing, Mirror, RemoteFolder, item_id, locator, tag_row
 from .rights import Rights
-from .session import Marked, Message, Session
+from .session import Session
 
 _PORTION: Final = 400
 """Messages that are listed and written down together."""

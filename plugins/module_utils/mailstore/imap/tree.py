@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from ..index.items import ROOT
 from . import names
+from .answers import Mailbox
 from .mirror import RemoteFolder, item_id
-from .session import Mailbox
 
 INBOX: Final = 2
 SYSTEM: Final = {INBOX: "Inbox", 3: "Trash", 4: "Junk", 5: "Sent", 6: "Drafts"}

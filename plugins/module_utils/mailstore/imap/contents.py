@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading the contents of the items of one account, wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ...model import kinds
+from ...model.errors import NotFound, Refused
+from ..index.items import number_of
+from .collection_writing import KINDS
+from .collections import Collections
+from .filters import Filters
+from .mirror import Mirror
+from .session import Session
+from .sync import Synchroniser
+
+_BYTES_AHEAD: Final = 8 * 1024 * 1024
+
+
+class Contents:
+    """The contents of one account's items."""
+
+    def __init__(
+        self, mirror: Mirror, account: str, session: Session, synchroniser: Synchroniser, filters: Filters | None,
+        collections: Collections | None,
+    ) -> None:
+        self._mirror = mirror
+        self._account = account
+        self._number = mirror.number(account)
+        self._session = session
+        self._synchroniser = synchroniser
+        self._filters = filters
+        self._collections = collections
+
+    def read(self, item_ids: Sequence[str]) -> list[bytes | Exception]:
+        """Return the contents of items in this order; of one that cannot be read, why."""
+        found: dict[str, bytes | Exception] = {}
+        uids: dict[bytes, dict[int, str]] = {}
+        hrefs: dict[str, str] = {}
+        for item_id in dict.fromkeys(item_ids):
+            row = self._mirror.database.execute(
+                "SELECT kind, locator FROM items WHERE mailbox = ? AND id = ?", (self._number, number_of(item_id))
+            ).fetchone()
+            if row is None:
+                found[item_id] = NotFound(f"There is no item {item_id} in the mailbox of {self._session.address}.")
+            elif row[0] == kinds.MESSAGE:
+                remote, uid = self._mirror.locate(self._number, number_of(item_id))
+                uids.setdefault(remote.name, {})[uid] = item_id
+            elif row[0] == kinds.FILTER_SET and self._filters is not None:
+                try:
+                    found[item_id] = self._filters.read(row[1])
+                except NotFound as error:
+                    found[item_id] = error
+            elif row[0] in KINDS and self._collections is not None:
+                hrefs[row[1]] = item_id
+            else:
+                found[item_id] = NotFound(f"Item {item_id} is a {row[0]}, which has no content.")
+        if self._collections is not None:
+            for href, content in zip(hrefs, self._collections.read(list(hrefs))):
+                found[hrefs[href]] = content
+        gone: list[str] = []
+        for name, wanted in uids.items():
+            contents = _fetched(self._session, name, list(wanted))
+            self._mirror.learn(self._number, {
+                number_of(wanted[uid]): content for uid, content in contents.items() if isinstance(content, bytes)
+            })
+            for uid, item_id in wanted.items():
+                if uid in contents:
+                    found[item_id] = contents[uid]
+                else:
+                    gone.append(item_id)
+        for item_id in gone:  # it may be elsewhere by now
+            found[item_id] = self._now(item_id)
+        return [found[item_id] for item_id in item_ids]
+
+    def _now(self, item_id: str) -> bytes | Exception:
+        """Return the content of a message that was not where it was last seen."""
+        before = None
+        with self._mirror.alone(self._account):
+            self._synchroniser.run()
+        while True:
+            try:
+                remote, uid = self._mirror.locate(self._number, number_of(item_id))
+            except NotFound as error:
+                return error
+            if (remote.name, uid) == before:
+                return NotFound(f"The message {item_id} is gone from the mailbox of {self._session.address}.")
+            before = remote.name, uid
+            content = self._session.contents(remote.name, [uid]).get(uid)
+            if content is not None:
+                return content
+
+
+def portions(mirror: Mirror, number: int, item_ids: Sequence[str]) -> Iterator[list[str]]:
+    """Cut items into what is read together."""
+    portion: list[str] = []
+    size = 0
+    for item_id in item_ids:
+        row = mirror.database.execute(
+            "SELECT size FROM items WHERE mailbox = ? AND id = ?", (number, number_of(item_id))
+        ).fetchone()
+        portion.append(item_id)
+        size += row[0] if row else 0
+        if size >= _BYTES_AHEAD or len(portion) >= 500:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _fetched(session: Session, name: bytes, uids: Sequence[int]) -> dict[int, bytes | Exception]:
+    """Return contents by UID; one that the server refuses to give costs no other."""
+    try:
+        return dict(session.contents(name, uids))
+    except Refused as error:
+        if len(uids) == 1:
+            return {uids[0]: error}
+        return {uid: content for one in uids for uid, content in _fetched(session, name, [one]).items()}
+
+

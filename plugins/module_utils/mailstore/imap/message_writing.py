@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writing messages to the mailboxes of an IMAP server, with a note before and a record after (notes.py)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from ...model import kinds
+from ...model.errors import NotFound, Refused, Unavailable
+from ...model.state import ItemState
+from ..index.items import number_of
+from ..port import NewItem, Written
+from . import held, marks
+from .answers import Message, NewMessage
+from .mirror import REPLACEMENT, Changing, Mirror, RemoteFolder, locator
+from .notes import Notes
+from .session import Session
+from .sync import Synchroniser
+from .syntax import as_set
+
+_AT_ONCE: Final = 250
+_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
+"""How much one APPEND takes."""
+
+
+class MessageWriter:
+    """Writes the messages of one mailbox. The caller is alone with it (Mirror.alone)."""
+
+    def __init__(
+        self, mirror: Mirror, session: Session, number: int, synchroniser: Synchroniser, notes: Notes
+    ) -> None:
+        self._mirror = mirror
+        self._database = mirror.database
+        self._session = session
+        self._number = number
+        self._synchroniser = synchroniser
+        self._notes = notes
+
+    def write(self, wanted: Sequence[tuple[int, NewItem]], import_id: str, results: dict[int, Written]) -> None:
+        """Write messages, those of one folder together."""
+        refusals = self._mirror.writer.refusals(self._number, [new for _unused, new in wanted])
+        by_folder: dict[int, list[tuple[int, NewItem, NewMessage]]] = {}
+        for (position, new), refusal in zip(wanted, refusals):
+            content = held.blob(new.blob or b"")
+            refusal = refusal or ("" if content else "A mail server takes no message without any content.")
+            if refusal:
+                results[position] = Written(new.origin, "", error=refusal)
+                continue
+            words = marks.written(new.state.flags, self._keywords(new.state.tags))
+            by_folder.setdefault(number_of(new.state.folder), []).append(
+                (position, new, NewMessage(content, words, held.date(new.state.date)))
+            )
+        for folder, messages in by_folder.items():
+            for portion in _portions(messages):
+                self._append(folder, portion, import_id, results)
+
+    def update(self, before: ItemState, state: ItemState, blob: bytes | None) -> None:
+        """Make a message what it is to be. :raises NotFound, Refused: it is not there, or cannot be so."""
+        wanted = held.message(state)
+        item = number_of(before.item_id)
+        remote, uid = self._mirror.locate(self._number, item)
+        if blob is not None or wanted.date // 1000 != before.date // 1000:
+            self._replace(before, wanted._replace(date=state.date), blob)
+            return
+        target = self._target(wanted.folder)
+        if (wanted.flags, wanted.tags) != (before.flags, before.tags):
+            self._session.store(remote.name, uid, marks.written(wanted.flags, self._keywords(wanted.tags)))
+        if target.item != remote.item:
+            uid = self._session.move(remote.name, uid, target.name)
+        with self._database.transaction():
+            self._mirror.writer.update(self._number, wanted._replace(item_id=before.item_id), None)
+            if uid:
+                self._database.execute(
+                    "UPDATE items SET locator = ? WHERE mailbox = ? AND id = ?", (locator(uid), self._number, item)
+                )
+        if not uid:
+            self._synchroniser.run()
+
+    def _append(
+        self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
+        results: dict[int, Written],
+    ) -> None:
+        """Write messages to a folder; where the server refuses them together, each by itself."""
+        remote = self._mirror.folders(self._number).get(folder)
+        if remote is None or not remote.selectable:
+            for position, new, _unused in portion:
+                results[position] = Written(new.origin, "", error="The mail server keeps no mail in this folder.")
+            return
+        digests = [self._notes.digest(message.content) for _position, _new, message in portion]
+        self._mirror.intend(self._number, import_id, [
+            (new.origin, kinds.MESSAGE, folder, str(remote.uidnext or 1), digest)
+            for (_position, new, _message), digest in zip(portion, digests)
+        ])
+        try:
+            uids = self._session.append(remote.name, [message for _position, _new, message in portion])
+        except Refused as error:
+            self._notes.forget()
+            position, new, message = portion[0]
+            system = [word for word in message.words if word.startswith("\\")]
+            if len(portion) > 1:
+                for one in portion:
+                    self._append(folder, [one], import_id, results)
+            elif len(system) < len(message.words):  # a mailbox may have had all the keywords it can (Cyrus: some 100)
+                self._append(folder, [(position, new, message._replace(words=system))], import_id, results)
+                if not results[position].item_id:
+                    results[position] = Written(new.origin, "", error=str(error))
+            else:
+                results[position] = Written(new.origin, "", error=str(error))
+            return
+        if len(uids) == len(portion):
+            listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
+            contents = self._session.contents(remote.name, [
+                uid for uid, (_position, _new, message) in zip(uids, portion)
+                if self._session.comparable(message.content) != message.content
+            ])
+            items = self._record(folder, import_id, [
+                (new.origin, listed.get(uid), contents.get(uid, message.content))
+                for (_position, new, message), uid in zip(portion, uids)
+            ])
+        else:  # a server that does not say which numbers it gave
+            items = self._notes.claim(self._mirror.intents(self._number))
+        for position, new, message in portion:
+            item = items.get(new.origin)
+            if item is None:
+                results[position] = Written(
+                    new.origin, "", error="The mail server has taken it and does not show it; look for it there."
+                )
+                continue
+            lost = held.lost(new.state, held.message(new.state))
+            if message.content != new.blob:
+                lost += ("ends of lines",)
+            row = self._database.execute(
+                "SELECT flags, tags, digest FROM items WHERE mailbox = ? AND id = ?", (self._number, item)
+            ).fetchone()
+            if row is not None and row[2] != hashlib.sha256(message.content).digest():
+                lost += ("octets of the header that are not ASCII",)
+            if row is not None and not set(new.state.tags) <= set(row[1].split()):
+                lost += ("tags",)
+            results[position] = Written(new.origin, str(item), lost=lost)
+
+    def _record(
+        self, folder: int, import_id: str, written: Sequence[tuple[str, Message | None, bytes]]
+    ) -> dict[str, int]:
+        """Write down messages that are on the server; return the item of each origin."""
+        items: dict[str, int] = {}
+        with self._mirror.changing(self._number) as work:
+            for origin, message, content in written:
+                if message is None:
+                    continue  # expunged at once by somebody else
+                items[origin] = item = self._synchroniser.take_in(work, folder, message)
+                self._database.execute(
+                    "UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?",
+                    (hashlib.sha256(content).digest(), len(content), self._number, item),
+                )
+            remote = self._mirror.folder(self._number, folder)
+            uids = sorted(message.uid for _origin, message, _content in written if message is not None)
+            if uids and uids[0] == remote.uidnext and uids[-1] - uids[0] == len(uids) - 1:
+                self._mirror.remember(self._number, remote._replace(uidnext=uids[-1] + 1))
+            self._mirror.settle(self._number, import_id, items.items())
+        return items
+
+    def _replace(self, before: ItemState, wanted: ItemState, blob: bytes | None) -> None:
+        """Put another message into the place of one: what IMAP has cannot be changed."""
+        item = number_of(before.item_id)
+        remote, uid = self._mirror.locate(self._number, item)
+        target = self._target(wanted.folder)
+        if blob is None:
+            blob = self._session.contents(remote.name, [uid]).get(uid)
+            if blob is None:
+                raise NotFound(f"The message {before.item_id} is gone from the mail server.")
+        content = held.blob(blob)
+        if not content:
+            raise Refused("A mail server takes no message without any content.")
+        words = marks.written(wanted.flags, self._keywords(wanted.tags))
+        self._mirror.intend(self._number, "", [(
+            f"{item} {remote.item} {uid}", REPLACEMENT, target.item, str(target.uidnext or 1),
+            self._notes.digest(content),
+        )])
+        try:
+            uids = self._session.append(target.name, [NewMessage(content, words, held.date(wanted.date))])
+        except Refused:
+            self._notes.forget()
+            raise
+        new = next(iter(self._session.messages(target.name, str(uids[0])) if uids else ()), None)
+        if new is None:  # the server does not say which number it gave, or somebody has expunged it
+            self._notes.claim(self._mirror.intents(self._number))
+            if self._mirror.locate(self._number, item)[1] == uid:
+                raise Unavailable("The mail server has taken a message and does not show it; look for it there.")
+            return
+        if self._session.comparable(content) != content:
+            content = self._session.contents(target.name, uids).get(uids[0], content)
+        with self._mirror.changing(self._number) as work:
+            self._put_in_place(work, item, self._synchroniser.take_in(work, target.item, new), content)
+        self._session.expunge(remote.name, [uid])
+        self._notes.forget()
+
+    def _put_in_place(self, work: Changing, item: int, other: int, content: bytes) -> None:
+        """Let an item be the message that was taken in as another item."""
+        self._mirror.replace(work, item, other)
+        self._database.execute(
+            "UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?",
+            (hashlib.sha256(content).digest(), len(content), self._number, item),
+        )
+
+    def _target(self, folder: str) -> RemoteFolder:
+        """Return the folder that a message is to be in. :raises Refused: none can be in it."""
+        remote = self._mirror.folders(self._number).get(number_of(folder))
+        if remote is None or not remote.selectable:
+            raise Refused(f"The mail server keeps no mail in the folder {folder}.")
+        return remote
+
+    def _keywords(self, tags: Iterable[str]) -> list[str]:
+        return [self._mirror.keyword_of(self._number, tag) for tag in tags]
+
+
+def _portions(
+    messages: Sequence[tuple[int, NewItem, NewMessage]]
+) -> Iterator[Sequence[tuple[int, NewItem, NewMessage]]]:
+    """Cut messages into what is sent together."""
+    portion: list[tuple[int, NewItem, NewMessage]] = []
+    size = 0
+    for one in messages:
+        if portion and (len(portion) >= _AT_ONCE or size + len(one[2].content) > _BYTES_AT_ONCE):
+            yield portion
+            portion, size = [], 0
+        portion.append(one)
+        size += len(one[2].content)
+    if portion:
+        yield portion
