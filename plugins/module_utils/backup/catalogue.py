@@ -290,12 +290,13 @@ class Catalogue(Database):
         """Yield where blobs lie by the names that they have in packs: pack, offset, length, size. See Location."""
         for start in range(0, len(names), _AT_ONCE):
             some = names[start: start + _AT_ONCE]
+            asked = frozenset(some)
             for name, pack, offset, length, size in self.rows(
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
                 is_sound = _is_pack(pack) and all(isinstance(number, int) for number in (offset, length, size))
-                if not is_sound or name not in some:
+                if not is_sound or name not in asked:
                     raise Damaged(
                         f"The catalogue in {self._path or 'memory'} is altered: it tells of a content what cannot be. "
                         "Delete it: it is made anew."
