@@ -55,6 +55,8 @@ class NewItem(NamedTuple):
     """What to write. Folder and tag ids are already those of this mailbox; item_id is ignored (the store gives one)."""
     blob: bytes | None = None
     """The content, for kinds that have one."""
+    verified: bool = False
+    """True: it has just been held against the state's digest, and a store that keeps a digest may take that one."""
 
 
 class Written(NamedTuple):

@@ -225,7 +225,9 @@ class MailboxRestore(Generic[_Items]):
             elif self._applier.is_there(content.state):
                 there.append((content.state, content.state.item_id))
             else:
-                new.append(NewItem(content.state.item_id, self._placed(content.state), content.blob))
+                new.append(NewItem(
+                    content.state.item_id, self._placed(content.state), content.blob, content.blob is not None
+                ))
         self._applier.adopt(there)
         written = self._applier.write(new)
         if self._contacts:

@@ -181,8 +181,10 @@ class EmbeddedStore(MailStore, Volumes):
             free = iter(places)
             stored = [None if blob is None else next(free) for blob in blobs]
             contents = [
-                None if blob is None or place is None else Content(_digest(blob), len(blob), place)
-                for blob, place in zip(blobs, stored)
+                None if blob is None or place is None else Content(
+                    bytes.fromhex(new.state.digest) if new.verified else _digest(blob), len(blob), place
+                )
+                for new, blob, place in zip(batch, blobs, stored)
             ]
             with self._database.transaction():
                 written = self._writer.add(number, batch, contents, import_id)
