@@ -150,6 +150,16 @@ def test_content_is_kept_byte_for_byte_whatever_it_is(server: Any, content: byte
     assert (state.size, state.digest) == (len(content), hashlib.sha256(content).hexdigest())
 
 
+def test_a_content_whose_digest_is_verified_is_kept_as_any_other(server: Any) -> None:
+    account = server.account()
+    state = ItemState("", kinds.MESSAGE, server.inbox(account), size=len(MAIL), digest=hashlib.sha256(MAIL).hexdigest())
+    written = server.store.write_items(account, [NewItem("a", state, MAIL, verified=True)])[0]
+    content = server.store.held_blob(kinds.MESSAGE, MAIL)
+    assert server.store.read_blob(account, written.item_id) == content
+    kept = server.store.item(account, written.item_id)
+    assert (kept.size, kept.digest) == (len(content), hashlib.sha256(content).hexdigest())
+
+
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_names_are_data(server: Any, name: str) -> None:
     account = server.account()

@@ -31,6 +31,8 @@ WINDOW_STEPS: Final = 16_384
 WINDOW_ITEMS: Final = 2048
 WINDOW_BYTES: Final = 16 * MIB
 """How much is read ahead at once: enough that a reader of packs finds neighbours, little enough for memory."""
+FIRST_WINDOW: Final = 4
+"""The first window of a mailbox is such a part, so that writing begins soon; each next one is twice as large."""
 BATCH_ITEMS: Final = 1024
 BATCH_BYTES: Final = 16 * MIB
 """How much is written in one transaction of the mail server."""
@@ -201,6 +203,7 @@ class MailboxRestore(Generic[_Items]):
         skipped: Counter[str] = Counter()
         left: list[ItemStep] = []
         size = 0
+        part = FIRST_WINDOW
         for number, step in enumerate(steps, 1):
             if step.action == plan.SKIP:
                 skipped[step.state.kind] += 1
@@ -209,9 +212,11 @@ class MailboxRestore(Generic[_Items]):
             else:
                 writes.append(step.state)
                 size += step.state.size
-            if size >= WINDOW_BYTES or len(writes) >= WINDOW_ITEMS or number % WINDOW_STEPS == 0:
+            full = size * part >= WINDOW_BYTES or len(writes) * part >= WINDOW_ITEMS
+            if full or number % WINDOW_STEPS == 0:
                 yield _Window(read_contents(self._blobs, writes), skipped, left)
                 writes, skipped, left, size = [], Counter(), [], 0
+                part = max(part // 2, 1)
         yield _Window(read_contents(self._blobs, writes), skipped, left)
 
     def _write(self, batch: Sequence[Content]) -> None:

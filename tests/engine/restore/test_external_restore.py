@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -21,8 +22,11 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
     InvalidInput,
     NotABackup,
     NotFound,
+    RestanteError,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import mailbox
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.blobs import LocalBlobs
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.options import ExternalOptions
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.preview import preview
 from restore_kit import DAY, INBOX, YEAR_2024, World, add, mail
@@ -132,6 +136,22 @@ def test_the_newest_mail_comes_first(world: World) -> None:
     world.restore()
     dates = [state.date for state in world.items(ANNA, kinds.MESSAGE)]
     assert dates == sorted(dates, reverse=True)
+
+
+def test_the_first_contents_of_a_mailbox_are_few_so_that_writing_begins_while_more_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Counting(LocalBlobs):
+        def read(self, wanted: Sequence[str]) -> Iterator[tuple[str, bytes | RestanteError]]:
+            asked.append(len(wanted))
+            return super().read(wanted)
+
+    monkeypatch.setattr(mailbox, "WINDOW_ITEMS", 4)
+    world.restore(world.sides(blobs=Counting), accounts=(BRUNO,))
+    assert asked == [1, 2, 3], "of its six contents; the third window would take four"
+    assert len(world.items(BRUNO, kinds.MESSAGE)) == 5
 
 
 def test_only_the_named_accounts_are_restored_in_the_order_given(world: World) -> None:
