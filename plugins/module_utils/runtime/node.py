@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import platform
 from collections.abc import Sequence
@@ -144,6 +145,16 @@ class Node:
         if self.initiator and domain and "@" not in self.initiator:
             return f"{self.initiator}@{domain}"
         return self.initiator if "@" in self.initiator else ""
+
+
+def import_adapters() -> None:
+    """Import all that a node imports when it is wanted first.
+
+    For a process that outlives the task which starts it: the file that Ansible runs a task from is gone with it, and
+    with that all that is not imported.
+    """
+    for name in ("mailstore.imap.store", "archive.locked"):
+        importlib.import_module(f"..{name}", __package__)
 
 
 def check_host(name: str) -> None:

@@ -23,7 +23,7 @@ from . import backups
 from . import settings as settings_file
 from .call import Call
 from .following import NAME, STOPPED, log_file, pid_file, read_status, run
-from .node import Node
+from .node import Node, import_adapters
 from .process import detach
 
 SERVICE: Final = "realtime-scanner"
@@ -142,6 +142,7 @@ def start(node: Node) -> bool:
     if unit:
         _systemctl("start")
     else:
+        import_adapters()
         detach(lambda: run(node, say=log), log_file(node))
     if not process.wait(_START_SECONDS, running=True):
         where = f"journalctl -u {UNIT}" if unit else log_file(node)
