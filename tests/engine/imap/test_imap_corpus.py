@@ -75,7 +75,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     needed("Dovecot", missing())
     needed("OpenLDAP", openldap.missing())
     storage, separator = request.param
-    with openldap.openldap(carbonio=False) as ldap, dovecot(storage, separator, ldap=ldap) as server:
+    with openldap.openldap(carbonio=False) as ldap, dovecot(storage, separator, fsync=False, ldap=ldap) as server:
         for address in (ANNA, BEN):
             ldap.add_person(address, PASSWORD)
         yield Place(server, ldap)
