@@ -295,6 +295,19 @@ class Repository:
         """
         return self._states.of_all(scope, at, kinds, newest_first, deleted, text)
 
+    def changed(
+        self, scope: str, since: int, kinds: Collection[str], newest_first: bool = False
+    ) -> Iterator[Transaction]:
+        """Yield the last transaction, maybe a deletion, of each item of some kinds that has one after a number.
+
+        :param scope: an account, or SERVER; not the account itself. :param since: the number of a transaction.
+        """
+        return self._states.changed(scope, since, kinds, newest_first)
+
+    def heads(self) -> dict[str, int]:
+        """Return the number of the newest transaction of every journal, SERVER's too."""
+        return {scope: head.last for scope, head in self.catalogue.heads().items()}
+
     def deleted_between(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
         """Yield the deletions in a journal in an interval, UTC milliseconds, both ends included, oldest first."""
         return self._states.deletions(scope, start, end)

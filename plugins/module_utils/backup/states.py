@@ -96,6 +96,18 @@ class States:
         for row in self._catalogue.rows(query, self._values(scope, at, text=journals.key(text))):
             yield _transaction(scope, row[:-1], bool(row[-1]))
 
+    def changed(self, scope: str, since: int, kinds: Collection[str], newest_first: bool) -> Iterator[Transaction]:
+        """Yield the last transaction of each item of some kinds in a journal that has one after a number."""
+        query = (
+            f"SELECT {_COLUMNS} FROM (SELECT item, max(seq) AS seq, at, kind, date, state FROM transactions "
+            f"WHERE {_SCOPE} AND seq > :since AND {_UNTIL} AND item != '{ACCOUNT_ITEM}' GROUP BY item) "
+            f"WHERE kind IN ({', '.join(_quoted(kind) for kind in kinds)})"
+        )
+        if newest_first:
+            query += " ORDER BY date DESC, item"
+        for row in self._catalogue.rows(query, self._values(scope, None, since=since)):
+            yield _transaction(scope, row)
+
     def deletions(self, scope: str, start: int, end: int) -> Iterator[Transaction]:
         """Yield the deletions recorded in an interval, both ends included, oldest first."""
         # The index of deletions has all of these columns, so that the table is not looked into.

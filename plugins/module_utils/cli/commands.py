@@ -24,6 +24,7 @@ from . import (
     powerstore_commands,
     realtime_commands,
     share_commands,
+    standby_commands,
 )
 
 COMMANDS: Final = (
@@ -41,6 +42,7 @@ COMMANDS: Final = (
     *powerstore_commands.COMMANDS,
     *realtime_commands.COMMANDS,
     *share_commands.COMMANDS,
+    *standby_commands.COMMANDS,
     *config_commands.COMMANDS,
 )
 """By the order in which help lists them."""

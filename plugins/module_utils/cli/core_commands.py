@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..archive.buckets import PROVIDERS, BucketRecord
 from ..archive.s3_settings import LOCK_MODES
 from ..model import moment
-from ..runtime import buckets, realtime
+from ..runtime import buckets
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, TEXT, Command, Parameter, choice
 from .parameters import PREFIX, REGION, URL
@@ -123,7 +123,7 @@ def _notifications(node: Node, id: str) -> Any:
 
 
 def _all_services(node: Node) -> Any:
-    return {"backup": realtime.services(node)}
+    return {"backup": services.shown(node)}
 
 
 COMMANDS: Final = (

@@ -8,45 +8,37 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..runtime import realtime
-from ..runtime.following import run
+from ..runtime import services
 from ..runtime.node import Node
+from ..runtime.standing_by import LOOK_SECONDS
 from .grammar import INTEGER, TEXT, Command, Parameter
 
 
 def _start(node: Node, service_name: str) -> Any:
-    realtime.check_name(service_name)
-    return "service started" if realtime.start(node) else "the service runs already"
+    return "service started" if services.find(service_name).start(node) else "the service runs already"
 
 
 def _stop(node: Node, service_name: str) -> Any:
-    realtime.check_name(service_name)
-    return "service stopped" if realtime.stop(node) else "the service does not run"
+    return "service stopped" if services.find(service_name).stop(node) else "the service does not run"
 
 
 def _restart(node: Node, service_name: str) -> Any:
-    realtime.check_name(service_name)
-    realtime.stop(node)
-    realtime.start(node)
+    service = services.find(service_name)
+    service.stop(node)
+    service.start(node)
     return "service restarted"
 
 
-def _status(node: Node, service_name: str) -> Any:
-    realtime.check_name(service_name)
-    return realtime.status(node)
-
-
-def _run(node: Node, service_name: str, commit_seconds: int) -> Any:
-    realtime.check_name(service_name)
-    run(node, commit_seconds, realtime.log)
+def _run(node: Node, service_name: str, commit_seconds: int, look_seconds: int) -> Any:
+    services.be(node, service_name, commit_seconds, look_seconds)
     return "service stopped"
 
 
-_SERVICE: Final = Parameter("service_name", TEXT, realtime.SERVICE)
-_EXAMPLE: Final = f" {realtime.SERVICE}"
+_SERVICE: Final = Parameter("service_name", TEXT, f"{services.REALTIME} or {services.STANDBY}")
+_EXAMPLE: Final = f" {services.REALTIME}"
 
 COMMANDS: Final = (
-    Command("backup", ("getServices",), "show the services of this node", realtime.services),
+    Command("backup", ("getServices",), "show the services of this node", services.shown),
     Command(
         "backup", ("doStartService",), "start a service", _start, (_SERVICE,), example="doStartService" + _EXAMPLE,
     ),
@@ -59,12 +51,15 @@ COMMANDS: Final = (
         example="doRestartService" + _EXAMPLE,
     ),
     Command(
-        "backup", ("getServiceStatus",), "show what a service does, how far it is and whether there is a gap", _status,
-        (_SERVICE,), example="getServiceStatus" + _EXAMPLE,
+        "backup", ("getServiceStatus",), "show what a service does, how far it is and whether there is a gap",
+        services.status, (_SERVICE,), example="getServiceStatus" + _EXAMPLE,
     ),
     Command(
         "backup", ("doRunService",), "be a service, until SIGTERM: what its systemd unit runs", _run, (_SERVICE,),
-        (Parameter("commit_seconds", INTEGER, "between two commits, where things happen all the time", 1),),
+        (
+            Parameter("commit_seconds", INTEGER, "between two commits, where things happen all the time", 1),
+            Parameter("look_seconds", INTEGER, "of the standby, between two looks for a new commit", LOOK_SECONDS),
+        ),
         example="doRunService" + _EXAMPLE,
     ),
 )

@@ -33,6 +33,16 @@ class Capabilities(NamedTuple):
     """True where the store has volumes, compression, a redo log and deduplication (mailstore.volumes.Volumes)."""
 
 
+def shape(entry: Entry) -> tuple[object, ...]:
+    """Return what reshape_entry makes of an entry, to be compared: order means nothing, nor does case in addresses."""
+    return (
+        entry.name.casefold(),
+        {alias.casefold() for alias in entry.aliases},
+        {member.casefold() for member in entry.members},
+        {tuple(sorted(signature.items())) for signature in entry.signatures},
+    )
+
+
 class Changes(NamedTuple):
     """What changed in one mailbox since a token."""
 
@@ -118,6 +128,23 @@ class MailStore(abc.ABC):
         Attributes not named are left alone; one with no values is unset. Aliases and members are added to those
         there; none is removed. Signatures replace those of the same id. Returns True if anything changed.
         """
+
+    def reshape_entry(self, entry: Entry) -> bool:
+        """Give the entry with entry.entry_id this very name, and these very aliases, members and signatures.
+
+        What it has of these and is not named is taken away; attributes are left alone. True if anything changed.
+
+        :raises AlreadyExists: an address is taken. :raises Refused: this directory takes nothing away.
+        """
+        present = self.find_entry(entry.kind, entry.entry_id)
+        if present is None:
+            raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
+        if shape(present) == shape(entry):
+            return False
+        raise Refused(
+            f"The {entry.kind} {present.name} cannot be given another name, or other aliases, members and signatures, "
+            "by this mail server's adapter; do that by hand."
+        )
 
     @abc.abstractmethod
     def delete_entry(self, kind: str, entry_id: str) -> None:

@@ -8,34 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 from ..model import kinds, moment
-from ..model.errors import NotFound, Refused, Unavailable
 from ..operations.operation import Operations
 from ..operations.records import SUCCESSFUL
 from ..scan.directory import switch_of
-from . import backups
+from . import backups, service
 from . import settings as settings_file
 from .call import Call
 from .following import NAME, STOPPED, log_file, pid_file, read_status, run
-from .node import Node, import_adapters
-from .process import detach
+from .node import Node
 
 SERVICE: Final = "realtime-scanner"
 """Its name among the services of a node."""
 
 UNIT: Final = "restante-realtime-scanner.service"
-UNIT_DIRECTORY: Final = "/etc/systemd/system"
-_SYSTEMD: Final = "/run/systemd/system"
-"""There where systemd runs."""
-
-_START_SECONDS: Final = 20.0
-_STOP_SECONDS: Final = 60.0
+REALTIME: Final = service.Service(
+    f"the {NAME}", UNIT, pid_file, log_file, lambda node: run(node, say=service.log)
+)
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
@@ -51,7 +43,7 @@ def status(node: Node) -> dict[str, Any]:
         "running": bool(pid),
         "state": found.state if pid else STOPPED,
         "pid": pid,
-        "unit": UNIT if _has_unit(node) else "",
+        "unit": UNIT if REALTIME.has_unit(node) else "",
         "started": _iso(found.started if pid else 0),
         "last_event": situation.last_event,
         "last_event_at": _iso(situation.last_event_at),
@@ -131,83 +123,14 @@ def behind(node: Node, accounts: Sequence[str]) -> list[str]:
 
 
 def start(node: Node) -> bool:
-    """Start the Realtime Scanner; True if it did not run. As its systemd unit where there is one, else by itself.
-
-    :raises Unavailable: it did not come to run. :raises Refused: this user may not start it.
-    """
-    process = pid_file(node)
-    if process.pid():
-        return False
-    unit = _has_unit(node)
-    if unit:
-        _systemctl("start")
-    else:
-        import_adapters()
-        detach(lambda: run(node, say=log), log_file(node))
-    if not process.wait(_START_SECONDS, running=True):
-        where = f"journalctl -u {UNIT}" if unit else log_file(node)
-        raise Unavailable(f"The {NAME} was started and does not run; {where} says why.")
-    return True
-
-
-def log(sentence: str) -> None:
-    """Write a sentence to standard error, with the time."""
-    sys.stderr.write(f"{moment.iso(moment.now())} {sentence}\n")
-    sys.stderr.flush()
+    """Start the Realtime Scanner; True if it did not run. Errors as for Service.start()."""
+    return REALTIME.start(node)
 
 
 def stop(node: Node) -> bool:
-    """Stop the Realtime Scanner; True if it ran. What has happened until then is committed.
-
-    :raises Unavailable: it does not end. :raises Refused: this user may not stop it.
-    """
-    process = pid_file(node)
-    if not process.pid():
-        return False
-    if _has_unit(node):
-        _systemctl("stop")
-    process.terminate()  # also one that was not started as the unit
-    if not process.wait(_STOP_SECONDS, running=False):
-        raise Unavailable(f"The {NAME} (process {process.pid()}) was told to end and goes on; look at its status.")
-    return True
-
-
-def _has_unit(node: Node) -> bool:
-    """Return whether systemd runs here and has been given a unit for this node."""
-    if not os.path.isdir(_SYSTEMD):
-        return False
-    try:
-        with open(os.path.join(UNIT_DIRECTORY, UNIT), encoding="utf-8") as file:
-            return f"--config-file {node.config_file} " in file.read()
-    except OSError:
-        return False
-
-
-def _systemctl(verb: str) -> None:
-    done = subprocess.run(["systemctl", verb, UNIT], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Refused(
-            f"systemctl {verb} {UNIT} failed: {done.stderr.strip() or done.returncode}. Run this as root, and look at "
-            f"journalctl -u {UNIT}."
-        )
-
-
-# -- as services (R-304) -----------------------------------------------------------------------------------------------
-
-
-def services(node: Node) -> dict[str, Any]:
-    """Return the services of a node, each with could_start, could_stop, running and why it could not be started."""
-    running = bool(pid_file(node).pid())
-    shown: dict[str, Any] = {"could_start": not running, "could_stop": running, "running": running}
-    if running:
-        shown["could_not_start_because"] = "it runs"
-    return {SERVICE: shown}
-
-
-def check_name(service_name: str) -> None:
-    """:raises NotFound: there is no such service."""
-    if service_name.lower() != SERVICE:
-        raise NotFound(f"There is no service {service_name!r}; there is {SERVICE}.")
+    """Stop the Realtime Scanner; True if it ran. What has happened until then is committed. Errors as for
+    Service.stop()."""
+    return REALTIME.stop(node)
 
 
 # -- modules -----------------------------------------------------------------------------------------------------------

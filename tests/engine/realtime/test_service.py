@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, NotFound, Refused
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, realtime, tuning
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import (
+    backups,
+    realtime,
+    service,
+    services,
+    tuning,
+)
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import recorder
 from realtime_kit import CLI, ENVIRONMENT, until
@@ -154,8 +160,8 @@ def systemd(live_node: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tools / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
-    monkeypatch.setattr(realtime, "UNIT_DIRECTORY", str(units))
-    monkeypatch.setattr(realtime, "_SYSTEMD", str(units))
+    monkeypatch.setattr(service, "UNIT_DIRECTORY", str(units))
+    monkeypatch.setattr(service, "SYSTEMD", str(units))
     return Path(noted)
 
 
@@ -169,7 +175,7 @@ def test_where_there_is_a_unit_it_is_started_and_stopped_as_that(live_node: Any,
 
 
 def test_a_unit_of_another_node_is_left_alone(live_node: Any, systemd: Path) -> None:
-    unit = Path(realtime.UNIT_DIRECTORY, realtime.UNIT)
+    unit = Path(service.UNIT_DIRECTORY, realtime.UNIT)
     unit.write_text(unit.read_text().replace(live_node.config_file, live_node.config_file + ".other"))
     assert live_node.status()["unit"] == ""
 
@@ -259,5 +265,5 @@ def test_check_mode_foretells_and_changes_nothing(live_node: Any) -> None:
 
 
 def test_a_name_that_is_no_service_is_told(live_node: Any) -> None:
-    with pytest.raises(NotFound, match="there is realtime-scanner"):
-        realtime.check_name("smartscan")
+    with pytest.raises(NotFound, match="there is realtime-scanner and standby"):
+        services.find("smartscan")

@@ -14,6 +14,7 @@ from ...model import foreign, kinds
 from ...model.errors import AlreadyExists, Damaged, InvalidInput, NotFound, Refused
 from ...model.state import Entry, state_from_json
 from ..index.database import Database
+from ..port import shape
 
 _WITH_ADDRESSES = (kinds.ACCOUNT, kinds.DISTRIBUTION_LIST)
 
@@ -81,6 +82,31 @@ class Directory:
         self._database.execute(
             "UPDATE entries SET data = ? WHERE id = ?", (json.dumps(merged.to_json()), entry.entry_id)
         )
+        return True
+
+    def reshape(self, entry: Entry) -> bool:
+        """Give the entry of the same id this name, these aliases, members and signatures, and no others."""
+        before = self.find(entry.kind, entry.entry_id)
+        if before is None or not entry.name:
+            raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
+        if shape(before) == shape(entry):
+            return False
+        after = before._replace(
+            name=entry.name, aliases=entry.aliases, members=entry.members, signatures=entry.signatures
+        )
+        if entry.kind in _WITH_ADDRESSES:
+            domain = entry.name.rpartition("@")[2]
+            if self.find(kinds.DOMAIN, domain) is None:
+                raise NotFound(f"The domain {domain!r} of {entry.name} does not exist; create it first.")
+            self._database.execute("DELETE FROM addresses WHERE entry = ?", (entry.entry_id,))
+            self._claim(after, (after.name, *after.aliases))
+        try:
+            self._database.execute(
+                "UPDATE entries SET name_key = ?, data = ? WHERE id = ?",
+                (_key(after.name), json.dumps(after.to_json()), entry.entry_id),
+            )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(f"There is another {entry.kind} named {entry.name}.") from error
         return True
 
     def delete(self, kind: str, entry_id: str) -> None:

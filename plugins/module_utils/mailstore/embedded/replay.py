@@ -61,6 +61,10 @@ def _update_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
     store.update_entry(_entry(fields))
 
 
+def _reshape_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
+    store.reshape_entry(_entry(fields))
+
+
 def _delete_entry(store: EmbeddedStore, fields: dict[str, Any]) -> None:
     store.delete_entry(fields["kind"], fields["entry_id"])
 
@@ -89,6 +93,7 @@ def _delete_items(store: EmbeddedStore, fields: dict[str, Any]) -> None:
 _OPERATIONS: dict[str, Callable[[EmbeddedStore, dict[str, Any]], None]] = {
     "create_entry": _create_entry,
     "update_entry": _update_entry,
+    "reshape_entry": _reshape_entry,
     "delete_entry": _delete_entry,
     "write_items": _write_items,
     "map_imported": _map_imported,

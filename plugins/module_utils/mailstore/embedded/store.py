@@ -129,6 +129,13 @@ class EmbeddedStore(MailStore, Volumes):
                 self._record(_scope(entry.kind, entry.entry_id), "update_entry", lambda: {"entry": entry.to_json()})
         return changed
 
+    def reshape_entry(self, entry: Entry) -> bool:
+        with self._database.transaction():
+            changed = self._directory.reshape(entry)
+            if changed:
+                self._record(_scope(entry.kind, entry.entry_id), "reshape_entry", lambda: {"entry": entry.to_json()})
+        return changed
+
     def delete_entry(self, kind: str, entry_id: str) -> None:
         with self._database.transaction():
             self._directory.delete(kind, entry_id)
