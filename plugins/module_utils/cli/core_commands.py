@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..archive.buckets import PROVIDERS, BucketRecord
 from ..archive.s3_settings import LOCK_MODES
 from ..model import moment
-from ..runtime import buckets
+from ..runtime import buckets, services
 from ..runtime.node import Node
 from .grammar import BOOLEAN, INTEGER, TEXT, Command, Parameter, choice
 from .parameters import PREFIX, REGION, URL

@@ -54,7 +54,7 @@ class Follower:
         self._look_seconds = look_seconds
         self._looked: float | None = None
         self._blobs = blobs
-        self._reader: Blobs | None = None
+        self._reader: tuple[Repository, Blobs] | None = None
         self.contact = 0
         """When the archive was last read, UTC milliseconds."""
 
@@ -96,10 +96,10 @@ class Follower:
     def sides(self, progress: Progress) -> Sides:
         """Return both sides."""
         source = self._origin.repository()
-        if self._reader is None:
-            self._reader = self._blobs(source, self._origin.archive)
+        if self._reader is None or self._reader[0] is not source:
+            self._reader = source, self._blobs(source, self._origin.archive)
         return Sides(
-            source, self._reader, self._store, self.record, self.record.meta("import"), self._patience, progress
+            source, self._reader[1], self._store, self.record, self.record.meta("import"), self._patience, progress
         )
 
     def look_is_due(self) -> bool:

@@ -86,6 +86,8 @@ class Origin:
             retrieve(self.archive, self._directory, progress=progress, masters=self._masters)
         except InvalidInput as error:
             raise Diverged(str(error)) from error
+        if self.repository().damages():
+            self.close()  # opened anew, it sees whether what was damaged has come now
         self.repository().refresh()
         self._checked = time.monotonic()
 

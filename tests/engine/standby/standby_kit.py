@@ -142,6 +142,9 @@ def _described(store: Any, side: StoreSide, entry: Entry) -> Iterator[str]:
         for name in ("folder", "remote_id"):
             if "(no folder" in str(found.get(name)):  # it is gone at the primary too
                 del found[name]
+        if "members" in found:  # those of accounts that are gone are no members any more
+            known = set(side.names().values())
+            found["members"] = [one for one in found["members"] if isinstance(one, dict) or one[0] in known]
         if state.digest:
             assert len(store.read_blob(entry.entry_id, state.item_id)) == state.size
         yield repr(sorted((key, _ordered(value)) for key, value in found.items()))
