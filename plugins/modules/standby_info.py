@@ -120,6 +120,11 @@ status:
       description: How many of them are accounts.
       type: int
       sample: 205
+    damages:
+      description: What of the primary's backup cannot be read. What it records is not here.
+      type: list
+      elements: str
+      sample: []
     failure_count:
       description: How much could not be applied. It is tried again.
       type: int

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import encrypted_jobs, jobs, mailbox_jobs, upkeep_jobs
+from . import encrypted_jobs, jobs, mailbox_jobs, standby_jobs, upkeep_jobs
 
-JOBS: Final = {**jobs.JOBS, **{job.name: job for job in (*mailbox_jobs.JOBS, *upkeep_jobs.JOBS, *encrypted_jobs.JOBS)}}
+JOBS: Final = {**jobs.JOBS, **{job.name: job for job in (
+    *mailbox_jobs.JOBS, *upkeep_jobs.JOBS, *encrypted_jobs.JOBS, *standby_jobs.JOBS,
+)}}

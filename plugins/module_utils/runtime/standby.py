@@ -16,9 +16,10 @@ from typing import Any, Final
 from ..backup import commits
 from ..mailstore.port import MailStore
 from ..model import foreign, kinds, moment
-from ..model.errors import InvalidInput, NotFound, Refused, RestanteError
+from ..model.errors import InvalidInput, NotABackup, NotFound, Refused, RestanteError, Unavailable
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import Until
+from ..standby.origin import Diverged
 from ..standby.record import FOLLOWING, PROMOTED, STOPPED, Record, alone
 from . import service
 from .call import Call
@@ -35,7 +36,9 @@ from .standing_by import (
     pid_file,
     read_status,
     run,
+    seen,
     source_of,
+    write_status,
 )
 
 UNIT: Final = "restante-standby.service"
@@ -85,6 +88,7 @@ def status(node: Node) -> dict[str, Any]:
             "silent_seconds": round(max(now - newest_at, 0) / 1000, 3) if newest_at else -1.0,
             "entries": len(names),
             "accounts": sum(one.kind == kinds.ACCOUNT for one in record.entries()),
+            "damages": found.damages,
             "failure_count": len(failures),
             "failures": [
                 {"account": names.get(one.scope, ""), "item": one.item, "kind": one.kind, "reason": one.reason,
@@ -204,8 +208,15 @@ def once(node: Node) -> dict[str, Any]:
         if not follower.may_go_on():
             raise InvalidInput(f"The standby is {follower.record.meta('state')}: {follower.record.meta('reason')}")
         report = catch_up(follower, running)
-        running.record.result = report.to_json()
-    return {**report.to_json(), "changed": report.changed, "operation_id": running.id, "stats": report.text()}
+        found = read_status(node)
+        seen(found, follower)
+        write_status(node, found, durable=True)
+        result = {**report.to_json(), "damages": found.damages}
+        running.record.result = result
+    return {
+        **result, "changed": report.changed, "operation_id": running.id, "stats": report.text(),
+        "warnings": [f"The primary's backup is damaged: {one}" for one in found.damages],
+    }
 
 
 def stop(node: Node, dry_run: bool = False) -> bool:
@@ -238,19 +249,14 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
     before = status(node)
     STANDBY.stop(node)
     error, warnings = "", []
+    newest, newest_at = before["newest_commit"], _ms(before["newest_commit_at"])
     with operation(node, PROMOTION, {"last_round": last_round}) as running:
         if last_round and before["state"] == FOLLOWING:
-            try:
-                with opened(node, look_seconds=0) as follower:
-                    done = catch_up(follower, Until(lambda: time.monotonic() - clock > timeout))
-                    running.record.result = done.to_json()
-                    newest, newest_at = follower.newest()
-            except (RestanteError, OSError) as failure:
-                error = str(failure)
+            error, newest, newest_at = _last_round(node, clock + timeout, (newest, newest_at))
+            _check_failures(node, before["failure_count"])
         with alone(directory(node)), contextlib.closing(Record(directory(node))) as record:
             seq, at = record.number("seq"), record.number("at")
-            if error or not last_round or before["state"] != FOLLOWING:
-                newest, newest_at = max((before["newest_commit"], _ms(before["newest_commit_at"])), (seq, at))
+            newest, newest_at = max((newest, newest_at), (seq, at))
             result = {
                 "promoted": moment.iso(moment.now()),
                 "recovery_point": _iso(at),
@@ -265,6 +271,7 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
             record.set(state=PROMOTED, promotion=json.dumps(result))
     if error:
         warnings.append(f"The archive could not be followed once more: {error}")
+    warnings += [f"The primary's backup is damaged: {one}" for one in before["damages"]]
     if result["failures"]:
         warnings.append(f"{result['failures']} items could not be applied; standby_info names them.")
     node.notifications().notify(
@@ -272,6 +279,38 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
         "".join(f"{name}: {value}\n" for name, value in result.items()),
     )
     return {"changed": True, **result, "operation_id": running.id, "warnings": warnings}
+
+
+def _last_round(node: Node, until: float, known: tuple[int, int]) -> tuple[str, int, int]:
+    """Follow once more; return why the archive could not be followed, and the newest commit that is known to be there.
+
+    :param known: that, before. :raises RestanteError: it fails for this node's own sake: its disk, its mail server.
+    """
+    with contextlib.closing(node.store()):
+        pass  # what is not there from here on is the archive
+    try:
+        with opened(node, look_seconds=0) as follower:
+            try:
+                catch_up(follower, Until(lambda: time.monotonic() > until))
+            except Diverged as error:
+                return str(error), *known
+            except (RestanteError, OSError) as error:
+                if follower.can_reach():
+                    raise
+                return str(error), *known
+            return "", *follower.newest()
+    except (NotABackup, NotFound, Unavailable) as error:  # the archive is away from the first
+        return str(error), *known
+
+
+def _check_failures(node: Node, before: int) -> None:
+    """Refuse to promote what has lost something in its last round: that may be a full disk, and nothing can undo it."""
+    found = status(node)
+    if found["failure_count"] > before:
+        raise Refused(
+            f"{found['failure_count']} items could not be applied ({found['failures'][0]['reason']}). Put that right "
+            "and run this again; or promote without them: last_round false."
+        )
 
 
 def _ms(text: str) -> int:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from ..archive.files import reading
 from ..archive.port import Archive
 from ..model import foreign, moment
+from ..model.durable import sync_directory
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..operations.notifications import ERROR
 from ..operations.progress import Progress, Until
@@ -85,6 +86,8 @@ class Status:
     newest: int = 0
     """The newest commit that is known to be in the archive."""
     newest_at: int = 0
+    damages: list[str] = dataclasses.field(default_factory=list)
+    """What of the primary's backup cannot be read."""
 
 
 def directory(node: Node) -> str:
@@ -114,13 +117,21 @@ def read_status(node: Node) -> Status:
         return Status()
 
 
-def write_status(node: Node, status: Status) -> None:
-    """Write the status file. A full disk does not stop the work for want of its report."""
+def write_status(node: Node, status: Status, durable: bool = False) -> None:
+    """Write the status file. A full disk does not stop the work for want of its report.
+
+    :param durable: it is the last one for some time.
+    """
     path = _status_file(node)
     with contextlib.suppress(OSError):
         with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(dataclasses.asdict(status), file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
         os.replace(path + ".new", path)
+        if durable:
+            sync_directory(os.path.dirname(path))
 
 
 def archive_of(node: Node, source: Source) -> Archive:
@@ -221,8 +232,7 @@ class _Process:
         progress = _Telling(self, Until(self._ended.is_set))
         while not self._ended.is_set() and follower.may_go_on():
             report = follower.round(progress)
-            self._status.contact = follower.contact
-            self._status.newest, self._status.newest_at = follower.newest()
+            seen(self._status, follower)
             self._enter(FOLLOWING)
             if report.changed:
                 self._say(f"commit {report.commit}: {report.text().rstrip()}".replace("\n", "; "))
@@ -261,6 +271,13 @@ class _Telling:
     def stopping(self) -> bool:
         """See Progress."""
         return self._until.stopping()
+
+
+def seen(status: Status, follower: Follower) -> None:
+    """Note in a status what was seen of the archive."""
+    status.contact = follower.contact
+    status.newest, status.newest_at = follower.newest()
+    status.damages = follower.damages()
 
 
 def catch_up(follower: Follower, progress: Progress) -> RoundReport:

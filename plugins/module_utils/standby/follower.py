@@ -11,10 +11,11 @@ from one to the next: what was made and deleted in between is never made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from ..archive.port import Archive
+from ..backup import commits
 from ..backup.ended import began_after, was_switched_off
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
@@ -88,6 +89,18 @@ class Follower:
     def may_go_on(self) -> bool:
         """Return whether nobody has stopped the standby, or promoted it."""
         return self.record.meta("state") == FOLLOWING
+
+    def damages(self) -> list[str]:
+        """Return what of the primary's backup cannot be read, as sentences; what it records is not here."""
+        found = self._origin.repository().damages() if self._origin.retrieved() else []
+        return [f"{one.file}: {one.reason} {one.consequence}" for one in found]
+
+    def can_reach(self) -> bool:
+        """Return whether the archive can be read now."""
+        try:
+            return self._origin.archive.size(commits.FORMAT_FILE) is not None
+        except RestanteError:
+            return False
 
     def is_behind(self) -> bool:
         """Return whether there is something that is not applied."""
@@ -230,7 +243,8 @@ class _Round:
     ) -> bool:
         """Apply journals; return whether that came to its end."""
         accounts = [scope for scope in scopes if scope != SERVER]
-        planned = plan.directory(self._wanted(scopes, again), self._gone(scopes, heads, sweep))
+        looked_at = {*scopes, *again}
+        planned = plan.directory(self._wanted(scopes, again, sweep), self._gone(looked_at, heads, sweep))
         self._directory.remove(planned.first)
         self._directory.write(planned.then)
         for account in (*accounts, *(scope for scope in again if scope != SERVER and scope not in scopes)):
@@ -255,6 +269,8 @@ class _Round:
         if self._is_frozen(account):
             self._record.ended(account, last, self._record.mailbox(account).token)
             return
+        if self._source.entry(account, ACCOUNT_ITEM) is None and self._source.state(account, ACCOUNT_ITEM) is not None:
+            return  # it is gone at the primary, and could not be removed here, which is told
         try:
             MailboxFollower(self._sides, known, self._report).apply(last, again, sweep, look)
         except (Unavailable, Stopped):
@@ -263,18 +279,18 @@ class _Round:
             self._record.failed(account, WHOLE, kinds.ACCOUNT, f"Its mailbox cannot be followed now: {error}")
             self._report.failed[kinds.ACCOUNT] += 1
 
-    def _wanted(self, scopes: list[str], again: dict[str, set[str]]) -> Iterator[Entry]:
+    def _wanted(self, scopes: list[str], again: dict[str, set[str]], sweep: bool) -> Iterator[Entry]:
         """Yield the entries that are to be made what they are at the primary."""
         wanted: dict[str, Entry] = {}
         for scope in scopes:
             if scope == SERVER:
-                since = self._record.positions().get(SERVER, 0)
+                since = 0 if sweep else self._record.positions().get(SERVER, 0)
                 for one in self._source.changed(SERVER, since, kinds.ENTRY_KINDS):
                     if isinstance(one.state, Entry):
                         wanted[one.item_id] = one.state
             else:
                 account = self._source.entry(scope, ACCOUNT_ITEM)
-                if account is not None and self._is_other(account):
+                if account is not None and (sweep or self._is_other(account)):
                     wanted[scope] = account
         for scope, items in again.items():
             for item in items if scope == SERVER else items & {ACCOUNT_ITEM}:
@@ -291,7 +307,7 @@ class _Round:
         last = self._source.state(account.entry_id, ACCOUNT_ITEM)
         return last is None or last.seq > self._record.mailbox(account.entry_id).last
 
-    def _gone(self, scopes: list[str], heads: dict[str, int], sweep: bool) -> Iterator[Known]:
+    def _gone(self, scopes: Collection[str], heads: dict[str, int], sweep: bool) -> Iterator[Known]:
         """Yield the entries that the primary has no more."""
         for known in self._record.entries():
             if known.kind == kinds.ACCOUNT:

@@ -95,6 +95,7 @@ class MailboxFollower:
         fresh = not self._box.last and not self._box.dirty
         if self._box.dirty:
             self._recover()
+        self._writer.load()
         token, disturbed = self._look() if look and not fresh else (self._box.token, _NOTHING)
         since = 0 if sweep or disturbed is None else self._box.last
         looked_at = {*again, *(disturbed or ())}

@@ -135,10 +135,16 @@ class Record:
         :raises NotFound: there is none: this is no standby. :raises Damaged, Refused: it cannot be used.
         """
         self.path = os.path.join(directory, FILE)
-        if not os.path.exists(self.path):
+        try:
+            os.stat(self.path)
+        except FileNotFoundError as error:
             raise NotFound(
                 f"This node is no standby: there is no {self.path}. Make it one with the module standby, or the role."
-            )
+            ) from error
+        except OSError as error:
+            raise Refused(
+                f"{self.path} cannot be read ({error.strerror}); run this as the user that the standby belongs to."
+            ) from error
         self._database = _connect(self.path)
 
     @classmethod

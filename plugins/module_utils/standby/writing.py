@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..mailstore.port import NewItem, Written
 from ..model import kinds
@@ -26,6 +26,17 @@ from .report import RoundReport
 
 if TYPE_CHECKING:
     from .mailbox import Sides
+
+
+def _plain(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return attributes whose grants say no more than who may do what: an adapter may say that more exactly."""
+    if "grants" not in attrs:
+        return attrs
+    grants = sorted(
+        (str(one.get("grantee_type", "")), str(one.get("grantee_id") or one.get("grantee_name", "")),
+         str(one.get("rights", ""))) for one in attrs["grants"]
+    )
+    return {**attrs, "grants": grants}
 
 
 _NONE: Final = Copy("", "", "", own=False)
@@ -46,12 +57,16 @@ class MailboxWriter:
         self._report = report
         self._held = sides.store.capabilities().item_kinds
         self._meanings = Meanings(sides.record, sides.store.capabilities().keeps_entry_ids)
-        self._named = {
-            one.origin: one.item_id for one in sides.record.named(box.number)
-            if one.kind in (kinds.FOLDER, kinds.TAG)
-        }
+        self._named: dict[str, str] = {}
         """What folders and tags of the primary are here."""
         self._later: dict[str, plan.ItemStep] = {}
+
+    def load(self) -> None:
+        """Learn from the record what is here."""
+        self._named = {
+            one.origin: one.item_id for one in self._record.named(self._box.number)
+            if one.kind in (kinds.FOLDER, kinds.TAG)
+        }
 
     # -- what is to be ---------------------------------------------------------------------------------------------
 
@@ -74,7 +89,8 @@ class MailboxWriter:
         held = self._store.held(self._mailbox, wanted)
         lost = {key for key in wanted.attrs if key not in held.attrs}  # what it cannot hold, it may have made up
         there = here._replace(attrs={key: value for key, value in here.attrs.items() if key not in lost})
-        return held._replace(date=wanted.date and held.date or here.date) == there
+        held = held._replace(date=(wanted.date and held.date) or here.date)
+        return held._replace(attrs=_plain(held.attrs)) == there._replace(attrs=_plain(there.attrs))
 
     def _other_content(self, state: ItemState, here: ItemState) -> bool:
         """Return whether the content here is another; a mail server may give back what it was given in another form."""
@@ -246,6 +262,8 @@ class MailboxWriter:
             if result.error:
                 self._leave(step.state, step.origin, result.error)
                 continue
+            if step.state.kind == kinds.FOLDER and not result.existed:
+                self._correct(meant.state._replace(item_id=result.item_id))
             done.append((step, meant, result))
             self._report.bytes += len(blob or b"")
             self._counted(step)
@@ -258,6 +276,12 @@ class MailboxWriter:
                 if step.state.kind in (kinds.FOLDER, kinds.TAG):
                     self._named[step.origin] = result.item_id
         self._sides.progress.advance(len(items), sum(step.state.size for step, _meant, _blob in items))
+
+    def _correct(self, state: ItemState) -> None:
+        """Take from a new folder what a mail server has given it besides, such as the shares of the one above it."""
+        here = self._store.item(self._mailbox, state.item_id)
+        if here is not None and not self._is_same(state, here):
+            self._change(state)
 
     def _existing(self, step: plan.ItemStep, meant: Meant, blob: bytes | None, found: Written) -> Written:
         """Deal with an item that was written before: by a round that was killed, or it was removed here since."""

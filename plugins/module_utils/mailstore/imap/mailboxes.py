@@ -95,7 +95,8 @@ class Mailboxes(Connection):
 
     def rename(self, name: bytes, other: bytes) -> None:
         """Give a mailbox, and those below it, another name."""
-        self._leave(name)
+        if self._selected:  # it may be one of those below: Dovecot would end the connection
+            self._leave(self._selected)
         self._command("RENAME", [quoted(name), quoted(other)])
 
     def delete(self, name: bytes) -> None:

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the restante.carbonio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A standby whose mail server speaks IMAP: through the port, as any other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides import BackupSide, StoreSide
+from restore_kit import INBOX, add, fill, mail
+from standby_kit import Pair
+
+from tests.conformance.imap_servers import DOVECOTS
+
+ANNA = "a-anna"
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[Any]:
+    """An empty Dovecot."""
+    path = tmp_path / "dovecot"
+    path.mkdir()
+    store = DOVECOTS.create(path)
+    yield store
+    store.close()
+    DOVECOTS.stop(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers() -> Iterator[None]:
+    yield
+    DOVECOTS.end()
+
+
+def folders_of_mail(pair: Pair, store: Any, account: str) -> Counter[Any]:
+    """Where the mail of an account is, and how it is flagged and tagged, as far as IMAP can hold that."""
+    side = StoreSide(store, BackupSide(pair.backup, None))
+    return Counter(
+        (side.path(account, state.folder), "u" in state.flags, "f" in state.flags,
+         tuple(sorted(side.tag(account, tag) for tag in state.tags)), state.date // 1000,
+         store.read_blob(account, state.item_id).partition(b"\r\n")[0])
+        for state in store.changes(account).items if state.kind == kinds.MESSAGE
+    )
+
+
+def assert_equal(pair: Pair, store: Any) -> None:
+    primary = {entry.name: entry.entry_id for entry in pair.primary.entries(kinds.ACCOUNT)}
+    here = {entry.name: entry.entry_id for entry in store.entries(kinds.ACCOUNT)}
+    assert set(primary) == set(here)
+    for name, account in primary.items():
+        assert folders_of_mail(pair, store, here[name]) == folders_of_mail(pair, pair.primary, account)
+
+
+def test_dovecot_follows_an_embedded_store(pair: Pair, dovecot: Any) -> None:
+    pair.primary.delete_entry(kinds.DOMAIN, "d-1")
+    fill(pair.primary)
+    pair.primary.delete_entry(kinds.ACCOUNT, 'a-o\'hara "x"')
+    pair.scan()
+    with pair.follower(store=dovecot) as follower:
+        follower.round()
+        assert_equal(pair, dovecot)
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        messages = [one for one in pair.primary.changes(ANNA).items if one.kind == kinds.MESSAGE]
+        pair.primary.update_item(ANNA, messages[0]._replace(folder="3", flags="f"))
+        pair.primary.delete_items(ANNA, [messages[1].item_id])
+        work = next(one for one in pair.primary.folders(ANNA) if one.name == "work")
+        pair.primary.update_item(ANNA, work._replace(name="moved", folder="1"))
+        new = add(pair.primary, ANNA, kinds.FOLDER, INBOX, "work")
+        mail(pair.primary, ANNA, new, 60)
+        pair.primary.delete_entry(kinds.ACCOUNT, "a-galsync")
+        pair.scan()
+        report = follower.round()
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        assert_equal(pair, dovecot)
+        assert report.deleted["message"] == report.deleted["account"] == 1 and report.created["message"] == 1
+        assert not pair.failures() and not pair.conflicts()
+        assert not follower.round().changed
+        # What somebody does there is as at the primary again.
+        mine = [one for one in dovecot.changes(ANNA).items if one.kind == kinds.MESSAGE]
+        dovecot.delete_items(ANNA, [mine[0].item_id])
+        dovecot.update_item(ANNA, mine[1]._replace(flags="f"))
+        follower.round()
+        assert_equal(pair, dovecot)
