@@ -163,3 +163,24 @@ def test_a_name_that_is_no_text_is_refused(server: Any) -> None:
     with pytest.raises(Exception, match="Unicode") as caught:
         server.store.create_entry(ANNA._replace(name="\udcff@example.com"))
     assert caught.type.__name__ == "InvalidInput"
+
+
+def test_reshaping_takes_away_what_is_not_named(server: Any) -> None:
+    """Names, aliases, members and signatures are then exactly these; or the adapter says that it cannot do that."""
+    store = server.store
+    anna = store.create_entry(ANNA)
+    assert not store.reshape_entry(anna)
+    wanted = anna._replace(name="anna.new@example.com", aliases=("two@example.com",), signatures=())
+    try:
+        assert store.reshape_entry(wanted)
+    except Refused as error:
+        assert "do that by hand" in str(error)
+        return
+    assert not store.reshape_entry(wanted)
+    assert store.find_entry(kinds.ACCOUNT, anna.entry_id) == wanted
+    for taken in ("a.rossi@example.com", ANNA.name):  # free now
+        store.delete_entry(kinds.ACCOUNT, store.create_entry(Entry("other", kinds.ACCOUNT, taken)).entry_id)
+    server.account("bruno")
+    with pytest.raises(AlreadyExists, match="bruno@example.com"):
+        store.reshape_entry(wanted._replace(aliases=("bruno@example.com",)))
+    assert store.find_entry(kinds.ACCOUNT, anna.entry_id) == wanted
