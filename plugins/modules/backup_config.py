@@ -16,7 +16,31 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: N/A
 options:
+  engine:
+    description:
+      - What backs up and restores on this node. Defaults to V(restante), the engine of this collection.
+      - V(carbonio) is the vendor's Carbonio Backup. The same modules and roles then drive its command; the attribute
+        C(vendor_engine) of each module tells what of it works there.
+    type: str
+    choices: [restante, carbonio]
+  carbonio_command:
+    description: The vendor's command, for O(engine=carbonio). Defaults to V(/opt/zextras/bin/carbonio).
+    type: path
+  carbonio_user:
+    description:
+      - Who the vendor's command is for. Defaults to V(zextras). A module that root runs becomes that user for it; one
+        that anybody else runs is refused.
+      - Empty for whoever runs the module.
+    type: str
+  carbonio_timeout:
+    description:
+      - Seconds after which one run of the vendor's command is given up. Defaults to V(300).
+      - Operations may take longer; they are looked at again and again.
+    type: int
   backup_path:
     description: Where the backup of this node is kept, an absolute path. Defaults to V(/opt/zextras/backup/zextras).
     type: path
@@ -278,6 +302,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.runtime import c
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
+    "engine": {"type": "str", "choices": ["restante", "carbonio"]},
+    "carbonio_command": {"type": "path"},
+    "carbonio_user": {"type": "str"},
+    "carbonio_timeout": {"type": "int"},
     "backup_path": {"type": "path"},
     "cache_path": {"type": "path"},
     "state_path": {"type": "path"},

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
-from ..model.errors import RestanteError
+from ..model.errors import Refused, RestanteError
 from ..operations.narrator import Narrator
 from ..operations.operation import Operations
 from ..operations.records import EXIT_CODES, FAILED, INTERRUPTED, SUCCESSFUL
+from ..runtime.engine import is_the_vendors
 from ..runtime.node import Node, check_host
 from . import secret, shell, text
 from .background import Background, Failed
@@ -94,11 +95,21 @@ def _run(arguments: Sequence[str], output: IO[str], errors: IO[str]) -> int:
     check_host(line.options.host)
     if command.works_long:
         return _work(command, given, line.options, output, errors)
-    node = Node.load(line.options.config_file)
+    node = _node(line.options)
     if command.follows and (line.options.sync or line.options.progress):
         return _follow(command, given, node, line.options, output, errors)
     _show(command.run(node, **given), line.options, output)
     return 0
+
+
+def _node(options: Options) -> Node:
+    """Return the node of a command line. :raises Refused: its engine is the vendor's, which has a command line too."""
+    if is_the_vendors(options.config_file):
+        raise Refused(
+            f"{options.config_file} says engine: carbonio: on this node the vendor's command has the backup. Type "
+            "carbonio with the same words."
+        )
+    return Node.load(options.config_file)
 
 
 def _help(words: Sequence[str]) -> str:
@@ -117,7 +128,7 @@ def _help(words: Sequence[str]) -> str:
 
 
 def _work(command: Command, given: Mapping[str, Any], options: Options, output: IO[str], errors: IO[str]) -> int:
-    node = Node.load(options.config_file)
+    node = _node(options)
 
     def work(announce: Callable[[str], None]) -> Mapping[str, Any]:
         node.operations = Operations(node.settings.state_path, announce)

@@ -23,7 +23,7 @@ from . import master_key
 from . import settings as settings_file
 from .call import Call
 from .node import Node
-from .settings import EMBEDDED, ENCRYPTION_KEYS, IMAP, BackupVolume, Settings
+from .settings import CARBONIO, EMBEDDED, ENCRYPTION_KEYS, IMAP, BackupVolume, Settings
 
 LIBRARIES: Final = ("boto3", "zstandard")
 """What the Python of a node needs."""
@@ -50,9 +50,13 @@ def change(call: Call) -> dict[str, Any]:
     settings_file.check(after)
     _check_encryption(after)
     changed = after != before
-    wanted = LIBRARIES + (ENCRYPTION_LIBRARIES if any(getattr(after, name) for name in ENCRYPTION_KEYS) else ())
+    wanted: tuple[str, ...] = LIBRARIES
+    if any(getattr(after, name) for name in ENCRYPTION_KEYS):
+        wanted += ENCRYPTION_LIBRARIES
     if after.mailstore_adapter == IMAP and after.imap is not None:
         wanted += IMAP_LIBRARIES + (LDAP_LIBRARIES if after.imap.directory == LDAP else ())
+    if after.engine == CARBONIO:
+        wanted = ()  # the vendor's command needs nothing of the node's Python
     create = call["mailstore_create"] and after.mailstore_adapter == EMBEDDED and not _has_store(after)
     if not call.check_mode:
         if changed:

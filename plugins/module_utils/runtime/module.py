@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How every module runs: arguments in, one call, result out; errors of ours become failed tasks."""
+"""How every module runs: arguments in, one call, result out; errors of ours become failed tasks.
+
+Here alone it is decided which engine answers, this collection's or the vendor's (engine.py).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..model.errors import RestanteError
 from .argspec import CONFIG
 from .call import Call
+from .engine import chosen
 
 
 def run(
@@ -22,8 +26,8 @@ def run(
 ) -> None:
     """Be a module: call answer and exit with its result.
 
-    :param answer: returns the result; "changed" is False where it says nothing, "warnings" are shown as such, and
-        "diff" is shown where it was asked for.
+    :param answer: returns the result, on a node whose engine is this collection's; "changed" is False where it says
+        nothing, "warnings" are shown as such, and "diff" is shown where it was asked for.
     :param arguments: the argument specification, config_file left out.
     :param constraints: further keywords of AnsibleModule, such as required_if.
     """
@@ -36,7 +40,7 @@ def run(
         module.fail_json(**told)
 
     try:
-        result = {"changed": False, **answer(call)}
+        result = {"changed": False, **chosen(module._name, call, answer)(call)}
     except RestanteError as error:
         fail(msg=str(error))
     except OSError as error:

@@ -20,12 +20,16 @@ from ..model import foreign, moment
 from ..model.durable import make_directories, sync_directory
 from ..model.errors import InvalidInput, NotFound, Refused
 from ..operations.notifications import INFORMATION, LEVELS, PLAIN, SECURITIES
+from ..vendor import runner
 
 DEFAULT_FILE: Final = "/etc/restante/restante.json"
 BUCKETS_FILE: Final = "buckets.json"
 EMBEDDED: Final = "embedded"
 IMAP: Final = "imap"
 ADAPTERS: Final = (EMBEDDED, IMAP)
+OWN: Final = "restante"
+CARBONIO: Final = "carbonio"
+ENGINES: Final = (OWN, CARBONIO)
 ENCRYPTION_KEYS: Final = ("encryption_key_file", "encryption_key_variable", "encryption_key_command")
 """The settings that say where the master key comes from."""
 VOLUME_TYPES: Final = ("default", "local", "s3")
@@ -49,6 +53,14 @@ class BackupVolume:
 class Settings:
     """The settings of one node, each with the vendor's default where the vendor has one."""
 
+    engine: str = OWN
+    """What backs up and restores on this node: this collection's engine, or the vendor's Carbonio Backup."""
+    carbonio_command: str = runner.DEFAULT_PATH
+    """The vendor's command, for the engine carbonio."""
+    carbonio_user: str = runner.DEFAULT_USER
+    """Who runs it; empty for whoever runs the module."""
+    carbonio_timeout: int = runner.DEFAULT_SECONDS
+    """Seconds after which one run of it is given up; operations go on beyond that."""
     backup_path: str = "/opt/zextras/backup/zextras"
     cache_path: str = "/opt/zextras/cache"
     state_path: str = "/var/lib/restante"
@@ -134,6 +146,12 @@ def check(settings: Settings) -> None:
     for name in ("backup_path", "cache_path", "state_path", "mailstore_path"):
         if not os.path.isabs(getattr(settings, name)) or "\0" in getattr(settings, name):
             raise InvalidInput(f"{name} is {getattr(settings, name)!r}; give an absolute path.")
+    if settings.engine not in ENGINES:
+        raise InvalidInput(f"engine is {settings.engine!r}; it may be {', '.join(ENGINES)}.")
+    if not os.path.isabs(settings.carbonio_command) or "\0" in settings.carbonio_command:
+        raise InvalidInput(f"carbonio_command is {settings.carbonio_command!r}; give an absolute path.")
+    if settings.carbonio_timeout < 1:
+        raise InvalidInput(f"carbonio_timeout is {settings.carbonio_timeout}; give at least 1 second.")
     if settings.mailstore_adapter not in ADAPTERS:
         raise InvalidInput(f"mailstore_adapter is {settings.mailstore_adapter!r}; it may be {', '.join(ADAPTERS)}.")
     if settings.imap is not None:
