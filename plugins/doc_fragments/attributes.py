@@ -29,6 +29,10 @@ attributes:
     platforms: posix
     support: full
     description: Target OS and families that can be operated against.
+  vendor_engine:
+    description:
+      - Works on a node with the vendor's Carbonio Backup too, where M(restante.carbonio.backup_config) has set
+        C(engine) to V(carbonio). What it cannot do there it refuses.
 author:
   - The restante.carbonio contributors (@restante)
 """

@@ -22,6 +22,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.diff
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: none
 options:
   accounts:
     description: The accounts, by the address that they had, or by id.

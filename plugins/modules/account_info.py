@@ -15,6 +15,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: The account is told in the vendor's own fields.
 options:
   account:
     description: The account, by address, alias or id; also one that is deleted.

@@ -26,6 +26,12 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.notifications
   - restante.carbonio.attributes.unrestored
   - restante.carbonio.attributes.hsm
+attributes:
+  vendor_engine:
+    support: none
+    details:
+      - The vendor restores deleted accounts in its administration panel alone;
+        M(restante.carbonio.new_account_restore) restores one under another id.
 options:
   account:
     description:

@@ -24,6 +24,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.s3
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: none
 seealso:
   - module: restante.carbonio.bucket
   - module: restante.carbonio.smartscan

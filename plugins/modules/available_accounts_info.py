@@ -15,6 +15,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: The accounts are told in the vendor's own fields.
 options:
   date:
     description: A moment in ISO 8601 or as C(dd/MM/yyyy HH:mm:ss), V(first) or V(last).

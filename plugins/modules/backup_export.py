@@ -20,6 +20,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details: Any run exports anew, into a directory that must be empty.
 options:
   destination:
     description: A directory that is empty, or is to be made.

@@ -14,6 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: What the backup holds is told in the vendor's own fields.
 options:
   backup_path:
     description: The directory to describe; the node's own Backup Path by default.

@@ -18,6 +18,12 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.diff
   - restante.carbonio.attributes.s3
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - The volume that was set last by this module, and the bucket that carbonio says is used, are compared with what
+        is wanted.
 options:
   type:
     description:

@@ -18,6 +18,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: partial
+    details: The report counts items, and not by kind. There is no O(volume_prefix).
 options:
   volume:
     description: The volume, by its id or its name; case matters.

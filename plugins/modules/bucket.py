@@ -18,6 +18,13 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
   - restante.carbonio.attributes.s3
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - What concerns the bucket at the provider, its lock and its storage class is refused, and so is another
+        O(prefix) of a configuration that is there.
+      - O(secret) reaches the command on its standard input.
 options:
   state:
     description: V(present) keeps the configuration, V(absent) forgets it. The bucket itself is never deleted.

@@ -15,6 +15,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
   - restante.carbonio.attributes.s3
+attributes:
+  vendor_engine:
+    support: partial
+    details: There is what carbonio lists of a bucket.
 options:
   provider:
     description: List the buckets of this provider only.

@@ -26,6 +26,12 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - What the check has found is told in the vendor's notification.
+      - There is no O(archive=contents) and no O(max_minutes).
 options:
   backup_path:
     description:

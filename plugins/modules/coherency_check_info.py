@@ -16,6 +16,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: none
 options:
   backup_path:
     description: Another Backup Path than the node's own.

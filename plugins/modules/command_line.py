@@ -16,6 +16,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: N/A
 options:
   path:
     description: Where the command is put. The directory is made where it is missing.

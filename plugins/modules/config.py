@@ -16,6 +16,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: partial
+    details: An attribute gets one value. RV(values) are those of its own.
 options:
   level:
     description: What the attribute is of.

@@ -16,6 +16,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: There is no O(backup_path).
 options:
   level:
     description: What to return the attributes of. V(global) is what a node has by default.

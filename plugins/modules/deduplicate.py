@@ -15,6 +15,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: partial
+    details: RV(deduplication) has what carbonio tells of the last volume, which may be nothing.
 options:
   volume:
     description: The name of the volume; all volumes, each for itself, by default.

@@ -21,6 +21,13 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
   - restante.carbonio.attributes.unrestored
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - The report counts items, and not by kind.
+      - There is no O(volume_prefix).
+      - Check mode shows the command and does not look for work.
 options:
   source_path:
     description: A Backup Path, a copy of one, or a directory that metadata was retrieved into.

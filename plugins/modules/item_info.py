@@ -15,6 +15,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
 attributes:
+  vendor_engine:
+    support: partial
+    details: The item is told in the vendor's own fields. There is no O(dump_path) and no O(volume_prefix).
   diff_mode:
     support: none
     description: The module shows no difference; what it may write is a new file with the content of an item.

@@ -24,6 +24,13 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - The report counts items, and not by kind.
+      - There are no O(notifications).
+      - Check mode shows the command and does not look for work.
 options:
   account:
     description: Whose item it is, by address, alias or id.

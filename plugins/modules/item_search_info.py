@@ -16,6 +16,13 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - The items are told in the vendor's own fields.
+      - There is neither a search in contents nor one for the time of a deletion, and O(type) is V(all), V(message),
+        V(contact), V(folder) or V(document).
 options:
   account:
     description: The account, by address, alias or id; also one that is deleted.

@@ -19,6 +19,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: N/A
 options:
   path:
     description: The log. Its rotated files lie beside it.

@@ -15,6 +15,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
+attributes:
+  vendor_engine:
+    support: none
 options:
   account:
     description: The account to export, by address or id.

@@ -14,6 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: The rows are told in the vendor's own fields.
 options:
   file_path:
     description: A file C(map_<server id>).

@@ -19,6 +19,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: none
 options:
   encryption_key_file:
     description: The file with the new master key, readable by the service user alone.

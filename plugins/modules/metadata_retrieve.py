@@ -19,6 +19,14 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.s3
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - There is no O(source_type=backup_path), no O(server_id) and no O(witness), and for O(source_type=local) no
+        O(volume_prefix).
+      - A run always counts as a change.
+      - O(secret) reaches the command on its standard input.
 options:
   source_type:
     description:

@@ -25,6 +25,13 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.notifications
   - restante.carbonio.attributes.unrestored
   - restante.carbonio.attributes.hsm
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - The report counts items, and not by kind.
+      - There is no O(hide_in_gal).
+      - Check mode shows the command and does not look for work.
 options:
   source_account:
     description:

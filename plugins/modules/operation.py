@@ -18,6 +18,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: full
+    details: The vendor's operations are meant too.
 options:
   operation_id:
     description: The operation that is meant.

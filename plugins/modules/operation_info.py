@@ -14,6 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: full
+    details: The vendor's operations are shown too, each with C(engine) V(carbonio) and what it tells of itself.
 options:
   operation_id:
     description: Return this operation only.

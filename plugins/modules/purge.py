@@ -23,6 +23,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details: There are no O(notifications). A run counts as a change. Check mode shows the command.
 options:
   purge_days:
     description:

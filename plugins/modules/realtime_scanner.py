@@ -17,6 +17,12 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - Both O(state) and O(enabled) set the attribute C(ZxBackup_RealTimeScanner), as the vendor's scanner runs in the
+        mail server.
 options:
   state:
     description: Whether its process runs. What has happened until it is stopped is committed.

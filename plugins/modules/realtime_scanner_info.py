@@ -15,6 +15,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: Whether it is switched on is all that is told.
 seealso:
   - module: restante.carbonio.realtime_scanner
 """

@@ -19,6 +19,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: partial
+    details: The redo log is left as it is.
 options:
   state:
     description: How the node is to be.

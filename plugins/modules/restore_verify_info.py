@@ -16,6 +16,9 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: none
 options:
   source_path:
     description: The backup that was restored, a Backup Path or a restore directory.

@@ -16,6 +16,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: The problems are told in the vendor's own fields.
 seealso:
   - module: restante.carbonio.share_fix
 """

@@ -19,6 +19,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
+attributes:
+  vendor_engine:
+    support: partial
+    details: A run counts as a change. What was mended is told in the vendor's notification.
 options:
   import_idmap_file:
     description: The map of the import, a file C(map_<server id>) of a Backup Path.

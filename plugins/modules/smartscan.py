@@ -18,6 +18,13 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
+attributes:
+  vendor_engine:
+    support: partial
+    details:
+      - Check mode shows the command and does not look for changes; without word from carbonio a run counts as a
+        change, and O(state=initialised) scans.
+      - O(accounts) are scanned one by one, without O(read_error_threshold).
 options:
   state:
     description:

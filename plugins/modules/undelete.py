@@ -26,6 +26,10 @@ extends_documentation_fragment:
   - restante.carbonio.attributes.notifications
   - restante.carbonio.attributes.unrestored
   - restante.carbonio.attributes.hsm
+attributes:
+  vendor_engine:
+    support: partial
+    details: The report counts items, and not by kind. Check mode shows the command and does not look for work.
 options:
   account:
     description: Whose mailbox, by address, alias or id.

@@ -14,6 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff
+attributes:
+  vendor_engine:
+    support: partial
+    details: Properties that carbonio does not list are left as they are.
 options:
   name:
     description: The name of the volume; case matters.

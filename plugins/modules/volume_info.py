@@ -14,6 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: partial
+    details: RV(redo_log) is not told, and of a volume what carbonio lists.
 seealso:
   - module: restante.carbonio.volume
   - module: restante.carbonio.redo_log
