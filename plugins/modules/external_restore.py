@@ -160,6 +160,17 @@ seconds:
   returned: when not in check mode
   type: dict
   sample: {"phase 1: provisioning": 0.8, "total": 12.4}
+timeline:
+  description:
+    - When every account could be logged in to, when the first mailbox had its newest message, when every mailbox had
+      it, and when all was back. Empty for what was not reached.
+  returned: when not in check mode
+  type: dict
+  sample:
+    provisioned: "2026-03-28T08:30:01.120Z"
+    first_mailbox: "2026-03-28T08:30:01.940Z"
+    newest_mail: "2026-03-28T08:31:20.002Z"
+    complete: "2026-03-28T08:39:02.511Z"
 operation_id:
   description: The id of the operation.
   returned: when not in check mode

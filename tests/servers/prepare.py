@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Install the servers of the tests, where that is allowed, before any test begins and asks for one.
+"""Install the servers of the tests, and their browser, where that is allowed, before any test begins and asks for one.
 
     build/env-test/bin/python -m tests.servers.prepare
 
@@ -11,10 +11,12 @@ What cannot be had is said by the tests that need it.
 
 from __future__ import annotations
 
-from . import cyrus, dovecot, openldap, radicale, radosgw
+from . import chromium, cyrus, dovecot, openldap, radicale, radosgw
 
 if __name__ == "__main__":
-    for get in (radosgw.missing, dovecot.missing, cyrus.missing, openldap.install, radicale.missing):
+    for get in (
+        radosgw.missing, dovecot.missing, cyrus.missing, openldap.install, radicale.missing, chromium.missing,
+    ):
         reason = get()
         if reason:
             print(f"{get.__module__.rpartition('.')[2]}: {reason}")

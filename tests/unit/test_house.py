@@ -19,8 +19,8 @@ PACKAGE = "ansible_collections.restante.carbonio.plugins.module_utils"
 FLOOR = {
     "model": 1,
     "backup": 2, "archive": 2, "mailstore": 2,
-    "operations": 3,
-    "scan": 4, "restore": 4, "exchange": 4, "care": 4, "standby": 4, "vendor": 4,
+    "operations": 3, "evidence": 3,
+    "scan": 4, "restore": 4, "exchange": 4, "care": 4, "standby": 4, "vendor": 4, "drill": 4,
     "runtime": 5,
     "cli": 6,
 }

@@ -140,7 +140,7 @@ class Operations:
         :param type_: what it is, such as "SmartScan" or "External Restore".
         :param parameters: how it was called, as JSON values; never a secret.
         :param initiator: who asked for it.
-        :param queue: BACKUP_QUEUE or VOLUME_QUEUE.
+        :param queue: BACKUP_QUEUE, VOLUME_QUEUE or DRILL_QUEUE.
         :raises Removed: it was told to stop while it waited. :raises AlreadyExists: its id has been used.
         :raises InvalidInput: its id is no UUID.
         """
@@ -196,7 +196,7 @@ class Operations:
     def stop_all(self, queue: str = "") -> int:
         """Ask what runs to stop and empty the queue (R-267); return how many were asked.
 
-        :param queue: BACKUP_QUEUE or VOLUME_QUEUE; both where it is empty.
+        :param queue: BACKUP_QUEUE, VOLUME_QUEUE or DRILL_QUEUE; all where it is empty.
         """
         # The last first, so that none moves up and begins while those before it are being stopped.
         last_first = [record.id for record in reversed(self.list()) if queue in ("", record.queue)]

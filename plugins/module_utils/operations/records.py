@@ -42,6 +42,8 @@ EXIT_CODES: Final[Mapping[str, int]] = {SUCCESSFUL: 0, FAILED: 1, STOPPED: 2, RE
 BACKUP_QUEUE: Final = "backup"
 VOLUME_QUEUE: Final = "powerstore"
 """The two queues of a node, independent of each other (R-263)."""
+DRILL_QUEUE: Final = "drill"
+"""A third one: a drill touches nothing that others work on, and no backup is to wait for hours until it has ended."""
 
 KEPT: Final = 500
 """How many finished operations are remembered."""

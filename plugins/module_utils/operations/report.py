@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..model.errors import Damaged, InvalidInput, Refused
+from .timeline import Timeline
 
 READ_ERROR: Final = "read error"
 """Its bytes or its metadata could not be read from the backup (R-275)."""
@@ -61,6 +62,8 @@ class RestoreReport:
         """What restored items had and the mail server cannot hold, by kind and what it is."""
         self.warnings: list[str] = []
         """What the administrator should know although nothing failed, as sentences; each once."""
+        self.timeline = Timeline()
+        """Of the restore of a whole server: when it had reached what."""
         self._lock = threading.Lock()
 
     def add_restored(self, kind: str, count: int = 1) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Final, NamedTuple, TypeVar
 
 from ..mailstore.port import MailStore, NewItem, Written
+from ..model import kinds, moment
 from ..model.errors import AlreadyExists, Refused, RestanteError, Unavailable
 from ..model.state import Entry, ItemState
 from ..operations.progress import Progress
@@ -166,6 +167,8 @@ class MailboxApplier:
         self._log = log
         self._progress = progress
         self._patience = patience
+        self.newest_back = 0
+        """From when on the first message was there, UTC milliseconds: of a restore, the newest one. 0 for none."""
         self._before_writing: Callable[[], object] | None = before_writing
         self._same_mailbox = same_mailbox
         self._held = store.capabilities().item_kinds
@@ -351,6 +354,8 @@ class MailboxApplier:
         self._log.add(ids)
 
     def _count(self, restored: Counter[str], skipped: Counter[str]) -> None:
+        if not self.newest_back and restored[kinds.MESSAGE] + skipped[kinds.MESSAGE]:
+            self.newest_back = moment.now()
         for kind, count in restored.items():
             self.report.add_restored(kind, count)
         for kind, count in skipped.items():

@@ -19,12 +19,13 @@ from typing import Final
 from ..backup.ended import began_after
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
-from ..model import kinds
+from ..model import kinds, moment
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..model.state import Entry, ItemState
 from ..operations.feedback import Feedback, Notify
 from ..operations.progress import SILENT, Progress
 from ..operations.report import INVALID_ITEM, RestoreReport
+from ..operations.timeline import Mailbox
 from . import plan, workers
 from .apply import PATIENT, DirectoryApplier, Patience
 from .attributes import empty, mapped
@@ -116,6 +117,8 @@ class _ExternalRestore:
             except RestanteError as error:
                 self._feedback.failed(error, self.report)
                 raise
+        if not self._progress.stopping():
+            self.report.timeline.complete = moment.now()
         self._feedback.ended(self.report, self._progress.stopping())
         return self.report
 
@@ -128,6 +131,7 @@ class _ExternalRestore:
                 self.report.warn(f"System accounts were left out: {', '.join(selection.left_out)}.")
             accounts = self._provision(selection, import_map, source, store)
             total = {} if self._options.provisioning_only else source.counts()
+        self.report.timeline.provisioned = moment.now()
         self._feedback.phase_1(self.report)
         if self._options.provisioning_only or self._progress.stopping():
             return
@@ -228,6 +232,7 @@ class _ExternalRestore:
             with contextlib.closing(Session(task, progress)) as opened:
                 yield lambda number: opened.restore_items(accounts[number])
 
+        self.report.timeline.accounts = len(accounts)
         late = set()
         incomplete = {account.entry.entry_id for account in accounts}
         for number, result in workers.run(session, len(accounts), self._options.concurrent_accounts, self._progress):
@@ -242,6 +247,7 @@ class _ExternalRestore:
             if result["late"]:
                 late.add(number)
             if result["complete"]:
+                self.report.timeline.mailboxes[account.entry.name] = Mailbox(result["newest"], result["ended"])
                 incomplete.remove(account.entry.entry_id)
                 logger.info("account restored: %s", account.entry.name)
         return [accounts[number] for number in sorted(late)], incomplete

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..backup.repository import Repository
 from ..mailstore.port import MailStore
-from ..model import kinds
+from ..model import kinds, moment
 from ..model.errors import RestanteError, Unavailable
 from ..model.state import Entry
 from ..operations.progress import Progress
@@ -127,7 +127,7 @@ class Session:
         """Carry out phase 2 for one account.
 
         :return: "report": a report's JSON form; "late": whether there is something for phase 3; "complete": whether
-            it came to the end of the mailbox.
+            it came to the end of the mailbox; "newest" and "ended": when, as Mailbox has it.
         """
         report = RestoreReport()
         late = complete = False
@@ -139,7 +139,10 @@ class Session:
             if not self._task.options.skip_account_provisioning:
                 self._default_calendar(account, restore.folders, report)
             complete = True
-        return {"report": report.to_json(), "late": late, "complete": complete}
+        return {
+            "report": report.to_json(), "late": late, "complete": complete,
+            "newest": applier.newest_back, "ended": moment.now(),
+        }
 
     def _default_calendar(self, account: Account, folders: Folders, report: RestoreReport) -> None:
         """Write the one attribute of an account that names a folder of its mailbox."""

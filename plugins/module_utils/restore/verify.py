@@ -60,6 +60,12 @@ class VerifyReport:
     foreign: Counter[str] = dataclasses.field(default_factory=Counter)
     """Items of the verified accounts that are no copy of anything in the backup: new mail, or something restored twice
     outside of the import's records. On a fresh server there are none but the system's own folders."""
+    compared: Counter[str] = dataclasses.field(default_factory=Counter)
+    """In how many items and entries a field has been compared: those in which either side has a value."""
+    differing: Counter[str] = dataclasses.field(default_factory=Counter)
+    """In how many of these it differs; "missing" counts what has no copy."""
+    accounts: dict[str, tuple[Counter[str], Counter[str]]] = dataclasses.field(default_factory=dict)
+    """What was expected and what verified of each account, by address: the entry itself and its items, by kind."""
     differences: list[Difference] = dataclasses.field(default_factory=list)
     """The first MAX_DIFFERENCES of them."""
     stopped: bool = False
@@ -71,7 +77,7 @@ class VerifyReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        counts = ("expected", "verified", "missing", "different", "not_held", "foreign")
+        counts = ("expected", "verified", "missing", "different", "not_held", "foreign", "compared", "differing")
         return {
             **{name: dict(sorted(getattr(self, name).items())) for name in counts},
             "differences": [difference._asdict() for difference in self.differences],
@@ -152,13 +158,14 @@ class _Verification:
                 yield last.state
 
     def _entry(self, entry: Entry) -> Entry | None:
-        self.report.expected[entry.kind] += 1
-        copy = self._store.find_entry(entry.kind, entry.name)
         address = entry.name if entry.kind == kinds.ACCOUNT else ""
+        self._expected(address, entry.kind)
+        copy = self._store.find_entry(entry.kind, entry.name)
         if copy is None:
             self._missing(address, entry.name, entry.kind)
             return None
         expected, found = self._backup.describe_entry(entry, self._absent()), self._server.describe_entry(copy)
+        self.report.compared.update(dict.fromkeys(expected, 1))
         self._compared(address, entry.name, entry.kind, list(_differing(expected, found, joined=True)))
         return copy
 
@@ -184,7 +191,7 @@ class _Verification:
             if state.kind not in self._held or not self._held.issuperset(filter(None, (_view(state),))):
                 self.report.not_held[state.kind] += 1
                 continue
-            self.report.expected[state.kind] += 1
+            self._expected(address, state.kind)
             found = None if copy is None else self._copy_of(account_id, state, copy.entry_id, copies)
             if copy is None or found is None:
                 self._missing(address, state.item_id, state.kind)
@@ -213,6 +220,8 @@ class _Verification:
             content = self._content(copy_id, found.item_id)
             digest, size = self._rewritten(state, content)
             expected = {**expected, "digest": digest, **({"size": size} if size else {})}
+            self.report.compared["content"] += 1
+        self.report.compared.update(dict.fromkeys({**expected, **there}, 1))
         differences = list(_differing(expected, there, joined=state.kind == kinds.FOLDER))
         if content != digest:
             differences.append(("content", digest, content))
@@ -255,16 +264,24 @@ class _Verification:
         except (RestanteError, OSError) as error:
             return f"(unreadable: {error})"
 
+    def _expected(self, address: str, kind: str) -> None:
+        self.report.expected[kind] += 1
+        if address:
+            self.report.accounts.setdefault(address, (Counter(), Counter()))[0][kind] += 1
+
     def _missing(self, address: str, item_id: str, kind: str) -> None:
         self.report.missing[kind] += 1
         self._name(address, item_id, kind, ("missing", "", ""))
 
     def _compared(self, address: str, item_id: str, kind: str, differences: Collection[_Differing]) -> None:
         (self.report.different if differences else self.report.verified)[kind] += 1
+        if address and not differences:
+            self.report.accounts[address][1][kind] += 1
         for difference in differences:
             self._name(address, item_id, kind, difference)
 
     def _name(self, address: str, item_id: str, kind: str, difference: _Differing) -> None:
+        self.report.differing[difference[0]] += 1
         if len(self.report.differences) < MAX_DIFFERENCES:
             field, expected, found = difference
             self.report.differences.append(

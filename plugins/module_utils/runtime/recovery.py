@@ -61,9 +61,11 @@ def restore(
             sides, options, progress=running,
             notify=lambda type_, subject, text: told.notify(type_, subject, text, notifications),
         )
-        running.record.result = report.to_json()
+        timeline = report.timeline.to_json()
+        running.record.result = {**report.to_json(), "timeline": timeline}
     return {
         **report.to_json(),
+        "timeline": timeline,
         "changed": report.changed,
         "stats": report.text(),
         "seconds": seconds(running.record),
