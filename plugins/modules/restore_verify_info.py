@@ -54,7 +54,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verification:
-  description: Counts by kind of what was expected, verified, missing, different and foreign, and the differences.
+  description:
+    - Counts by kind of what was expected, verified, missing, different and foreign; by field, in how many items it was
+      compared and in how many it differs; and the differences.
   returned: success
   type: dict
   sample: {"expected": {"message": 2200}, "verified": {"message": 2200}, "differences": [], "passed": true}

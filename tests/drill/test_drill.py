@@ -31,6 +31,11 @@ def drill(output: Path, *options: str) -> dict[str, Any]:
     assert report["passed"], completed.stdout
     assert report["unrestored"] == {}
     assert report["verified"] == report["expected"]
+    page = Path(completed.stdout.splitlines()[-1])
+    assert page == output / "report" / "report.html" and "<b>PASSED</b>" in page.read_text(encoding="utf-8")
+    evidence = json.loads((output / "report" / "report.json").read_text(encoding="utf-8"))
+    seconds = [one["seconds"] for one in evidence["timeline"]]
+    assert None not in seconds and seconds == sorted(seconds), "every moment was measured, in its order"
     return report
 
 

@@ -46,7 +46,10 @@ BASE, LIBRARIES = "/srv/python-base", "/srv/python-libraries"
 PYTHON = f"{BASE}/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 CONFIG = f"{SHARED}/etc/restante.json"
 PLACES = ("backup_path", "cache_path", "state_path", "mailstore_path")
-UNITS = ("restante-smartscan.service", "restante-realtime-scanner.service", "attempts.service")
+UNITS = (
+    "restante-smartscan.service", "restante-realtime-scanner.service", "restante-drill.service",
+    "restante-metrics.service", "attempts.service",
+)
 EXPOSURE = 11
 """What systemd-analyze may say at most, of 100."""
 BOOT_SECONDS = 90
@@ -86,7 +89,7 @@ chown -R {user}: {shared}
 touch {shared}/attempt; {shared}/python {shared}/attempts.py > {shared}/control
 umount /tmp
 chown {user}: {shared}/attempt
-for unit in restante-smartscan attempts restante-realtime-scanner; do
+for unit in restante-smartscan restante-drill restante-metrics attempts restante-realtime-scanner; do
     systemctl start $unit.service; echo "$unit $?" >> {shared}/log
 done
 sleep 3
@@ -131,7 +134,9 @@ def units(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> Path:
     variables = {
         **yaml.safe_load((ROLE / "defaults" / "main.yml").read_text("utf-8")),
         "service_user": USER, "service_group": USER, "service_config_file": CONFIG,
-        "service_command_path": f"{SHARED}/restante", "service_settings": {"settings": settings.public()},
+        "service_command_path": f"{SHARED}/restante", "service_drill_arguments": "sample 50% rto_target 1h",
+        "service_metrics_calendar": "*:0/5", "service_metrics_path": f"{SHARED}/state_path/restante.prom",
+        "service_settings": {"settings": settings.public()},
     }
     tasks: list[dict[str, Any]] = [
         {"ansible.builtin.include_vars": str(ROLE / "vars" / "main.yml")},
@@ -140,9 +145,12 @@ def units(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> Path:
                 "ansible.builtin.template": {
                     "src": str(ROLE / "templates" / template), "dest": str(root / "units" / unit)
                 },
-                "vars": {**variables, "item": "{{ service_jobs[0] }}"},
+                "vars": {**variables, "item": f"{{{{ service_jobs[{job}] }}}}"},
             }
-            for template, unit in (("job.service.j2", UNITS[0]), ("realtime-scanner.service.j2", UNITS[1]))
+            for template, unit, job in (
+                ("job.service.j2", UNITS[0], 0), ("realtime-scanner.service.j2", UNITS[1], 0),
+                ("job.service.j2", UNITS[2], 3), ("job.service.j2", UNITS[3], 4),
+            )
         ),
     ]
     done = run_tasks(tasks, root)
@@ -191,10 +199,10 @@ def booted(units: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcome(booted: Path) -> Mapping[str, str]:
     """Return the exit codes of the units."""
     lines = (booted / "log").read_text("utf-8").split()
-    return dict(zip(lines[:6:2], lines[1:6:2]))
+    return dict(zip(lines[:10:2], lines[1:10:2]))
 
 
-@pytest.mark.parametrize("unit", UNITS[:2])
+@pytest.mark.parametrize("unit", UNITS[:4])
 def test_the_services_are_hardly_exposed(units: Path, unit: str) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager",
@@ -208,6 +216,14 @@ def test_a_hardened_scan_backs_up_into_the_bucket(booted: Path) -> None:
     journal = (booted / "journal").read_text("utf-8")
     assert outcome(booted)["restante-smartscan"] == "0", journal[-3000:]
     assert list((booted / "backup_path" / "commits").iterdir())
+
+
+def test_a_hardened_drill_restores_from_the_bucket_and_monitoring_hears_of_it(booted: Path) -> None:
+    journal = (booted / "journal").read_text("utf-8")
+    assert outcome(booted)["restante-drill"] == outcome(booted)["restante-metrics"] == "0", journal[-3000:]
+    (report,) = (booted / "state_path" / "drills" / "reports").iterdir()
+    assert "<b>PASSED</b>" in (report / "report.html").read_text("utf-8")
+    assert "restante_last_drill_success 1.0" in (booted / "state_path" / "restante.prom").read_text("utf-8")
 
 
 def test_a_hardened_realtime_scanner_goes_on(booted: Path) -> None:

@@ -209,7 +209,7 @@ def drill(other: Site, place: Path, endpoint: Endpoint, root: Path, *options: st
         "s3_recovery_bucket_url": endpoint.url, "s3_recovery_bucket_region": "us-east-1",
         "s3_recovery_bucket_access_key": endpoint.access_key, "s3_recovery_bucket_secret": endpoint.secret_key,
     }
-    return run(PLAYBOOKS / "drill.yml", {**given, **more}, root, *options)
+    return run(PLAYBOOKS / "recovery_rehearsal.yml", {**given, **more}, root, *options)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.restante.carbonio.plugins.module_utils.model.version import VERSION
 
 MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 PACKAGE = "ansible_collections.restante.carbonio.plugins.module_utils"
@@ -68,3 +70,8 @@ def test_libraries_are_loaded_where_they_are_needed(module: str) -> None:
     environment = {"PYTHONPATH": str(MODULE_UTILS.parents[1] / "build" / "collections")}
     done = subprocess.run([sys.executable, "-c", check], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_engine_knows_the_version_of_the_collection() -> None:
+    galaxy = yaml.safe_load((MODULE_UTILS.parents[1] / "galaxy.yml").read_text(encoding="utf-8"))
+    assert galaxy["version"] == VERSION

@@ -31,7 +31,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.backup import co
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 
-from . import manifest, recovery
+from . import evidence, manifest, recovery
 from .node_a import MASTER_KEY
 from .report import DrillReport
 from .s3_server import S3Server
@@ -156,6 +156,14 @@ def judge(
     )
 
 
+def faults(report: DrillReport, outcome: recovery.Outcome) -> str:
+    """Return what the comparison with node A itself has found, which the engine has no part in; empty for nothing."""
+    if outcome.status:
+        return outcome.differences[0]
+    found = [*report.missing[:3], *report.unexpected[:3]]
+    return f"Node B is not what node A was: {'; '.join(found)}." if found else ""
+
+
 def main() -> int:
     """Run the drill; return its exit status."""
     options = arguments()
@@ -172,7 +180,8 @@ def main() -> int:
         node_a.use(options.changing)
         died = node_a.kill()
         commit = last_commit(server, node_a.server_id)
-        rpo_seconds = (died - node_a.committed_at(commit)) / 1000
+        committed = node_a.committed_at(commit)
+        rpo_seconds = (died - committed) / 1000
         expected = node_a.held_at(commit)
         lost = node_a.held() - expected
         node_a.destroy()
@@ -181,7 +190,8 @@ def main() -> int:
     report = judge(expected, lost, rpo_seconds, outcome)
     report.write(output / "report.json")
     print(report.table())
-    print(f"report: {output / 'report.json'}; the whole drill took {time.monotonic() - started:.0f} s")
+    page = evidence.write(output, died, committed, outcome, faults(report, outcome))
+    print(f"the whole drill took {time.monotonic() - started:.0f} s; open its report in a browser:\n{page}")
     return 0 if report.passed else 1
 
 

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Operations
+from ansible_collections.restante.carbonio.plugins.module_utils.restore.verify import VerifyReport
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import recovery as proof
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.drill_source import at
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.retrieval import RETRIEVE
 
 from . import manifest
 from .s3_server import S3Server
@@ -40,6 +43,13 @@ class Outcome(NamedTuple):
     differences: list[str]
     """Between node B and the backup, by the engine's own verification."""
     rto_seconds: Mapping[str, float]
+    began: int
+    """UTC milliseconds, as all moments."""
+    moments: Mapping[str, int] = {}
+    """Of the timeline, by name."""
+    proof: VerifyReport | None = None
+    config_file: str = ""
+    """Of node B."""
 
 
 def recover(root: Path, server: S3Server, bucket: str, master_key: str) -> Outcome:
@@ -52,14 +62,21 @@ def recover(root: Path, server: S3Server, bucket: str, master_key: str) -> Outco
     status = _playbook(root, _variables(root, server, bucket, master_key))
     ended = time.time_ns() // 1_000_000
     node = Node.load(str(root / "etc" / "restante.json"))
-    restores = [record for record in Operations(node.settings.state_path).list() if record.type == proof.OPERATION]
-    if status or not restores:
-        return Outcome(status or 1, {}, Counter(), [f"The playbook failed; {root / 'playbook.log'} says why."], {})
-    rto = {phase["name"]: (phase["finished"] - began) / 1000 for phase in restores[-1].phases}
-    differences = [str(difference) for difference in proof.prove(node, str(root / "restore")).differences]
+    done = {record.type: record for record in Operations(node.settings.state_path).list()}
+    restore, retrieval = done.get(proof.OPERATION), done.get(RETRIEVE)
+    if status or restore is None or retrieval is None:
+        reason = f"The playbook failed; {root / 'playbook.log'} says why."
+        return Outcome(status or 1, {}, Counter(), [reason], {}, began, config_file=node.config_file)
+    rto = {phase["name"]: (phase["finished"] - began) / 1000 for phase in restore.phases}
+    proven = proof.prove(node, str(root / "restore"))
     with contextlib.closing(node.store()) as store:
         held = Counter(manifest.lines(store))
-    return Outcome(status, restores[-1].result, held, differences, {**rto, "total": (ended - began) / 1000})
+    moments = {name: at(iso) for name, iso in restore.result["timeline"].items()}
+    moments.update(metadata=retrieval.finished, verified=time.time_ns() // 1_000_000)
+    return Outcome(
+        status, restore.result, held, [str(difference) for difference in proven.differences],
+        {**rto, "total": (ended - began) / 1000}, began, moments, proven, node.config_file,
+    )
 
 
 def _variables(root: Path, server: S3Server, bucket: str, master_key: str) -> dict[str, Any]:

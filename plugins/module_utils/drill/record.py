@@ -72,6 +72,8 @@ class About(NamedTuple):
     signing_key: str = ""
     """The fingerprint of the key that the report is signed with; empty where it is not."""
     unsigned_because: str = ""
+    how: str = ""
+    """What was done, for people."""
 
 
 def record(
@@ -116,6 +118,7 @@ def record(
         "damages": [dict(damage) for damage in findings.damages],
         "warnings": list(findings.restored.warnings),
         "error": error,
+        "how": about.how,
         "versions": dict(about.versions),
         "configuration_sha256": about.configuration_sha256,
         "signing_key": about.signing_key,

@@ -261,18 +261,20 @@ def _accounts(record: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "<h2>Accounts</h2>"
     slowest = sorted(record["accounts"], key=lambda one: (one["whole"], -(one["complete_seconds"] or 0)))
+    timed = any(one["complete_seconds"] is not None for one in slowest)
+    times = ("newest_mail_seconds", "complete_seconds") if timed else ()
     rows = [
         (
-            one["address"], f"{one['expected']:,}", f"{one['verified']:,}", _ago(one["newest_mail_seconds"]),
-            _ago(one["complete_seconds"]), "whole" if one["whole"] else Marked("not whole"),
+            one["address"], f"{one['expected']:,}", f"{one['verified']:,}", *(_ago(one[name]) for name in times),
+            "whole" if one["whole"] else Marked("not whole"),
         )
         for one in slowest
     ]
     yield table(
-        "Those with findings first, then those that took longest.",
+        "Those with findings first" + (", then those that took longest." if timed else "."),
         (
             Column("Account", "text"), Column("Items", "number"), Column("Verified", "number"),
-            Column("Newest mail back", "number"), Column("Complete", "number"), Column("Result"),
+            *((Column("Newest mail back", "number"), Column("Complete", "number")) if timed else ()), Column("Result"),
         ), rows,
     )
 
@@ -329,11 +331,7 @@ def _findings(record: Mapping[str, Any]) -> Iterator[str]:
 def _provenance(record: Mapping[str, Any]) -> Iterator[str]:
     backup, extent = record["backup"], record["extent"]
     yield "<h2>How it was done</h2>"
-    yield (
-        "<p>The backup was restored into a mail store that was made for this drill alone, in a directory of its own, "
-        "and removed afterwards. That store sends nothing and serves nobody. The mail server of the node, its Backup "
-        "Path and its records were not touched.</p>"
-    )
+    yield f"<p>{escape(record['how'])}</p>"
     facts = [
         ("Drill", record["id"]),
         ("Run by", f"{record['ran_by']} on {record['node']}"),

@@ -108,6 +108,9 @@ footer { margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--line);
   h2 { margin-top: 24px; break-after: avoid }
   figure, .verdict, .figures, pre, tr { break-inside: avoid }
   .scroll { overflow: visible }
+  table { font-size: 9pt }
+  th, td { padding-right: 9px }
+  thead th.number { white-space: normal }
   thead { display: table-header-group }
   tfoot { display: table-row-group }
 }

@@ -42,6 +42,11 @@ from .operations import operation
 
 OPERATION: Final = "Drill"
 
+_HOW: Final = (
+    "The backup was restored into a mail store that was made for this drill alone, in a directory of its own that was "
+    "{} afterwards. That store sends nothing and serves nobody. The mail server of the node, its Backup Path and its "
+    "records of restores were not touched."
+)
 _LIBRARIES: Final = ("zstandard", "boto3", "cryptography")
 _DAY: Final = 86_400_000
 
@@ -96,6 +101,7 @@ def drill(node: Node, options: Options, notifications: Sequence[str] = ()) -> di
             configuration_sha256=configuration(node, options),
             signing_key=signer.fingerprint if signer else "",
             unsigned_because="" if signer else seal.WITHOUT_LIBRARY,
+            how=_HOW.format("kept" if options.keep else "removed"),
         )
         point = drill_source.recovery_point(node, findings, declared)
         record = records.record(about, findings, point, past(node).past()[-history.SHOWN:], str(error or ""))

@@ -43,6 +43,9 @@ CONTRAST = """(() => {
 })()"""
 """The least contrast between a text and what is behind it."""
 
+PAPER = 680
+"""The width of a sheet of A4 between its margins, in pixels of CSS."""
+
 BESIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 """How far the page reaches beyond the window."""
 
@@ -139,6 +142,9 @@ def test_it_is_printed_on_a_few_sheets_light_whatever_the_screen_is(
     browser.prefer("dark", "print")
     assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.value(CONTRAST) >= 4.5
+    browser.width(PAPER)
+    assert browser.value("[...document.querySelectorAll('table')].filter(one => one.offsetWidth > innerWidth).length") == 0
+    browser.width(chromium.WIDTH)
     browser.prefer("dark")
     passed = browser.printed()
     browser.prefer("light")

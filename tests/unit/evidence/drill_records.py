@@ -63,7 +63,7 @@ def told(found: Findings | None = None, past: int = 0, error: str = "", **about:
         "id": "0c6b4d58-6f0e-4a9e-8c0f-6e2a1a2f7a55", "node": "mail1", "ran_by": "root", "source": "archive",
         "declared": DECLARED, "began": DECLARED + 500, "targets": Targets(3600.0, 600.0),
         "versions": {"restante.carbonio": "0.1.0", "Python": "3.11.2"}, "configuration_sha256": "c" * 64,
-        "lag": {"commits": 3, "seconds": 12.5}, **about,
+        "lag": {"commits": 3, "seconds": 12.5}, "how": "It was restored.", **about,
     }
     before = [
         {**summary(told(), f"/drills/{number}"), "passed": number % 5 != 3, "began": f"2026-0{1 + number % 8}-01"}

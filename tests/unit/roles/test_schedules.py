@@ -42,6 +42,12 @@ def test_another_schedule_can_be_given() -> None:
     assert "OnCalendar=*-*-* 02:30:00" in timer("smartscan", service_smartscan_calendar="*-*-* 02:30:00").splitlines()
 
 
+@pytest.mark.parametrize("job", ["drill", "metrics"])
+def test_what_needs_room_or_a_place_of_its_own_runs_only_where_it_is_asked_for(job: str) -> None:
+    assert read("defaults/main.yml")[f"service_{job}_calendar"] == ""
+    assert "OnCalendar=*:0/5" in timer(job, **{f"service_{job}_calendar": "*:0/5"}).splitlines()
+
+
 def test_a_job_without_a_schedule_has_no_timer() -> None:
     """R-216."""
     jobs = [{"name": "on", "calendar": "daily"}, {"name": "off", "calendar": ""}]

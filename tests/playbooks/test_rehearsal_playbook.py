@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/drill.yml: the real backup in a scratch store, and its report."""
+"""playbooks/recovery_rehearsal.yml: the real backup in a scratch store, and its report."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def drill_variables(node_a: NodeA, place: Path) -> dict[str, Any]:
     return {**given, "drill_path": str(place)}
 
 
-def test_the_drill_restores_proves_and_reports(node_a: NodeA, tmp_path: Path) -> None:
+def test_the_rehearsal_restores_proves_and_reports(node_a: NodeA, tmp_path: Path) -> None:
     place = tmp_path / "scratch" / "drill"
     (place / "mailstore").mkdir(parents=True)
     (place / "mailstore" / "store.sqlite").write_text("left by an earlier drill")
-    done = run(PLAYBOOKS / "drill.yml", drill_variables(node_a, place), tmp_path)
+    done = run(PLAYBOOKS / "recovery_rehearsal.yml", drill_variables(node_a, place), tmp_path)
     assert done.status == 0, done.output
     report = json.loads((place / "report.json").read_text(encoding="utf-8"))
     assert report["passed"] is True
@@ -40,10 +40,10 @@ def test_the_drill_restores_proves_and_reports(node_a: NodeA, tmp_path: Path) ->
     assert isinstance(report["rpo_seconds"], float), "how old the backup was, in seconds"
 
 
-def test_the_drill_refuses_to_write_anywhere_else(node_a: NodeA, tmp_path: Path) -> None:
+def test_the_rehearsal_refuses_to_write_anywhere_else(node_a: NodeA, tmp_path: Path) -> None:
     place, real = tmp_path / "scratch" / "drill", tmp_path / "real"
     given = {**drill_variables(node_a, place), "s3_recovery_mailstore_path": str(real)}
-    done = run(PLAYBOOKS / "drill.yml", given, tmp_path)
+    done = run(PLAYBOOKS / "recovery_rehearsal.yml", given, tmp_path)
     assert done.status != 0
     assert "writes below" in done.output
     assert not real.exists() and not place.exists()
