@@ -116,6 +116,9 @@ options:
     default: true
 requirements:
   - cryptography, for the signature
+attributes:
+  vendor_engine:
+    support: none
 seealso:
   - module: restante.carbonio.drill_info
   - module: restante.carbonio.restore_verify_info

@@ -25,6 +25,9 @@ options:
       - The public key, PEM, that the report has to be signed with, from where it was kept.
       - By default the node's own, which whoever can write to the node could have changed.
     type: path
+attributes:
+  vendor_engine:
+    support: none
 seealso:
   - module: restante.carbonio.drill
 """

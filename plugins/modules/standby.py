@@ -71,6 +71,9 @@ options:
     description: Seconds that this may take at most, for O(state=promoted).
     type: int
     default: 600
+attributes:
+  vendor_engine:
+    support: none
 seealso:
   - module: restante.carbonio.standby_info
   - module: restante.carbonio.bucket

@@ -14,6 +14,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+attributes:
+  vendor_engine:
+    support: none
 seealso:
   - module: restante.carbonio.standby
 """
