@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from ...model import kinds
 from ...model.errors import InvalidInput, NotFound
+from ...model.state import Entry
 from .directory import Directory
 from .settings import ImapSettings, login_name
 
@@ -31,6 +33,10 @@ class AccountNames:
                 raise NotFound(f"There is no account with the id {account_id!r} in the directory of the mail server.")
             known = self._addresses[account_id] = entry.name
         return known
+
+    def remember(self, accounts: Sequence[Entry]) -> None:
+        """Take down the addresses of accounts."""
+        self._addresses.update((account.entry_id, account.name) for account in accounts)
 
     def forget(self, account_id: str) -> None:
         """An account is gone."""

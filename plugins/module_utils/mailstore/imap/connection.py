@@ -111,18 +111,16 @@ class Connection:
         return [(inbox(name), rest) for name, rest in found]
 
     def _untagged(
-        self, verb: str, arguments: Sequence[bytes], other: str = "", response: str = "", as_lines: bool = True
-    ) -> tuple[list[Any], list[Any]]:
+        self, verb: str, arguments: Sequence[bytes], other: str = "", response: str = ""
+    ) -> tuple[list[bytes], list[bytes]]:
         """Give a command; return its untagged responses of its own name (or `response`), and of another one.
 
-        :param as_lines: literals within a response become quoted strings of its line.
+        Literals within a response become quoted strings of its line.
         """
         imap = self._client._imap
         imap.untagged_responses.clear()
         self._command(verb, arguments)
         found = imap.untagged_responses.pop(response or verb, []), imap.untagged_responses.pop(other, [])
-        if not as_lines:
-            return list(found[0]), []
         return joined(found[0]), joined(found[1])
 
     def _command(self, verb: str, arguments: Sequence[bytes]) -> bytes:

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ...model import kinds
 from ...model.errors import NotFound, Refused
@@ -42,15 +43,17 @@ class Contents:
         found: dict[str, bytes | Exception] = {}
         uids: dict[bytes, dict[int, str]] = {}
         hrefs: dict[str, str] = {}
+        rows = _rows(self._mirror, self._number, "kind, locator, folder", item_ids)
+        folders = self._mirror.folders(self._number)
         for item_id in dict.fromkeys(item_ids):
-            row = self._mirror.database.execute(
-                "SELECT kind, locator FROM items WHERE mailbox = ? AND id = ?", (self._number, number_of(item_id))
-            ).fetchone()
+            row = rows.get(number_of(item_id))
             if row is None:
                 found[item_id] = NotFound(f"There is no item {item_id} in the mailbox of {self._session.address}.")
             elif row[0] == kinds.MESSAGE:
-                remote, uid = self._mirror.locate(self._number, number_of(item_id))
-                uids.setdefault(remote.name, {})[uid] = item_id
+                if not row[1] or row[2] not in folders:
+                    found[item_id] = NotFound(f"The message {item_id} of {self._session.address} is nowhere.")
+                else:
+                    uids.setdefault(folders[row[2]].name, {})[int(row[1])] = item_id
             elif row[0] == kinds.FILTER_SET and self._filters is not None:
                 try:
                     found[item_id] = self._filters.read(row[1])
@@ -100,17 +103,23 @@ def portions(mirror: Mirror, number: int, item_ids: Sequence[str]) -> Iterator[l
     """Cut items into what is read together."""
     portion: list[str] = []
     size = 0
+    sizes = _rows(mirror, number, "size", item_ids)
     for item_id in item_ids:
-        row = mirror.database.execute(
-            "SELECT size FROM items WHERE mailbox = ? AND id = ?", (number, number_of(item_id))
-        ).fetchone()
         portion.append(item_id)
-        size += row[0] if row else 0
+        size += sum(sizes.get(number_of(item_id), ()))
         if size >= _BYTES_AHEAD or len(portion) >= 500:
             yield portion
             portion, size = [], 0
     if portion:
         yield portion
+
+
+def _rows(mirror: Mirror, number: int, columns: str, item_ids: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+    """Return columns of items, by their numbers."""
+    return {row[0]: row[1:] for row in mirror.database.execute(
+        f"SELECT id, {columns} FROM items WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
+        (number, json.dumps(list(map(number_of, item_ids)))),
+    ).fetchall()}
 
 
 def _fetched(session: Session, name: bytes, uids: Sequence[int]) -> dict[int, bytes | Exception]:

@@ -20,15 +20,15 @@ LAST_DATE: Final = (2**31 - 1) * 1000
 _AHEAD: Final = 3600 * 1000
 LONGEST_KEYWORD: Final = 50
 """What Dovecot takes by default."""
-_LINE_END: Final = re.compile(rb"(?<!\r)\n")
 _COLOR: Final = re.compile("#[0-9a-f]{6}")
 _NO_WORD: Final = re.compile(r"[^\x21-\x7e]|[\"%()*\\\]{]")
 
 
 def blob(content: bytes) -> bytes:
     """Return a message as a server gives it back: lines of mail end with CR LF (RFC 5322 section 2.1)."""
-    lines = _LINE_END.sub(b"\r\n", content)
-    return lines[:-1] if lines.endswith(b"\r") else lines
+    if content.count(b"\n") != content.count(b"\r\n"):
+        content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return content[:-1] if content.endswith(b"\r") else content
 
 
 def date(milliseconds: int) -> int | None:

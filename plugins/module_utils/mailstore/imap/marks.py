@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -32,7 +33,8 @@ class Marks(NamedTuple):
     """Keywords that stand for tags, sorted."""
 
 
-def read(words: Iterable[bytes]) -> Marks:
+@functools.lru_cache(maxsize=1024)
+def read(words: tuple[bytes, ...]) -> Marks:
     """Return what the flags of a message say; \\Recent, and system flags that nobody knows, say nothing."""
     letters = {UNREAD}
     keywords = set()

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -23,9 +25,9 @@ from .session import Session
 from .sync import Synchroniser
 from .syntax import as_set
 
-_AT_ONCE: Final = 250
-_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
-"""How much one APPEND takes."""
+_AT_ONCE: Final = 1024
+_BYTES_AT_ONCE: Final = 16 * 1024 * 1024
+"""How much one APPEND takes: a server writes to its disk for each."""
 
 
 class MessageWriter:
@@ -91,7 +93,8 @@ class MessageWriter:
             for position, new, _unused in portion:
                 results[position] = Written(new.origin, "", error="The mail server keeps no mail in this folder.")
             return
-        digests = [self._notes.digest(message.content) for _position, _new, message in portion]
+        comparable = [self._session.comparable(message.content) for _position, _new, message in portion]
+        digests = [_digest(new, content) for content, (_position, new, _message) in zip(comparable, portion)]
         self._mirror.intend(self._number, import_id, [
             (new.origin, kinds.MESSAGE, folder, str(remote.uidnext or 1), digest)
             for (_position, new, _message), digest in zip(portion, digests)
@@ -100,31 +103,30 @@ class MessageWriter:
             uids = self._session.append(remote.name, [message for _position, _new, message in portion])
         except Refused as error:
             self._notes.forget()
-            position, new, message = portion[0]
-            system = [word for word in message.words if word.startswith("\\")]
-            if len(portion) > 1:
-                for one in portion:
-                    self._append(folder, [one], import_id, results)
-            elif len(system) < len(message.words):  # a mailbox may have had all the keywords it can (Cyrus: some 100)
-                self._append(folder, [(position, new, message._replace(words=system))], import_id, results)
-                if not results[position].item_id:
-                    results[position] = Written(new.origin, "", error=str(error))
-            else:
-                results[position] = Written(new.origin, "", error=str(error))
+            self._append_apart(folder, portion, import_id, results, error)
             return
+        for number, (_position, _new, message) in enumerate(portion):
+            if comparable[number] != message.content:  # from here on what counts is what it was
+                digests[number] = hashlib.sha256(message.content).digest()
         if len(uids) == len(portion):
             listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
-            contents = self._session.contents(remote.name, [
-                uid for uid, (_position, _new, message) in zip(uids, portion)
-                if self._session.comparable(message.content) != message.content
+            altered = self._session.contents(remote.name, [
+                uid for uid, content, (_position, _new, message) in zip(uids, comparable, portion)
+                if content != message.content
             ])
             items = self._record(folder, import_id, [
-                (new.origin, listed.get(uid), contents.get(uid, message.content))
-                for (_position, new, message), uid in zip(portion, uids)
+                (new.origin, listed[uid]._replace(size=len(altered.get(uid, message.content))),
+                 hashlib.sha256(altered[uid]).digest() if uid in altered else digest)
+                for uid, digest, (_position, new, message) in zip(uids, digests, portion)
+                if uid in listed  # else it was expunged at once by somebody else
             ])
         else:  # a server that does not say which numbers it gave
             items = self._notes.claim(self._mirror.intents(self._number))
-        for position, new, message in portion:
+        rows = {row[0]: row[1:] for row in self._database.execute(
+            "SELECT id, tags, digest FROM items WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
+            (self._number, json.dumps(list(items.values()))),
+        ).fetchall()}
+        for (position, new, message), digest in zip(portion, digests):
             item = items.get(new.origin)
             if item is None:
                 results[position] = Written(
@@ -134,31 +136,40 @@ class MessageWriter:
             lost = held.lost(new.state, held.message(new.state))
             if message.content != new.blob:
                 lost += ("ends of lines",)
-            row = self._database.execute(
-                "SELECT flags, tags, digest FROM items WHERE mailbox = ? AND id = ?", (self._number, item)
-            ).fetchone()
-            if row is not None and row[2] != hashlib.sha256(message.content).digest():
+            if item in rows and rows[item][1] != digest:
                 lost += ("octets of the header that are not ASCII",)
-            if row is not None and not set(new.state.tags) <= set(row[1].split()):
+            if item in rows and not set(new.state.tags) <= set(rows[item][0].split()):
                 lost += ("tags",)
             results[position] = Written(new.origin, str(item), lost=lost)
 
+    def _append_apart(
+        self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
+        results: dict[int, Written], error: Refused,
+    ) -> None:
+        """Write messages that the server refuses together: in smaller portions, and at last each by itself."""
+        position, new, message = portion[0]
+        system = [word for word in message.words if word.startswith("\\")]
+        if len(portion) > 1:
+            size = math.isqrt(len(portion))
+            for start in range(0, len(portion), size):
+                self._append(folder, portion[start:start + size], import_id, results)
+        elif len(system) < len(message.words):  # a mailbox may have had all the keywords it can (Cyrus: some 100)
+            self._append(folder, [(position, new, message._replace(words=system))], import_id, results)
+            if not results[position].item_id:
+                results[position] = Written(new.origin, "", error=str(error))
+        else:
+            results[position] = Written(new.origin, "", error=str(error))
+
     def _record(
-        self, folder: int, import_id: str, written: Sequence[tuple[str, Message | None, bytes]]
+        self, folder: int, import_id: str, written: Sequence[tuple[str, Message, bytes]]
     ) -> dict[str, int]:
-        """Write down messages that are on the server; return the item of each origin."""
-        items: dict[str, int] = {}
+        """Write down messages that are on the server: origin, what it says, digest; return the item of each origin."""
         with self._mirror.changing(self._number) as work:
-            for origin, message, content in written:
-                if message is None:
-                    continue  # expunged at once by somebody else
-                items[origin] = item = self._synchroniser.take_in(work, folder, message)
-                self._database.execute(
-                    "UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?",
-                    (hashlib.sha256(content).digest(), len(content), self._number, item),
-                )
+            items = {
+                origin: self._synchroniser.take_in(work, folder, message, digest) for origin, message, digest in written
+            }
             remote = self._mirror.folder(self._number, folder)
-            uids = sorted(message.uid for _origin, message, _content in written if message is not None)
+            uids = sorted(message.uid for _origin, message, _digest in written)
             if uids and uids[0] == remote.uidnext and uids[-1] - uids[0] == len(uids) - 1:
                 self._mirror.remember(self._number, remote._replace(uidnext=uids[-1] + 1))
             self._mirror.settle(self._number, import_id, items.items())
@@ -216,6 +227,13 @@ class MessageWriter:
 
     def _keywords(self, tags: Iterable[str]) -> list[str]:
         return [self._mirror.keyword_of(self._number, tag) for tag in tags]
+
+
+def _digest(new: NewItem, content: bytes) -> bytes:
+    """Return the digest of a content that is made of an item's, and may be that."""
+    if new.verified and content is new.blob:
+        return bytes.fromhex(new.state.digest)
+    return hashlib.sha256(content).digest()
 
 
 def _portions(

@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import hashlib
 import itertools
+import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,9 +79,11 @@ class Intent(NamedTuple):
 class Changing:
     """A transaction of one mailbox that is under way."""
 
-    def __init__(self, number: int, change: int) -> None:
+    def __init__(self, number: int, change: int, replaced: bool) -> None:
         self.number = number
         self.change = change
+        self.replaced = replaced
+        """Whether a message of the mailbox was ever put into the place of another one."""
         self.touched = False
         """Whether an item has become another, so that the change counts."""
 
@@ -207,7 +210,8 @@ class Mirror:
         """Change a mailbox in one transaction; it counts as a change of its items where that is said."""
         with self.database.transaction():
             change, next_id = self.writer.next(number)
-            work = Changing(number, change)
+            replaced = self.database.execute("SELECT 1 FROM replacements WHERE mailbox = ? LIMIT 1", (number,))
+            work = Changing(number, change, replaced.fetchone() is not None)
             yield work
             if work.touched:
                 self.writer.advance(number, change, next_id)
@@ -265,13 +269,14 @@ class Mirror:
 
     def learn(self, number: int, contents: Mapping[int, bytes]) -> None:
         """Write down contents of items, now that they were seen; that is no change of the items."""
+        known = dict(self.database.execute(
+            "SELECT id, digest FROM items WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
+            (number, json.dumps(list(contents))),
+        ).fetchall())
         new = []
         for item, content in contents.items():
             digest = hashlib.sha256(content).digest()
-            row = self.database.execute(
-                "SELECT digest FROM items WHERE mailbox = ? AND id = ?", (number, item)
-            ).fetchone()
-            if row is not None and row[0] != digest:
+            if item in known and known[item] != digest:
                 new.append((digest, len(content), number, item))
         if new:
             with self.database.transaction():
@@ -301,11 +306,14 @@ class Mirror:
         """Return whether a message can be an item, by what the server calls the message."""
         return item in itertools.islice(self.ids_of(number, guid), _COPIES)
 
-    def ids_of(self, number: int, guid: str) -> Iterator[int]:
-        """Yield the ids that the copies of one message may have."""
+    def ids_of(self, number: int, guid: str, replaced: bool = True) -> Iterator[int]:
+        """Yield the ids that the copies of one message may have.
+
+        :param replaced: False where no message of the mailbox was put into the place of another one.
+        """
         for copy in itertools.count():
             found = item_id(kinds.MESSAGE, guid, copy)
-            row = self.database.execute(
+            row = replaced and self.database.execute(
                 "SELECT item FROM replacements WHERE mailbox = ? AND id = ?", (number, found)
             ).fetchone()
             yield row[0] if row else found

@@ -22,6 +22,8 @@ from .syntax import as_set, astring, expanded, internal_date, quoted, ranges, sa
 
 _CODE: Final = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
 _COPIED: Final = re.compile(rb"\[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]")
+_LITERAL: Final = re.compile(rb"\{(\d+)\+?\}$")
+_UNTAGGED: Final = re.compile(rb"\* (\d+|[A-Za-z-]+)(?: (FETCH))? ?", re.IGNORECASE)
 _EIGHT_BIT: Final = re.compile(rb"[\x80-\xff]")
 
 
@@ -135,6 +137,7 @@ class Session(Mailboxes):
                     refused = self._continued(tag)
                     if refused is not None:
                         raise Refused(f"{self.server} refused it: {said_by(refused)}")
+                    proven.update(one.words)
                 unsent.append(one.content)
             imap.send(b"".join([*unsent, b"\r\n"]))
             kind, data = imap._command_complete("APPEND", tag)
@@ -142,7 +145,6 @@ class Session(Mailboxes):
         if kind != "OK":
             raise Refused(f"{self.server} refused it: {said_by(said)}")
         self._stale = True
-        proven.update(word for one in batch for word in one.words)
         code = _CODE.search(said)
         try:
             return list(expanded(code[2], len(batch))) if code else []
@@ -204,18 +206,44 @@ class Session(Mailboxes):
             return "EMAILID"
         return "X-GUID" if self._is_dovecot() else HEADER
 
-    def _fetched(self, uids: str, items: str) -> Iterator[tuple[bytes, bytes]]:
-        """Yield of each FETCH response its line, and its literal where it has one."""
-        lines, _unused = self._untagged("UID FETCH", [uids.encode(), items.encode()], response="FETCH", as_lines=False)
-        number = 0
-        while number < len(lines):
-            part = lines[number]
-            number += 1
-            if isinstance(part, tuple):
-                line, literal = part
-                while number < len(lines) and isinstance(lines[number], bytes) and not lines[number][:1].isdigit():
-                    line += lines[number]
-                    number += 1
-                yield line, literal
-            elif isinstance(part, bytes):
-                yield part, b""
+    def _fetched(self, uids: str, items: str) -> list[tuple[bytes, bytes]]:
+        """Return of each FETCH response its line, and its literal where it has one.
+
+        A mailbox has very many of them; so they are read here, and what else the server says goes to the library.
+        """
+        imap = self._client._imap
+        imap.untagged_responses.clear()
+        found = []
+        with self._asking("UID FETCH"):
+            tag = imap._new_tag()
+            del imap.tagged_commands[tag]
+            imap.send(b"%s UID FETCH %s %s\r\n" % (tag, uids.encode(), items.encode()))
+            end = tag + b" "
+            while not (line := self._line()).startswith(end):
+                literal = b""
+                while size := _LITERAL.search(line):
+                    content = self._read(int(size[1]))
+                    if len(content) < int(size[1]):
+                        raise EOFError("it ended in the middle of a message")
+                    literal = literal or content
+                    line = line[:size.start()] + self._line()
+                response = _UNTAGGED.match(line)
+                if response is None:
+                    raise ValueError(f"{line[:80]!r}")
+                if response[2]:
+                    found.append((line[response.end():], literal))
+                elif response[1].upper() == b"BYE":
+                    raise EOFError(said_by(line[response.end():]))
+                else:
+                    imap._append_untagged(response[1].decode("latin-1"), line[response.end():])
+        kind, _unused, said = line[len(end):].partition(b" ")
+        if kind.upper() != b"OK":
+            raise Refused(f"{self.server} refused UID FETCH for {self.address}: {said_by(said)}")
+        return found
+
+    def _line(self) -> bytes:
+        """Return a line of an answer. :raises EOFError: there is none, or not all of it."""
+        line = self._readline()
+        if not line.endswith(b"\r\n"):
+            raise EOFError("it ended the connection")
+        return line[:-2]

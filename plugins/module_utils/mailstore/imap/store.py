@@ -24,6 +24,7 @@ from .account_names import AccountNames
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .collections import Collections
+from .connecting import Connecting
 from .contents import Contents, portions
 from .dav import DavAccount
 from .directory import Directory
@@ -80,8 +81,11 @@ class ImapStore(MailStore):
         self._mirror = Mirror(path)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._names = AccountNames(self._directory, settings)
+        self._coming = Connecting(settings)
         self._seen: set[str] = set()
         """Accounts that were synchronised since this was opened."""
+        self._listed: set[str] = set()
+        """Accounts of which every message was looked at a moment ago, since nothing was known of them before."""
         self.pace = Pace()
         """Of those who follow from then on."""
         self._followers: list[Watching] = []
@@ -105,6 +109,7 @@ class ImapStore(MailStore):
         for follower in self._followers:
             follower.close()
         self._followers.clear()
+        self._coming.close()
         for opened in self._opened.values():
             opened.close()
         self._opened.clear()
@@ -154,17 +159,29 @@ class ImapStore(MailStore):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[tuple[str, str]]:
-        for entry in self._directory.entries(kinds.ACCOUNT):
-            yield entry.entry_id, self._token(entry.entry_id)
+        accounts = list(self._directory.entries(kinds.ACCOUNT))
+        try:
+            for position, entry in enumerate(accounts):
+                self._expect(accounts[position + 1:position + self._settings.connections])
+                yield entry.entry_id, self._token(entry.entry_id)
+        finally:
+            self._coming.close()
         present = {entry.entry_id for entry in self._directory.entries(kinds.ACCOUNT)}
         for account in self._mirror.accounts():
             if account not in present:
                 self._mirror.forget(account)
 
+    def _expect(self, accounts: Sequence[Entry]) -> None:
+        """Log in ahead as accounts that are about to be looked at."""
+        new = [account for account in accounts if account.entry_id not in self._opened]
+        self._names.remember(new)
+        self._coming.expect([account.name for account in new])
+
     def _token(self, account_id: str) -> str:
         """Return an account's token; one that equals none where the account cannot be opened now."""
         try:
-            self._synchronise(account_id)
+            if self._synchronise(account_id):
+                self._listed.add(account_id)
             return self._mirror.reader.token(account_id)
         except (InvalidInput, Refused, Unavailable) as error:
             return f"unknown:{uuid.uuid4()}:{type(error).__name__}"
@@ -182,7 +199,8 @@ class ImapStore(MailStore):
             self._with(account_id, lambda opened: opened.synchroniser.run(), alone=True)
 
     def changes(self, account_id: str, since: str = "") -> Changes:
-        self._synchronise(account_id, thorough=not since)
+        self._synchronise(account_id, thorough=not since and account_id not in self._listed)
+        self._listed.discard(account_id)
         return self._mirror.reader.changes(account_id, since)
 
     def item(self, account_id: str, item_id: str) -> ItemState | None:
@@ -254,18 +272,23 @@ class ImapStore(MailStore):
             self._synchronise(account_id)
         return self._mirror.number(account_id)
 
-    def _synchronise(self, account_id: str, thorough: bool = False, filters: bool = True) -> None:
-        def run(opened: Opened) -> None:
+    def _synchronise(self, account_id: str, thorough: bool = False, filters: bool = True) -> bool:
+        """Bring the mirror up to an account; return whether nothing was known of it before."""
+        def run(opened: Opened) -> bool:
+            new = not self._mirror.folders(self._mirror.number(account_id))
             opened.synchroniser.run(thorough)
             if filters and opened.filters is not None:
                 opened.filters.synchronise()
             if opened.collections is not None:
                 opened.collections.synchronise(thorough)
+            return new
 
-        self._with(account_id, run, alone=True)
+        new = self._with(account_id, run, alone=True)
         self._seen.add(account_id)
+        return new
 
     def _alone(self, account_id: str, work: Callable[[Opened], _Answer]) -> _Answer:
+        self._listed.discard(account_id)
         self._known(account_id)
         return self._with(account_id, work, alone=True)
 
@@ -298,7 +321,7 @@ class ImapStore(MailStore):
     def _open(self, account_id: str) -> Opened:
         opened = self._opened.get(account_id)
         if opened is None:
-            while len(self._opened) >= self._settings.connections:
+            while len(self._opened) + len(self._coming) >= self._settings.connections and self._opened:
                 self._opened.popitem(last=False)[1].close()
             opened = self._opened[account_id] = self._connect(account_id)
         self._opened.move_to_end(account_id)
@@ -306,11 +329,9 @@ class ImapStore(MailStore):
 
     def _connect(self, account_id: str) -> Opened:
         address = self._names.address(account_id)
-        session = Session(self._settings, address)
-        scripts = None
+        logged_in = self._coming.take(address)
+        session, scripts = logged_in
         try:
-            if self._settings.sieve_port:
-                scripts = Scripts(self._settings, address)
             number = self._mirror.number(account_id)
             rights = Rights(session, login_name(self._settings, address), self._names)
             annotations = Annotations(session)
@@ -325,9 +346,7 @@ class ImapStore(MailStore):
             )
             contents = Contents(self._mirror, account_id, session, synchroniser, filters, collections)
         except BaseException:
-            session.close()
-            if scripts is not None:
-                scripts.close()
+            logged_in.close()
             raise
         return Opened(session, scripts, synchroniser, writer, rights, filters, collections, contents)
 

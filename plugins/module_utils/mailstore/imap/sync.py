@@ -28,7 +28,10 @@ from .session import Session
 
 _PORTION: Final = 400
 """Messages that are listed and written down together."""
-_INSERT: Final = "INSERT INTO items VALUES (?, ?, 'message', ?, '', ?, ?, ?, ?, NULL, '{}', ?, NULL, ?)"
+_INSERT: Final = (
+    "INSERT INTO items VALUES (?, ?, 'message', ?, '', ?, ?, ?, ?, ?, '{}', ?, NULL, ?) "
+    "ON CONFLICT (mailbox, id) DO NOTHING"
+)
 
 
 class Synchroniser:
@@ -235,21 +238,23 @@ class Synchroniser:
                         (flags, tags, work.change, self._number, row[0]),
                     )
 
-    def take_in(self, work: Changing, folder: int, message: Message) -> int:
-        """Write down a message that is in a folder; return its id."""
+    def take_in(self, work: Changing, folder: int, message: Message, digest: bytes | None = None) -> int:
+        """Write down a message that is in a folder; return its id. :param digest: of its content, where that is known.
+
+        Nearly all are new, so that is tried first.
+        """
         flags, tags = self._marks(work, message.words)
         place = locator(message.uid)
-        for item in self._mirror.ids_of(self._number, message.guid):
+        for item in self._mirror.ids_of(self._number, message.guid, work.replaced):
+            if self._database.execute(_INSERT, (
+                self._number, item, folder, flags, tags, message.date, message.size, digest, work.change, place
+            )).rowcount:
+                work.touched = True
+                return item
             row = self._database.execute(
                 "SELECT folder, locator, flags, tags, date FROM items WHERE mailbox = ? AND id = ?",
                 (self._number, item),
             ).fetchone()
-            if row is None:
-                work.touched = True
-                self._database.execute(_INSERT, (
-                    self._number, item, folder, flags, tags, message.date, message.size, work.change, place
-                ))
-                return item
             here = (row[0], row[1]) == (folder, place)
             if item not in self._lost and not here:
                 continue  # another copy of the same message
@@ -265,10 +270,15 @@ class Synchroniser:
                 self._database.execute(
                     "UPDATE items SET locator = ? WHERE mailbox = ? AND id = ?", (place, self._number, item)
                 )
+            if digest is not None:
+                self._database.execute(
+                    "UPDATE items SET digest = ?, size = ? WHERE mailbox = ? AND id = ?",
+                    (digest, message.size, self._number, item),
+                )
             return item
         raise AssertionError("ids do not end")
 
-    def _marks(self, work: Changing, words: Iterable[bytes]) -> tuple[str, str]:
+    def _marks(self, work: Changing, words: tuple[bytes, ...]) -> tuple[str, str]:
         """Return flags and tags as the index has them; tags that are new are made."""
         read = marks.read(words)
         tags = []

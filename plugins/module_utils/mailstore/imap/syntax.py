@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_DATE: Final = re.compile(r'"?\s*(\d+)-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)')
 
 
 def as_set(uids: Iterable[int]) -> str:
@@ -56,17 +59,22 @@ def internal_date(milliseconds: int) -> str:
 
 def milliseconds(text: bytes) -> int:
     """Return an internal date in milliseconds."""
-    found = re.match(r'"?\s*(\d+)-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)', text.decode("latin-1"))
+    found = _DATE.match(text.decode("latin-1"))
     if found is None:
         raise ValueError(f"no date: {text[:40]!r}")
     day, month, year, hour, minute, second, sign, zone_hour, zone_minute = found.groups()
-    zone = datetime.timedelta(hours=int(zone_hour), minutes=int(zone_minute))
-    at = datetime.datetime(
-        int(year), _MONTHS.index(month.title()) + 1, int(day), int(hour), int(minute), min(int(second), 59),
-        tzinfo=datetime.timezone.utc,
-    )
-    since = at - _EPOCH - (zone if sign == "+" else -zone)
-    return since.days * 86_400_000 + since.seconds * 1000
+    if int(hour) > 23 or int(minute) > 59:
+        raise ValueError(f"no time of a day: {text[:40]!r}")
+    zone = int(zone_hour) * 60 + int(zone_minute)
+    minutes = int(hour) * 60 + int(minute) - (zone if sign == "+" else -zone)
+    return _midnight(day, month, year) + minutes * 60_000 + min(int(second), 59) * 1000
+
+
+@functools.lru_cache(maxsize=1024)
+def _midnight(day: str, month: str, year: str) -> int:
+    """Return when a day begins, UTC milliseconds. :raises ValueError: there is no such day."""
+    at = datetime.datetime(int(year), _MONTHS.index(month.title()) + 1, int(day), tzinfo=datetime.timezone.utc)
+    return (at - _EPOCH).days * 86_400_000
 
 
 def inbox(name: bytes) -> bytes:
