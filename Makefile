@@ -25,7 +25,7 @@ help:
 	@echo "make torture [SECONDS=1800]   disturb the work in every way at random; see docs/torture.md"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
-	@echo "make bench [SCALE=small]      measure against rclone, restic and borg; writes docs/benchmarks.md"
+	@echo "make bench [SCALE=small] [ONLY=imap]    measure against other programs; writes docs/benchmarks.md"
 	@echo "make clean                    remove build/"
 	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"
 
@@ -51,7 +51,7 @@ commands: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python tools/commands.py
 
 bench: env-test
-	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE)
+	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE) $(if $(ONLY),--only $(ONLY))
 
 torture: env-test
 	@found=0; for part in torture torture.s3 torture.s3_processes; do \

@@ -2,27 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All measures by name. Each makes its data, measures, checks that the work was done, and yields rows of the table."""
+"""All measures by name. Each makes its data, measures, checks that the work was done, and yields rows of the table.
+
+They come in parts; each part has a table of its own in the document, and can be measured without the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from . import comparisons, sizes
+from . import comparisons, imap, sizes
 from .place import Place
 from .report import Row
 
-MEASURES: Mapping[str, Callable[[Place], Iterator[Row]]] = {
-    measure.__name__: measure
-    for measure in (
+Measure = Callable[[Place], Iterator[Row]]
+
+PARTS: Mapping[str, Sequence[Measure]] = {
+    "backup": (
         comparisons.first_scan, comparisons.bucket_to_mail, comparisons.two_processes, comparisons.encryption,
         comparisons.unchanged_scan, sizes.history, sizes.items, sizes.accounts,
-    )
+    ),
+    "imap": (imap.imap_restore, imap.imap_first_scan, imap.imap_unchanged_scan),
 }
 
+NAMES = [name for part, measures in PARTS.items() for name in (part, *(measure.__name__ for measure in measures))]
+"""What can be asked for: whole parts, and single measures."""
 
-def measured(place: Place, only: Collection[str] = ()) -> Iterator[Row]:
-    """Make the measures named, or all of them, one after the other, and yield their rows."""
-    for name, measure in MEASURES.items():
-        if not only or name in only:
-            yield from measure(place)
+
+def chosen(part: str, only: Collection[str]) -> Sequence[Measure]:
+    """Return the measures of a part that are to be made. :param only: names of parts and measures; none for all."""
+    return [measure for measure in PARTS[part] if not only or part in only or measure.__name__ in only]

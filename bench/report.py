@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from .measure import Usage
 
-BEGIN = "<!-- written by make bench: begin -->"
-END = "<!-- written by make bench: end -->"
+
+def marks(part: str) -> tuple[str, str]:
+    """Return what stands in the document before and behind the results of a part of the measures."""
+    return f"<!-- written by make bench, {part}: begin -->", f"<!-- written by make bench, {part}: end -->"
 
 
 class Row(NamedTuple):
@@ -95,25 +97,24 @@ def machine() -> str:
 def section(
     rows: Sequence[Row], data: str, server: str, versions: Mapping[str, str], date: str, growth: str = ""
 ) -> str:
-    """Return all that goes between the markers.
+    """Return all that goes between the marks of a part.
 
-    :param growth: what is to stand below the table.
+    :param server: which one all have worked with. :param growth: what is to stand below the table.
     """
     return "\n".join([
-        BEGIN, "",
         f"Measured on {date}: {machine()}.", "",
-        f"S3: {server}. Peers: {', '.join(versions.values())}.", "",
+        f"{server}. Peers: {', '.join(versions.values())}.", "",
         f"Mail: {data}.", "",
         table(rows), "",
         *([growth, ""] if growth else []),
-        END,
     ])
 
 
-def write(document: Path, text: str) -> None:
-    """Replace what lies between the markers of a document."""
-    before, rest = document.read_text(encoding="utf-8").split(BEGIN)
-    document.write_text(before + text + rest.split(END)[1], encoding="utf-8")
+def write(document: Path, part: str, text: str) -> None:
+    """Replace what lies between the marks of a part in a document."""
+    begin, end = marks(part)
+    before, rest = document.read_text(encoding="utf-8").split(begin)
+    document.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def as_json(rows: Sequence[Row], growth: Sequence[object] = ()) -> str:

@@ -18,6 +18,9 @@ from typing import Any
 
 Step = Callable[..., Mapping[str, Any]]
 
+MAILBOXES = 20
+"""How many accounts the mail of the comparisons lies in."""
+
 MASTER_KEY = "BENCH_MASTER_KEY"
 """The environment variable with the master key of a backup that is encrypted, in hexadecimal."""
 

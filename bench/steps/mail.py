@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,10 +19,9 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port i
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 
-from . import main
+from . import MAILBOXES, main
 from .histories import DOMAIN, INBOX, YEAR_START, account, identifier, message
 
-MAILBOXES = 20
 BATCH = 256
 
 
@@ -34,6 +35,8 @@ def messages_of(store: EmbeddedStore) -> Iterator[bytes]:
 
 def mail(corpus: str, count: str, target: str) -> Mapping[str, Any]:
     """Write a tree <account>/<number>.eml of messages, no two alike: those of a corpus over and over, changed.
+
+    Their lines end as those of mail do, with CR LF.
 
     :param corpus: a folder of mail; empty: what the project generates.
     """
@@ -49,7 +52,7 @@ def mail(corpus: str, count: str, target: str) -> Mapping[str, Any]:
     size = 0
     for number in range(wanted):
         header = f"X-Copy: {number}\r\nX-Copied-On: {identifier(str(number))}\r\n".encode()
-        content = header + originals[number % len(originals)]
+        content = header + originals[number % len(originals)].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         folder = Path(target) / account(number * MAILBOXES // wanted).name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number:06}.eml").write_bytes(content)
@@ -99,5 +102,29 @@ def tree_of_accounts(count: str, messages: str, target: str) -> Mapping[str, Any
     return {}
 
 
+def maildirs(tree: str, target: str, owner: str) -> Mapping[str, Any]:
+    """Make of such a tree a Maildir <account>/INBOX for each account, with all messages read.
+
+    :param target: the files are linked to it where it is on the same file system.
+    :param owner: who may write to the folders.
+    """
+    for folder in sorted(Path(tree).iterdir()):
+        inbox = Path(target) / folder.name / "INBOX"
+        for part in ("cur", "new", "tmp"):
+            (inbox / part).mkdir(parents=True)
+        for file in folder.iterdir():
+            _link(file, inbox / "cur" / f"{YEAR_START // 1000 + int(file.stem)}.M{file.stem}.bench:2,S")
+        for place in (inbox.parent, inbox, *inbox.iterdir()):
+            shutil.chown(place, owner)
+    return {}
+
+
+def _link(file: Path, other: Path) -> None:
+    try:
+        os.link(file, other)
+    except OSError:  # of another file system
+        shutil.copy2(file, other)
+
+
 if __name__ == "__main__":
-    main(mail, store_of_mail, store_of_accounts, tree_of_accounts)
+    main(mail, store_of_mail, store_of_accounts, tree_of_accounts, maildirs)

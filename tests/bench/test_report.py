@@ -66,9 +66,11 @@ def test_what_bounds_a_missed_goal_is_said_below_the_table() -> None:
 
 def test_the_document_keeps_what_is_not_between_the_markers(tmp_path: Path) -> None:
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"# Benchmarks\n{report.BEGIN}\nold\n{report.END}\nWhy a goal is missed.\n")
+    (begin, end), (other, its_end) = report.marks("imap"), report.marks("backup")
+    before = f"# Benchmarks\n{other}\nmeasured before\n{its_end}\n"
+    document.write_text(f"{before}{begin}\nold\n{end}\nWhy a goal is missed.\n")
     for _round in range(2):
-        report.write(document, report.section([], "mail", "moto", {}, "2026-01-01"))
+        report.write(document, "imap", report.section([], "mail", "moto", {}, "2026-01-01"))
     text = document.read_text()
-    assert text.startswith("# Benchmarks\n") and text.endswith("\nWhy a goal is missed.\n")
-    assert "old" not in text and text.count(report.BEGIN) == text.count(report.END) == 1
+    assert text.startswith(before) and text.endswith("\nWhy a goal is missed.\n")
+    assert "old" not in text and text.count(begin) == text.count(end) == 1

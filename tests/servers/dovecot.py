@@ -22,7 +22,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,8 +196,9 @@ class Dovecot(daemon.Server):
         self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port = daemon.free_ports(4)
         self.storage, self.separator = storage, separator
         self.master_user, self.master_password = MASTER_USER, MASTER_PASSWORD
-        self._configuration = directory / "dovecot.conf"
-        super().__init__(directory, self.imap_port, ["dovecot", "-F", "-c", self._configuration], whole=True)
+        self.configuration = directory / "dovecot.conf"
+        """What doveadm is to be told, to work on this server."""
+        super().__init__(directory, self.imap_port, ["dovecot", "-F", "-c", self.configuration], whole=True)
         for part in ("mail", "users"):
             (self._state / part).mkdir()
         shutil.chown(self._state / "mail", MAIL_USER, MAIL_USER)
@@ -210,7 +211,7 @@ class Dovecot(daemon.Server):
             f"  mailbox {name} {{\n    special_use = {use}\n    auto = create\n  }}"
             for name, use in SPECIAL_FOLDERS.items()
         )
-        self._configuration.write_text(CONFIGURATION.format(
+        self.configuration.write_text(CONFIGURATION.format(
             **places, accounts=(OF_DIRECTORY if ldap else OF_FILES).format(**places), log=self._log,
             certificate=certificate.certificate, key=certificate.key, storage=storage, location=LOCATIONS[storage],
             separator=separator, fsync="optimized" if fsync else "never", special_folders=special_folders, quota=quota,
@@ -228,11 +229,16 @@ class Dovecot(daemon.Server):
 
     def add_account(self, address: str, password: str = "") -> None:
         """Let an address be an account. Without a password only the master user can log in."""
-        if not address or {"\0", "\n", "%"} & set(address):
-            raise ValueError(f"{address!r} cannot be an account's address.")
-        record = json.dumps({"password": "{PLAIN}" + (password or secrets.token_hex())})
-        (self._state / "users" / _digest(address)).write_text(record, encoding="utf-8")
-        self._list([*self._accounts(), address])
+        self.add_accounts([address], password)
+
+    def add_accounts(self, addresses: Sequence[str], password: str = "") -> None:
+        """Let addresses be accounts, as add_account."""
+        for address in addresses:
+            if not address or {"\0", "\n", "%"} & set(address):
+                raise ValueError(f"{address!r} cannot be an account's address.")
+            record = json.dumps({"password": "{PLAIN}" + (password or secrets.token_hex())})
+            (self._state / "users" / _digest(address)).write_text(record, encoding="utf-8")
+        self._list([*self._accounts(), *addresses])
 
     def remove_account(self, address: str) -> None:
         """Let an address be no account any more, and its mail be gone."""
@@ -255,7 +261,7 @@ class Dovecot(daemon.Server):
     def doveadm(self, *arguments: str) -> str:
         """Run doveadm on this server; return what it prints."""
         done = subprocess.run(
-            ["doveadm", "-c", self._configuration, *arguments],
+            ["doveadm", "-c", self.configuration, *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False,
         )
         if done.returncode:
