@@ -131,7 +131,7 @@ promotion:
       type: float
       sample: 0.9
     failures:
-      description: How much could not be applied; RV(restante.carbonio.standby_info#module:status.failures) names it.
+      description: How much could not be applied; M(restante.carbonio.standby_info) names it.
       type: int
       sample: 0
     error:

@@ -53,10 +53,10 @@ def _changes(world: World) -> None:
 def _promote(world: World) -> None:
     node = world.node("b")
     if standby.status(node)["is_standby"]:
-        standby.set_up(node, Source("local", str(world.archive)))  # its place is another one by now
+        _follow(world)  # an archive that cannot be had would not keep it from being promoted
     promoted = standby.promote(node)
-    if promoted["error"] or promoted["failures"]:
-        raise Refused(promoted["error"] or "not everything could be applied")
+    if promoted["error"] or promoted["failures"] or promoted.get("warnings"):
+        raise Refused(promoted["error"] or str(promoted.get("warnings")))
 
 
 def _promoted(world: World) -> Any:

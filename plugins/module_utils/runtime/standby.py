@@ -19,6 +19,7 @@ from ..model import foreign, kinds, moment
 from ..model.errors import InvalidInput, NotABackup, NotFound, Refused, RestanteError, Unavailable
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import Until
+from ..standby.follower import Follower
 from ..standby.origin import Diverged
 from ..standby.record import FOLLOWING, PROMOTED, STOPPED, Record, alone
 from . import service
@@ -27,6 +28,7 @@ from .node import Node
 from .operations import operation
 from .standing_by import (
     Source,
+    Status,
     archive_of,
     catch_up,
     directory,
@@ -208,15 +210,21 @@ def once(node: Node) -> dict[str, Any]:
         if not follower.may_go_on():
             raise InvalidInput(f"The standby is {follower.record.meta('state')}: {follower.record.meta('reason')}")
         report = catch_up(follower, running)
-        found = read_status(node)
-        seen(found, follower)
-        write_status(node, found, durable=True)
+        found = _note(node, follower)
         result = {**report.to_json(), "damages": found.damages}
         running.record.result = result
     return {
         **result, "changed": report.changed, "operation_id": running.id, "stats": report.text(),
         "warnings": [f"The primary's backup is damaged: {one}" for one in found.damages],
     }
+
+
+def _note(node: Node, follower: Follower) -> Status:
+    """Write down what was seen of the archive."""
+    found = read_status(node)
+    seen(found, follower)
+    write_status(node, found, durable=True)
+    return found
 
 
 def stop(node: Node, dry_run: bool = False) -> bool:
@@ -253,7 +261,7 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
     with operation(node, PROMOTION, {"last_round": last_round}) as running:
         if last_round and before["state"] == FOLLOWING:
             error, newest, newest_at = _last_round(node, clock + timeout, (newest, newest_at))
-            _check_failures(node, before["failure_count"])
+            _check_losses(node, before)
         with alone(directory(node)), contextlib.closing(Record(directory(node))) as record:
             seq, at = record.number("seq"), record.number("at")
             newest, newest_at = max((newest, newest_at), (seq, at))
@@ -271,7 +279,7 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
             record.set(state=PROMOTED, promotion=json.dumps(result))
     if error:
         warnings.append(f"The archive could not be followed once more: {error}")
-    warnings += [f"The primary's backup is damaged: {one}" for one in before["damages"]]
+    warnings += [f"The primary's backup is damaged: {one}" for one in read_status(node).damages]
     if result["failures"]:
         warnings.append(f"{result['failures']} items could not be applied; standby_info names them.")
     node.notifications().notify(
@@ -292,6 +300,7 @@ def _last_round(node: Node, until: float, known: tuple[int, int]) -> tuple[str, 
         with opened(node, look_seconds=0) as follower:
             try:
                 catch_up(follower, Until(lambda: time.monotonic() > until))
+                _note(node, follower)
             except Diverged as error:
                 return str(error), *known
             except (RestanteError, OSError) as error:
@@ -303,10 +312,17 @@ def _last_round(node: Node, until: float, known: tuple[int, int]) -> tuple[str, 
         return str(error), *known
 
 
-def _check_failures(node: Node, before: int) -> None:
-    """Refuse to promote what has lost something in its last round: that may be a full disk, and nothing can undo it."""
+def _check_losses(node: Node, before: dict[str, Any]) -> None:
+    """Refuse to promote what has lost something in its last round: that may be a full disk, or a permission, and
+    nothing can undo it."""
     found = status(node)
-    if found["failure_count"] > before:
+    unread = [one for one in found["damages"] if one not in before["damages"]]
+    if unread:
+        raise Refused(
+            f"The primary's backup cannot be read to its end: {unread[0]} Put that right and run this again; or "
+            "promote without it: last_round false."
+        )
+    if found["failure_count"] > before["failure_count"]:
         raise Refused(
             f"{found['failure_count']} items could not be applied ({found['failures'][0]['reason']}). Put that right "
             "and run this again; or promote without them: last_round false."

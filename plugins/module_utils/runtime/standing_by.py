@@ -283,8 +283,12 @@ def seen(status: Status, follower: Follower) -> None:
 def catch_up(follower: Follower, progress: Progress) -> RoundReport:
     """Do rounds until nothing is new; return what they have done. Errors as for Follower.round()."""
     report = follower.round(progress)
+    reached = follower.reached()
     while not progress.stopping() and follower.is_behind():
         report.add(follower.round(progress))
+        before, reached = reached, follower.reached()
+        if reached == before:  # what is there cannot be read
+            break
     return report
 
 

@@ -92,8 +92,7 @@ class Follower:
 
     def damages(self) -> list[str]:
         """Return what of the primary's backup cannot be read, as sentences; what it records is not here."""
-        found = self._origin.repository().damages() if self._origin.retrieved() else []
-        return [f"{one.file}: {one.reason} {one.consequence}" for one in found]
+        return [f"{one.file}: {one.reason} {one.consequence}" for one in self._origin.damages()]
 
     def can_reach(self) -> bool:
         """Return whether the archive can be read now."""
@@ -101,6 +100,10 @@ class Follower:
             return self._origin.archive.size(commits.FORMAT_FILE) is not None
         except RestanteError:
             return False
+
+    def reached(self) -> tuple[int, int]:
+        """Return the numbers of the commit that is applied, and of the newest that could be retrieved."""
+        return self.record.number("seq"), self.newest()[0]
 
     def is_behind(self) -> bool:
         """Return whether there is something that is not applied."""

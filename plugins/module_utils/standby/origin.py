@@ -16,6 +16,7 @@ from typing import Final
 
 from ..archive.port import Archive
 from ..backup import commits
+from ..backup.catalogue import Damage
 from ..backup.repository import Repository
 from ..model.errors import Damaged, InvalidInput, NotABackup, NotFound, Refused, RestanteError
 from ..operations.progress import Progress
@@ -49,6 +50,8 @@ class Origin:
         self._check_seconds = check_seconds
         self._checked: float | None = None
         self._repository: Repository | None = None
+        self._damages: list[Damage] = []
+        """What could not be retrieved the last time."""
 
     def close(self) -> None:
         """Close what was opened."""
@@ -83,13 +86,18 @@ class Origin:
         """
         self._compare()
         try:
-            retrieve(self.archive, self._directory, progress=progress, masters=self._masters)
+            report = retrieve(self.archive, self._directory, progress=progress, masters=self._masters)
         except InvalidInput as error:
             raise Diverged(str(error)) from error
         if self.repository().damages():
             self.close()  # opened anew, it sees whether what was damaged has come now
         self.repository().refresh()
+        self._damages = list(report.damages)
         self._checked = time.monotonic()
+
+    def damages(self) -> list[Damage]:
+        """Return what of the backup cannot be read, in the archive or of what was retrieved."""
+        return list(dict.fromkeys([*self._damages, *(self.repository().damages() if self.retrieved() else ())]))
 
     def _compare(self) -> None:
         """Make sure that the newest commit that was retrieved is in the archive still."""

@@ -178,6 +178,19 @@ def test_a_promotion_without_its_archive_says_what_is_lost(nodes: Nodes) -> None
     assert nodes.status()["state"] == "promoted" and not nodes.status()["is_standby"]
 
 
+def test_a_commit_that_cannot_be_read_is_told_and_waited_for_by_nobody(nodes: Nodes) -> None:
+    nodes.answer()
+    with nodes.primary() as store:
+        mail(store, "a-anna", INBOX, 53)
+    commit = next(nodes.archive.glob("*/commits/*2.json"))
+    data = commit.read_bytes()
+    commit.chmod(0o600)
+    commit.write_bytes(b"{}")
+    assert "is damaged" in nodes.answer()["warnings"][0] and "commits/" in nodes.status()["damages"][0]
+    commit.write_bytes(data)
+    assert nodes.answer()["created"] == {"message": 1} and not nodes.status()["damages"]
+
+
 def test_what_is_no_standby_can_be_neither_stopped_nor_promoted(nodes: Nodes) -> None:
     for state in ("stopped", "promoted"):
         for check_mode in (True, False):

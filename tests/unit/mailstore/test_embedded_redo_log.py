@@ -64,14 +64,16 @@ def much_happens(box: Any) -> None:
     with pytest.raises(RestanteError):
         store.delete_items("b", ["2"])
     store.create_entry(Entry("c", kinds.ACCOUNT, "carla@example.com"))
-    store.delete_entry(kinds.ACCOUNT, "c")
+    store.reshape_entry(Entry("c", kinds.ACCOUNT, "carla.new@example.com", aliases=("carla@example.com",)))
+    store.create_entry(Entry("e", kinds.ACCOUNT, "e@example.com"))
+    store.delete_entry(kinds.ACCOUNT, "e")
 
 
 def test_a_copy_catches_up_and_is_then_the_same(box: Any, tmp_path: Path) -> None:
     box.mail(b"in the copy already")
     copy = copy_of(box, tmp_path / "copy")
     much_happens(box)
-    assert replay(copy, log_of(box)) == 11
+    assert replay(copy, log_of(box)) == 13
     assert whole(copy) == whole(box.store)
     assert replay(copy, log_of(box)) == 0
     box.mail(b"one more")
