@@ -125,7 +125,6 @@ def imap_unchanged_scan(place: Place) -> Iterator[Row]:
         )
     yield Row(
         f"SmartScan over IMAP, nothing changed, {count:,} accounts of {COMPARED_MESSAGES} messages", usage, "faster",
-        at_most(1, usage, theirs), "mbsync, a second time", theirs,
-        f"to log in and ask how the mailboxes stand, and no more, took {seconds(limit.seconds)} over {CORES} "
-        "connections.",
+        at_most(1, usage, theirs), "mbsync, a second time", theirs, "",
+        f"to log in and ask how the mailboxes stand, and no more, over {CORES} connections: {seconds(limit.seconds)}",
     )
