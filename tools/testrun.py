@@ -42,6 +42,7 @@ SUITES = {
     "unit": ["tests/unit"],
     "engine": ["tests/engine", "tests/conformance"],
     "playbooks": ["tests/playbooks"],
+    "fleet": ["tests/fleet"],
     "molecule": ["tests/molecule"],
     "drill": ["tests/drill"],
     "torture": ["tests/torture", "tests/fuzz"],
@@ -50,7 +51,7 @@ SUITES = {
 # The suite that runs in one process beside the checks, which use a processor each.
 BESIDE = "unit"
 # The suites that need servers which are not of Python alone.
-SERVED = {"engine", "torture"}
+SERVED = {"engine", "torture", "fleet"}
 # What installs them.
 PREPARING = "tests.servers.prepare"
 # How many lines of a failed check are told again, where none is marked as a finding.

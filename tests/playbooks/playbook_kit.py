@@ -29,6 +29,7 @@ class Task(NamedTuple):
     outcome: str
     """ok, failed, skipped or unreachable."""
     result: Mapping[str, Any]
+    host: str = ""
 
     @property
     def changed(self) -> bool:
@@ -50,6 +51,10 @@ class Run(NamedTuple):
     def changed(self) -> list[str]:
         """Return the names of the tasks that changed something."""
         return [task.name for task in self.tasks if task.changed]
+
+    def summary(self) -> str:
+        """Return what was said at the end of every node."""
+        return "\n".join(line for task in self.named("Summary") for line in task.result["msg"])
 
 
 def callbacks(*names: str) -> dict[str, str]:
@@ -106,16 +111,24 @@ def run(playbook: Path, variables: Mapping[str, Any], directory: Path, *options:
 
     :param directory: for its temporary files; it is there.
     """
+    return run_command(command(playbook, variables, directory, options), directory)
+
+
+def run_command(line: Sequence[str], directory: Path, **further: str) -> Run:
+    """Run a command line of ansible-playbook.
+
+    :param directory: where it is run, and its temporary files are. :param further: variables of its environment.
+    """
     results = directory / "results.jsonl"
     results.unlink(missing_ok=True)
     done = subprocess.run(
-        command(playbook, variables, directory, options), env=environment(directory), cwd=directory,
+        line, env={**environment(directory), **further}, cwd=directory,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT, check=False,
     )
     lines = results.read_text(encoding="utf-8").splitlines() if results.is_file() else []
     records = [json.loads(line) for line in lines]
     return Run(
-        done.returncode, done.stdout, [Task(one["task"], one["outcome"], one["result"]) for one in records]
+        done.returncode, done.stdout, [Task(one["task"], one["outcome"], one["result"], one["host"]) for one in records]
     )
 
 

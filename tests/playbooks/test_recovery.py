@@ -110,7 +110,8 @@ def test_the_installed_command_line_knows_the_node(recovered: Recovered) -> None
 
 def test_check_mode_leaves_a_fresh_machine_alone(node_a: NodeA, tmp_path: Path) -> None:
     place = tmp_path / "fresh"
-    check = run(RECOVERY, recovery_variables(node_a, place), tmp_path, "--check", "--diff")
+    variables = {**recovery_variables(node_a, place), "s3_recovery_server_id": node_a.server_id}
+    check = run(RECOVERY, variables, tmp_path, "--check", "--diff")
     assert check.status == 0, check.output
     assert not place.exists()
     assert check.changed()

@@ -69,6 +69,13 @@ def free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
+def greets(host: str, port: int, *, speaks: bool = True) -> bool:
+    """Return whether a server answers. :param speaks: whether it is to speak first."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), PATIENCE) as connection:
+        return not speaks or bool(connection.recv(1))
+    return False
+
+
 def certify(directory: Path) -> Certificate:
     """Make an authority of its own for a server on 127.0.0.1 (or localhost), and the server's certificate."""
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -178,9 +185,8 @@ class Server:
             )
         deadline = time.monotonic() + PATIENCE
         while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((HOST, self._port), PATIENCE) as connection:
-                if not self._greets or connection.recv(1):
-                    return
+            if greets(HOST, self._port, speaks=self._greets):
+                return
             time.sleep(0.01)
         raise RuntimeError(f"{self._command[0]} does not answer on port {self._port}: {self.log()[-3000:]}")
 

@@ -11,11 +11,12 @@ What cannot be had is said by the tests that need it.
 
 from __future__ import annotations
 
-from . import chromium, cyrus, dovecot, openldap, radicale, radosgw
+from . import chromium, cyrus, dovecot, nodes, openldap, radicale, radosgw
 
 if __name__ == "__main__":
     for get in (
         radosgw.missing, dovecot.missing, cyrus.missing, openldap.install, radicale.missing, chromium.missing,
+        nodes.missing,
     ):
         reason = get()
         if reason:

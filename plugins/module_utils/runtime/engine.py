@@ -21,7 +21,9 @@ from .settings import CARBONIO
 Answer = Callable[[Call], Mapping[str, Any]]
 """Answers a module."""
 
-EITHER: Final = frozenset({"backup_config", "backup_config_info", "command_line", "mailbox_log_info"})
+EITHER: Final = frozenset({
+    "archive_info", "backup_config", "backup_config_info", "command_line", "mailbox_log_info", "preflight_info",
+})
 """Modules that do the same on every node."""
 
 

@@ -55,7 +55,8 @@ def in_directory(source: str) -> ArchiveAt:
 def bucket_of(node: Node, arguments: Mapping[str, Any]) -> BucketRecord:
     """Return the bucket that a retrieval names: a configuration by its id or label, or one given in full.
 
-    :param arguments: bucket_configuration_id, or bucket_name with access_key, secret, region, url and prefix.
+    :param arguments: bucket_configuration_id, or bucket_name with access_key, secret, region, url and prefix; and with
+        provider, profile and ca_file where that is known.
     :raises InvalidInput: neither, or both.
     """
     bucket_id, name = arguments.get("bucket_configuration_id") or "", arguments.get("bucket_name") or ""
@@ -67,12 +68,14 @@ def bucket_of(node: Node, arguments: Mapping[str, Any]) -> BucketRecord:
     record = checked(
         BucketRecord(
             bucket=name,
-            provider="CustomS3" if url else "S3",
+            provider=arguments.get("provider") or ("CustomS3" if url else "S3"),
             endpoint=url,
             region=arguments.get("region") or "",
             prefix=arguments.get("prefix") or "",
             access_key=arguments.get("access_key") or "",
             secret_key=arguments.get("secret") or "",
+            profile=arguments.get("profile") or "",
+            ca_file=arguments.get("ca_file") or "",
         )
     )
     there = BucketAdmin(record.settings()).present()
@@ -90,7 +93,7 @@ def find_archive(node: Node, archive_at: ArchiveAt, server_id: str = "") -> Arch
     if shared.size(commits.FORMAT_FILE) is not None:
         return shared
     servers = find_servers(shared)
-    others = {folder: server for folder, server in servers.items() if server != _own_id(node)}
+    others = {folder: server for folder, server in servers.items() if server != own_id(node)}
     if not others:
         raise NotABackup(
             f"There is no backup of another server in {shared.describe()}. Check the bucket, its prefix and the "
@@ -103,7 +106,8 @@ def find_archive(node: Node, archive_at: ArchiveAt, server_id: str = "") -> Arch
     return archive_at(next(iter(others)))
 
 
-def _own_id(node: Node) -> str:
+def own_id(node: Node) -> str:
+    """Return the id of the node's mail server; empty where there is none yet."""
     try:
         with contextlib.closing(node.store()) as store:
             return store.server_id()

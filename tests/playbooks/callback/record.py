@@ -27,7 +27,9 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "record"
 
     def _record(self, outcome, result):
-        line = {"task": result.task.get_name(), "outcome": outcome, "result": result.result}
+        line = {
+            "task": result.task.get_name(), "outcome": outcome, "result": result.result, "host": result.host.get_name(),
+        }
         with open(os.environ["RECORD_FILE"], "a", encoding="utf-8") as file:
             file.write(json.dumps(line, default=str) + "\n")
 
