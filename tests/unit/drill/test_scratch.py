@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.drill.scratch import PREFIX, scratch
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 KILLED = """
 import os, signal, sys
 from ansible_collections.restante.carbonio.plugins.module_utils.drill.scratch import scratch
@@ -26,7 +28,8 @@ with scratch(sys.argv[1], "killed", keep=len(sys.argv) > 2) as path:
 
 def killed(parent: Path, *keep: str) -> None:
     """Leave what a killed drill leaves."""
-    subprocess.run([sys.executable, "-c", KILLED, str(parent), *keep], check=False)
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "build" / "collections")}
+    subprocess.run([sys.executable, "-c", KILLED, str(parent), *keep], env=environment, check=False)
     assert (parent / f"{PREFIX}killed" / "mail").exists()
 
 
