@@ -85,7 +85,8 @@ STANDARD_NAMES = {
 def missing() -> str:
     """Return why slapd or python-ldap cannot be had here, empty when they can; installs them where that is allowed."""
     reason = install()
-    if not reason and getattr(sys.modules.get(USES_LIBRARY), "LDAP_MISSING", ""):
+    user: Any = sys.modules.get(USES_LIBRARY)
+    if not reason and user is not None and user.LDAP_MISSING:
         return "python-ldap has only just been installed, after the adapter had looked for it: run the tests again"
     return reason
 

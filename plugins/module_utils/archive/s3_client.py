@@ -46,6 +46,7 @@ except ImportError:
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+
 def connect(settings: S3Settings) -> S3Client:
     """Return a client for these settings; it makes no request. Safe for use by several threads.
 

@@ -102,7 +102,7 @@ def trend(name: str, title: str, bars: Sequence[Bar], target: float | None) -> s
     :param name: of the picture in the page. :param target: the one of the last drill; None for none.
     """
     width, height, left, right, top, bottom = 372, 190, 58, 10, 40, 26
-    values = [bar.value for bar in bars if bar.value is not None]
+    values = [one.value for one in bars if one.value is not None]
     lines = ticks(max([*values, target or 0, 0.01]), most=5)
 
     def y(seconds: float) -> float:
@@ -114,14 +114,14 @@ def trend(name: str, title: str, bars: Sequence[Bar], target: float | None) -> s
         parts.append(_text(left - 8, y(value) + 4, durations.short(value), "end", "soft"))
     room = (width - left - right) / len(bars)
     thick = min(room * 0.64, 26)
-    for number, bar in enumerate(bars):
+    for number, one in enumerate(bars):
         middle = round(left + room * (number + 0.5), 1)
-        if bar.value is not None:
-            high = max(y(0) - y(bar.value), 2)
-            style = "work" if bar.passed else "failed"
+        if one.value is not None:
+            high = max(y(0) - y(one.value), 2)
+            style = "work" if one.passed else "failed"
             parts.append(_rect(middle - thick / 2, y(0) - high, thick, high, style))
-        if not bar.passed:
-            parts.append(_cross(middle, (y(bar.value) if bar.value is not None else y(0)) - 9))
+        if not one.passed:
+            parts.append(_cross(middle, (y(one.value) if one.value is not None else y(0)) - 9))
     for number in _labelled(len(bars)):
         middle = left + room * (number + 0.5)
         parts.append(_text(round(middle, 1), height - 8, bars[number].label, "middle", "soft"))
@@ -129,9 +129,9 @@ def trend(name: str, title: str, bars: Sequence[Bar], target: float | None) -> s
         parts.append(_line(left, y(target), width - right, y(target), "target"))
         parts.append(_text(width - right, y(target) - 5, f"target {durations.short(target)}", "end", "aim"))
     told = "; ".join(
-        f"{bar.label}: {'none' if bar.value is None else durations.tell(bar.value)}"
-        f"{'' if bar.passed else ', failed'}"
-        for bar in bars
+        f"{one.label}: {'none' if one.value is None else durations.tell(one.value)}"
+        f"{'' if one.passed else ', failed'}"
+        for one in bars
     )
     return _svg(name, height, title, f"{told}.", parts, width)
 

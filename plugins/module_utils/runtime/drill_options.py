@@ -20,7 +20,6 @@ BACKUP_PATH: Final = "backup_path"
 SOURCES: Final = (ARCHIVE, BACKUP_PATH)
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How a drill is done, by the names that the module drill gives them."""

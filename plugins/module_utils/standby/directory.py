@@ -43,7 +43,8 @@ class DirectoryWriter:
     def remove(self, steps: Iterable[plan.EntryStep]) -> None:
         """Remove what is gone at the primary, where the standby has made it; what an account had, in any case."""
         for step in steps:
-            assert step.known is not None
+            if step.known is None:
+                continue
             known, (scope, item) = step.known, place_of(step.entry)
             if step.action == plan.DELETE and known.destination:
                 try:
@@ -98,7 +99,7 @@ class DirectoryWriter:
                 if present is not None:
                     here[present.entry_id] = present
             for released in plan.to_release(becoming, here):
-                self._tried(released, lambda one: self._store.reshape_entry(one))
+                self._tried(released, self._store.reshape_entry)
 
     # -- making ----------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class DirectoryWriter:
             if here is not None:
                 shaped = plan.shaped(wanted, known.applied, here)
                 if shaped is not here:
-                    changed = bool(self._tried(shaped, lambda one: self._store.reshape_entry(one), problems)) or changed
+                    changed = bool(self._tried(shaped, self._store.reshape_entry, problems)) or changed
         with self._record.changing():
             self._record.keep_entry(known._replace(name=entry.name, applied=meant.entry))
             self._record.refer(scope, item, meant.references)

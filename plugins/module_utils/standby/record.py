@@ -244,8 +244,7 @@ class Record:
         row = self._row(query, (account,))
         if row is None:
             self._run("INSERT INTO mailboxes VALUES (NULL, ?, 0, '', 0)", (account,))
-            row = self._row(query, (account,))
-        assert row is not None
+            return self.mailbox(account)
         return Mailbox(row[0], row[1], row[2], bool(row[3]))
 
     def positions(self) -> dict[str, int]:

@@ -137,8 +137,9 @@ def duplicates(outcome: Any) -> int | None:
     """Return how many blobs a deduplication has done away with, None where it is not told."""
     for one in mappings(outcome):
         told = field(one, "duplicated_blobs", "Deduplicated/duplicated Blobs", "Deduplicated Blobs")
-        if told is not None and str(told).split("/")[0].strip().isdecimal():
-            return int(str(told).split("/")[0])
+        number = str(told).partition("/")[0].strip()
+        if number.isdecimal():
+            return int(number)
     return None
 
 

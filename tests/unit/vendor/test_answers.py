@@ -68,7 +68,7 @@ def test_what_goes_wrong_is_an_error_of_ours_with_the_vendors_words(
 ) -> None:
     with pytest.raises(RestanteError) as failed:
         recorded(name)
-    assert type(failed.value) is error
+    assert failed.type is error
     assert words in str(failed.value) and str(failed.value).startswith("carbonio backup doSmartScan start has ")
     assert str(failed.value).endswith(".")
 

@@ -130,5 +130,3 @@ def _fetched(session: Session, name: bytes, uids: Sequence[int]) -> dict[int, by
         if len(uids) == 1:
             return {uids[0]: error}
         return {uid: content for one in uids for uid, content in _fetched(session, name, [one]).items()}
-
-
