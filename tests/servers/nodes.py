@@ -46,9 +46,12 @@ mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
+number=0
 for visible; do
-  mkdir -p "$root$visible"
-  mount --rbind "$visible" "$root$visible"
+  number=$((number + 1))
+  mkdir -p "$root$visible" "$folder/seen$number/layer" "$folder/seen$number/work"
+  mount -t overlay overlay "$root$visible" \\
+    -o "lowerdir=$visible,upperdir=$folder/seen$number/layer,workdir=$folder/seen$number/work"
   while [ "$visible" != / ]; do visible=$(dirname "$visible"); chmod o+rx "$root$visible"; done
 done
 hostname "$name"
