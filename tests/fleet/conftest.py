@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,7 +25,17 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # With the services, which take a while to install, in one of the modules.
     services = {"backup_setup_service": request.module.__name__.endswith("test_every_day")}
     with running_fleet(tmp_path_factory.mktemp("fleet"), service_python=sys.executable, **services) as fleet:
-        for name in MAIL:
-            fleet.nodes[name].run("install", "-d", "-m", "0700", "-o", USER, "/var/lib/restante", user="root")
-            fleet.on(name, "fill", name, "400")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: furnish(fleet, name), MAIL))
         yield fleet
+
+
+def furnish(fleet: Fleet, name: str) -> None:
+    """Give a node its users and their mail."""
+    node = fleet.nodes[name]
+    node.run("install", "-d", "-m", "0700", "-o", USER, "/var/lib/restante", user="root")
+    fleet.on(name, "fill", name, "400")
+    # The libraries that the service needs are those of the tests, and not fetched from elsewhere once more.
+    libraries = sysconfig.get_path("purelib", vars={"base": "/opt/restante", "platbase": "/opt/restante"})
+    node.run("sh", "-c", f"mkdir -p {libraries} && cd {libraries} && ln -s {sysconfig.get_path('purelib')}/[a-z]* . && "
+             "rm -f pip pip-* setuptools* *.pth", user="root")
