@@ -78,7 +78,8 @@ def serve(directory: Path, accounts: int) -> Iterator[MailServer]:
 
 def missing() -> str:
     """Return why Dovecot or the peers cannot be run here, empty when they can; installs them where that is allowed."""
-    return debian.missing(PACKAGES) or run([sys.executable, "-m", "bench.mail_server"]).facts["missing"]
+    found = {"PYTHONPATH": str(CHECKOUT / "build" / "collections")}
+    return debian.missing(PACKAGES) or run([sys.executable, "-m", "bench.mail_server"], found).facts["missing"]
 
 
 def versions() -> Mapping[str, str]:

@@ -40,6 +40,7 @@ GROUPS = (
     ("restore blobs", "import files", "export files", "volumes", "settings"),
     ("encrypted first scan", "encrypted scan", "encrypted retrieve", "encrypted external restore", "encrypted purge",
      "forget account", "change master key"),
+    ("standby from the beginning", "standby", "promotion"),
 )
 
 
