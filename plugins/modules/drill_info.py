@@ -47,7 +47,7 @@ EXAMPLES = r"""
 - name: Make sure that nobody has altered its report
   restante.carbonio.drill_info:
     verify: "{{ info.drills[-1].report_path }}"
-    public_key: /root/kept/mail1.pem
+    public_key: /etc/ssl/drills/mail1.pem
   register: report
   failed_when: not report.verification.genuine
 """

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import realtime, standby
 from playbook_kit import PLAYBOOKS, Run, run
 
-sys.path.append(str(Path(__file__).parents[1] / "engine" / "standby"))
-
-from node_kit import Nodes  # noqa: E402
+from tests.engine.standby.node_kit import Nodes
 
 
 @pytest.fixture

@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "restore"))
-
-from standby_kit import Pair  # noqa: E402
+from tests.engine.standby.standby_kit import Pair
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.care.forgetting import candidates, forget
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import RestanteError
-from restore_kit import INBOX, fill, mail
-from standby_kit import Pair
+
+from tests.engine.restore.restore_kit import INBOX, fill, mail
+from tests.engine.standby.standby_kit import Pair
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 

@@ -30,10 +30,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.verify i
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.origin import Diverged
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.record import STOPPED, Record
-from restore_kit import CONTACTS, INBOX, add, fill, mail
-from standby_kit import Pair
 
 from tests.engine.conftest import Between
+from tests.engine.restore.restore_kit import CONTACTS, INBOX, add, fill, mail
+from tests.engine.standby.standby_kit import Pair
 
 ANNA, BRUNO = "a-anna", "a-bruno"
 

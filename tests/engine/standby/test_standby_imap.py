@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides import BackupSide, StoreSide
-from restore_kit import INBOX, add, fill, mail
-from standby_kit import Pair
 
 from tests.conformance.imap_servers import DOVECOTS
+from tests.engine.restore.restore_kit import INBOX, add, fill, mail
+from tests.engine.standby.standby_kit import Pair
 
 ANNA = "a-anna"
 

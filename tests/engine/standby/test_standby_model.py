@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from history_kit import STEPS, change
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from standby_kit import Pair
+
+from tests.engine.standby.history_kit import STEPS, change
+from tests.engine.standby.standby_kit import Pair
 
 EXAMPLES = int(os.environ.get("RESTANTE_STANDBY_EXAMPLES", "10"))
 RANDOM = settings(

@@ -25,9 +25,10 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, recovery, standby
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume
-from node_kit import Nodes
-from restore_kit import INBOX, fill, mail
 from servers.moto_server import moto_server
+
+from tests.engine.restore.restore_kit import INBOX, fill, mail
+from tests.engine.standby.node_kit import Nodes
 
 CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "build" / "collections")}
