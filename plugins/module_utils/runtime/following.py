@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from ..archive.files import reading
 from ..backup.repository import Repository
@@ -27,6 +26,7 @@ from ..model.errors import NotFound, RestanteError
 from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import Until
 from ..scan.realtime import COMMIT, Gap, RealtimeScanner, Situation
+from . import status_file
 from .node import Node
 from .process import PidFile
 
@@ -41,10 +41,6 @@ OFF: Final = "off"
 """The settings say that it is to record nothing (R-222)."""
 STOPPED: Final = "stopped"
 
-RETRY_SECONDS: Final = 2.0
-"""After which something that is away is tried again."""
-_HEARTBEAT: Final = 1_000
-"""Milliseconds between two writes of a status file that tells nothing new."""
 _UPLOAD_LOOK: Final = 0.25
 _LAST_UPLOAD: Final = 20.0
 """Seconds that the last upload may take when it is told to end; what it lacks goes up the next time."""
@@ -140,7 +136,7 @@ class _Process:
             except (RestanteError, OSError) as error:
                 self._gap(f"it had to wait: {error}")
                 self._enter(WAITING, str(error))
-                self._pause(RETRY_SECONDS)
+                self._pause(status_file.RETRY_SECONDS)
         self._enter(STOPPED)
 
     def _with_settings(self) -> None:
@@ -151,7 +147,7 @@ class _Process:
         self._gap("the settings were changed" if on else "it was switched off")
         if not on:
             self._enter(OFF)
-            while not self._pause(RETRY_SECONDS):
+            while not self._pause(status_file.RETRY_SECONDS):
                 pass
             return
         with self._scanner() as scanner:
@@ -187,11 +183,11 @@ class _Process:
         status, now = self.status, moment.now()
         if (state, error) != (status.state, status.error):
             self._say(f"{state}: {error}" if error else state)
-        elif 0 <= now - status.updated < _HEARTBEAT:
+        elif 0 <= now - status.updated < status_file.HEARTBEAT:
             return
         status.state, status.error, status.updated = state, error, now
         with contextlib.suppress(OSError):  # a full disk must not stop the work for want of its report
-            _write(self._file, dataclasses.asdict(status))
+            status_file.write(self._file, dataclasses.asdict(status))
 
     def _closed(self, gap: Gap) -> None:
         zone = self._node.settings.time_zone
@@ -243,7 +239,7 @@ class _Process:
     def _send(self, repository: Repository, stop: threading.Event, late: threading.Event) -> None:
         status, uploader, ending = self.status, None, False
         while not ending and not late.is_set():
-            ending = stop.wait(RETRY_SECONDS if status.archive_error else _UPLOAD_LOOK)
+            ending = stop.wait(status_file.RETRY_SECONDS if status.archive_error else _UPLOAD_LOOK)
             try:
                 if uploader is None:
                     archive = self._node.archive(repository.server_id)
@@ -277,9 +273,3 @@ def _version(path: str) -> tuple[int, ...]:
 
 def _status_file(node: Node) -> str:
     return os.path.join(node.settings.state_path, "realtime.json")
-
-
-def _write(path: str, record: Mapping[str, Any]) -> None:
-    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(record, file)
-    os.replace(path + ".new", path)

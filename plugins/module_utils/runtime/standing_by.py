@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 from ..archive.files import reading
 from ..archive.port import Archive
 from ..model import foreign, moment
-from ..model.durable import sync_directory
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..operations.notifications import ERROR
 from ..operations.progress import Progress, Until
@@ -32,6 +31,7 @@ from ..standby.follower import Diverged, Follower
 from ..standby.origin import Origin
 from ..standby.record import FOLLOWING, STOPPED, Record, alone
 from ..standby.report import RoundReport
+from . import status_file
 from .node import Node
 from .process import PidFile
 from .retrieval import find_archive, in_bucket, in_directory
@@ -47,10 +47,6 @@ LOOK_SECONDS: Final = 1
 CHECK_SECONDS: Final = 60.0
 THREADS: Final = 10
 """Requests to the archive that are under way at once."""
-RETRY_SECONDS: Final = 2.0
-"""After which something that is away is tried again."""
-_HEARTBEAT: Final = 1_000
-"""Milliseconds between two writes of a status file that tells nothing new."""
 
 
 class Source(NamedTuple):
@@ -122,16 +118,8 @@ def write_status(node: Node, status: Status, durable: bool = False) -> None:
 
     :param durable: it is the last one for some time.
     """
-    path = _status_file(node)
     with contextlib.suppress(OSError):
-        with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(status), file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(path + ".new", path)
-        if durable:
-            sync_directory(os.path.dirname(path))
+        status_file.write(_status_file(node), dataclasses.asdict(status), durable)
 
 
 def archive_of(node: Node, source: Source) -> Archive:
@@ -221,7 +209,7 @@ class _Process:
                 return
             except (RestanteError, OSError) as error:
                 self._enter(WAITING, str(error))
-                self._ended.wait(RETRY_SECONDS)
+                self._ended.wait(status_file.RETRY_SECONDS)
         self._enter(STOPPED)
 
     def _may_follow(self) -> bool:
@@ -243,7 +231,7 @@ class _Process:
         if (state, error) != (status.state, status.error):
             if APPLYING not in (state, status.state) or error:
                 self._say(f"{state}: {error}" if error else state)
-        elif 0 <= now - status.updated < _HEARTBEAT:
+        elif 0 <= now - status.updated < status_file.HEARTBEAT:
             return
         status.state, status.error, status.updated = state, error, now
         write_status(self._node, status)

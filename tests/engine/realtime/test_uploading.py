@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime import following
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime import following, status_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import settings as settings_file
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume
 from ansible_collections.restante.carbonio.plugins.module_utils.scan import upload
@@ -28,9 +28,10 @@ COMMITS = 3 * upload._COMMITS_AHEAD
 @pytest.fixture
 def backlog(live_node: LiveNode, monkeypatch: pytest.MonkeyPatch) -> LiveNode:
     """A node with a backup that is not archived yet, and a Realtime Scanner that does not wait long."""
-    for name in ("_LAST_UPLOAD", "RETRY_SECONDS", "_UPLOAD_LOOK"):
+    monkeypatch.setattr(status_file, "RETRY_SECONDS", 0.02)
+    for name in ("_LAST_UPLOAD", "_UPLOAD_LOOK"):
         monkeypatch.setattr(following, name, 0.02)
-    monkeypatch.setattr(following, "_HEARTBEAT", 0)
+    monkeypatch.setattr(status_file, "HEARTBEAT", 0)
     with contextlib.closing(live_node.node.initialised(live_node.store.server_id())) as repository:
         with repository.writer() as writer:
             for number in range(COMMITS):
