@@ -118,3 +118,25 @@ options: {}
 requirements:
   - boto3
 """
+
+    BUCKET = r"""
+options:
+  bucket_name:
+    description: A bucket that has no configuration on this node.
+    type: str
+  access_key:
+    description: The access key for O(bucket_name).
+    type: str
+  secret:
+    description: The secret of O(access_key).
+    type: str
+  region:
+    description: The region of O(bucket_name).
+    type: str
+  url:
+    description: The endpoint of O(bucket_name).
+    type: str
+  prefix:
+    description: The folder of O(bucket_name) that the files of the backup lie in.
+    type: str
+"""

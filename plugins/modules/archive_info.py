@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
   - restante.carbonio.attributes.s3
+  - restante.carbonio.attributes.bucket
 options:
   source:
     description: A directory that is an archive, or a Backup Path.
@@ -24,29 +25,11 @@ options:
   bucket_configuration_id:
     description: A bucket configuration of this node, by its id or label.
     type: str
-  bucket_name:
-    description: A bucket that has no configuration on this node.
-    type: str
   provider:
     description: The provider of O(bucket_name) by the vendor's name for it.
     type: str
-  access_key:
-    description: The access key for O(bucket_name).
-    type: str
-  secret:
-    description: The secret of O(access_key).
-    type: str
   profile:
     description: A profile of the service user's AWS configuration.
-    type: str
-  region:
-    description: The region of O(bucket_name).
-    type: str
-  url:
-    description: The endpoint of O(bucket_name).
-    type: str
-  prefix:
-    description: The folder of O(bucket_name) that the files of the backup lie in.
     type: str
   ca_file:
     description: A PEM file on the node with the authorities to trust.
@@ -153,19 +136,15 @@ clock_skew_seconds:
 """
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import archives
-from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import CREDENTIALS
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import BUCKET
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
-    **CREDENTIALS,
+    **BUCKET,
     "source": {"type": "path"},
     "bucket_configuration_id": {"type": "str"},
-    "bucket_name": {"type": "str"},
     "provider": {"type": "str"},
     "profile": {"type": "str"},
-    "region": {"type": "str"},
-    "url": {"type": "str"},
-    "prefix": {"type": "str"},
     "ca_file": {"type": "path"},
     "volume_prefix": {"type": "str", "default": ""},
     "choose": {"type": "bool", "default": False},

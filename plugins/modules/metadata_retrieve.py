@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan
   - restante.carbonio.attributes.s3
+  - restante.carbonio.attributes.bucket
   - restante.carbonio.attributes.operation
   - restante.carbonio.attributes.notifications
 attributes:
@@ -44,24 +45,6 @@ options:
     type: path
   bucket_configuration_id:
     description: The bucket configuration by its id or label, for O(source_type=s3).
-    type: str
-  bucket_name:
-    description: The bucket, where it has no configuration on this node.
-    type: str
-  access_key:
-    description: The access key for O(bucket_name).
-    type: str
-  secret:
-    description: The secret of O(access_key).
-    type: str
-  region:
-    description: The region of O(bucket_name).
-    type: str
-  url:
-    description: The endpoint of O(bucket_name).
-    type: str
-  prefix:
-    description: The folder of O(bucket_name) that the files of the backup lie in.
     type: str
   volume_prefix:
     description: The folder before the server id that the lost node used.
@@ -122,24 +105,20 @@ operation_id:
 
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import retrieval
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.argspec import (
-    CREDENTIALS,
+    BUCKET,
     NOTIFICATIONS,
     OPERATION,
 )
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
 ARGUMENTS = {
-    **CREDENTIALS,
+    **BUCKET,
     **NOTIFICATIONS,
     **OPERATION,
     "source_type": {"type": "str", "choices": ["s3", "local", "backup_path"], "default": "s3"},
     "destination": {"type": "path", "required": True},
     "source": {"type": "path"},
     "bucket_configuration_id": {"type": "str"},
-    "bucket_name": {"type": "str"},
-    "region": {"type": "str"},
-    "url": {"type": "str"},
-    "prefix": {"type": "str"},
     "volume_prefix": {"type": "str", "default": ""},
     "server_id": {"type": "str", "default": ""},
     "witness": {"type": "path"},

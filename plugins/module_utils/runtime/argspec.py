@@ -33,3 +33,12 @@ CREDENTIALS: Final[Spec] = {
     "secret": {"type": "str", "no_log": True},
 }
 """How to get into a bucket; empty for what the environment, a profile or the instance's role give."""
+
+BUCKET: Final[Spec] = {
+    **CREDENTIALS,
+    "bucket_name": {"type": "str"},
+    "region": {"type": "str"},
+    "url": {"type": "str"},
+    "prefix": {"type": "str"},
+}
+"""A bucket that has no configuration on the node."""

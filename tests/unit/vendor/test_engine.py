@@ -55,7 +55,7 @@ def test_what_the_documentation_names_as_an_option_is_one(name: str) -> None:
     read = documentation(name)
     text = str(read["attributes"]["vendor_engine"].get("details", ""))
     named = set(re.findall(r"O\((\w+)", text))
-    fragments = {"notifications", "fail_on_unrestored", "apply_hsm"}
+    fragments = {"notifications", "fail_on_unrestored", "apply_hsm", "secret"}
     assert named <= set(read.get("options", {})) | fragments
 
 
