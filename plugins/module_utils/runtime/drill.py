@@ -83,13 +83,14 @@ def drill(node: Node, options: Options, notifications: Sequence[str] = ()) -> di
         declared = drill_options.declared(options, node.settings.time_zone) or began
         findings, lag, error = Findings(), None, None
         with scratch(_scratch_path(node, options), running.id, options.keep) as place:
+            source = None
             try:
                 source = drill_source.find(node, options)
                 lag = drill_source.lag(node, source)
                 rehearse(_plan(node, options, source), place, findings, running)
-            except InvalidInput:  # by whoever has asked for the drill: nothing was found out by it
-                raise
             except RestanteError as failure:
+                if source is None and isinstance(failure, InvalidInput):
+                    raise  # whoever has asked for the drill did so wrongly: nothing was found out by it
                 error = failure
             except OSError as failure:
                 error = full_or_refused(place, failure)

@@ -19,7 +19,7 @@ from ..drill import record as records
 from ..drill.record import RecoveryPoint
 from ..drill.rehearsal import Findings
 from ..model import moment
-from ..model.errors import InvalidInput, NotABackup, NotFound, Refused, RestanteError
+from ..model.errors import Damaged, InvalidInput, NotABackup, NotFound, RestanteError
 from ..operations.records import SUCCESSFUL
 from ..restore.retrieve import find_servers
 from ..scan import witness
@@ -102,8 +102,12 @@ def _own_witness(node: Node, archive: Archive) -> witness.Seen | None:
     path = os.path.join(node.settings.backup_path, witness.FILE)
     try:
         seen = witness.load(path)
-    except (NotFound, InvalidInput, Refused):
+    except NotFound:
         return None
+    except InvalidInput as error:  # not by whoever has asked: it is a finding
+        raise Damaged(
+            f"{error} Without it nobody can tell whether the archive was put back to an older state."
+        ) from error
     return seen if seen.archive == archive.describe() else None
 
 

@@ -24,6 +24,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.drill import reh
 from ansible_collections.restante.carbonio.plugins.module_utils.evidence import seal
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import (
+    Damaged,
     InvalidInput,
     NotABackup,
     NotFound,
@@ -119,8 +120,17 @@ def test_an_encrypted_backup_is_drilled_with_its_key(tmp_path: Path) -> None:
     machine = make(tmp_path / "node", encrypted=True, messages=9)
     made = record(machine.drill())
     assert made["passed"] and made["backup"]["encrypted"]
-    (machine.root / "etc" / "master.key").write_text("22" * 32)
-    with pytest.raises(Refused, match=r"The report of the drill is"):
+    for number, (key, error) in enumerate({"22" * 32: Refused, "no key at all": InvalidInput}.items()):
+        (machine.root / "etc" / "master.key").write_text(key)
+        with pytest.raises(error, match=r"The report of the drill is"):
+            machine.drill()
+        drills = drill_reports.past(machine.node).past()
+        assert len(drills) == number + 2 and not drills[-1]["passed"]
+
+
+def test_a_note_of_what_the_archive_held_that_cannot_be_read_is_found(machine: Machine) -> None:
+    (machine.place("backup_path") / "witness.json").write_text("{")
+    with pytest.raises(Damaged, match=r"is no witness of an archive.*The report of the drill is"):
         machine.drill()
     assert not drill_reports.past(machine.node).past()[-1]["passed"]
 
