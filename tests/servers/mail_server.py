@@ -79,7 +79,7 @@ class MailServer:
         names = (given.login.decode(), given.password.decode())
         return AuthResult(success=names == self.credentials, handled=False, auth_data=names[0])
 
-    async def handle_RCPT(  # noqa: N802 (the name is aiosmtpd's)
+    async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Sequence[str]
     ) -> str:
         """Take or refuse a recipient."""
@@ -88,7 +88,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 fine"
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep a mail."""
         message: Any = message_from_bytes(bytes(envelope.content or b""), policy=policy.default)
         user = session.auth_data if session.authenticated else ""
