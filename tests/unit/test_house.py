@@ -20,13 +20,14 @@ PACKAGE = "ansible_collections.restante.carbonio.plugins.module_utils"
 
 FLOOR = {
     "model": 1,
-    "backup": 2, "archive": 2, "mailstore": 2,
+    "backup": 2, "archive": 2, "mailstore": 2, "ledger": 2,
     "operations": 3, "evidence": 3,
     "scan": 4, "restore": 4, "exchange": 4, "care": 4, "standby": 4, "vendor": 4, "drill": 4,
     "runtime": 5,
     "cli": 6,
 }
-SEPARATE = {"backup", "archive", "mailstore"}
+SEPARATE = {"backup", "archive", "mailstore", "ledger"}
+OF_FLOOR_2 = {"sqlite3", "boto3", "botocore", "imapclient", "ldap"}
 
 SOURCES = sorted(MODULE_UTILS.rglob("*.py"))
 
@@ -54,6 +55,17 @@ def test_a_room_imports_only_from_below(source: Path) -> None:
     for other in imported_rooms(source) - {room}:
         assert FLOOR[other] <= FLOOR[room], f"{source.name} of {room} imports {other}, which is above it"
         assert not {room, other} <= SEPARATE, f"{source.name} of {room} imports {other}, which is beside it"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(MODULE_UTILS)))
+def test_databases_and_protocols_stay_on_their_floor(source: Path) -> None:
+    room = source.relative_to(MODULE_UTILS).parts[0].replace(".py", "")
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        )
+        used = OF_FLOOR_2.intersection(name.partition(".")[0] for name in named)
+        assert not used or FLOOR[room] == 2, f"{source.name} of {room} imports {', '.join(used)}"
 
 
 def test_the_check_sees_every_room() -> None:

@@ -14,6 +14,7 @@ import uuid
 from typing import Any, Final
 
 from ..backup import commits
+from ..ledger.standby import FOLLOWING, PROMOTED, STOPPED, Record, alone
 from ..mailstore.port import MailStore
 from ..model import foreign, kinds, moment
 from ..model.errors import InvalidInput, NotABackup, NotFound, Refused, RestanteError, Unavailable
@@ -21,7 +22,6 @@ from ..operations.notifications import INFORMATION, WARNING
 from ..operations.progress import Until
 from ..standby.follower import Follower
 from ..standby.origin import Diverged
-from ..standby.record import FOLLOWING, PROMOTED, STOPPED, Record, alone
 from . import service
 from .call import Call
 from .node import Node

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from ..archive.files import reading
 from ..archive.port import Archive
+from ..ledger.standby import FOLLOWING, STOPPED, Record, alone
 from ..model import foreign, moment
 from ..model.errors import InvalidInput, NotFound, RestanteError
 from ..operations.notifications import ERROR
@@ -29,7 +30,6 @@ from ..restore.blobs import ArchiveBlobs
 from ..scan.witness import load as load_witness
 from ..standby.follower import Diverged, Follower
 from ..standby.origin import Origin
-from ..standby.record import FOLLOWING, STOPPED, Record, alone
 from ..standby.report import RoundReport
 from . import status_file
 from .node import Node

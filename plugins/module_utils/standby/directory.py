@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from ..ledger.standby import Known
 from ..model import kinds
 from ..model.errors import AlreadyExists, RestanteError, Unavailable
 from ..model.state import Entry
@@ -23,7 +24,6 @@ from ..restore.attributes import empty
 from . import plan
 from .mailbox import Sides
 from .meaning import Meanings, place_of
-from .record import Known
 from .report import RoundReport
 
 _Answer = TypeVar("_Answer")

@@ -18,6 +18,7 @@ from ..archive.port import Archive
 from ..backup import commits
 from ..backup.ended import began_after, was_switched_off
 from ..backup.repository import Repository
+from ..ledger.standby import FOLLOWING, STOPPED, WHOLE, Known, Record
 from ..mailstore.port import MailStore
 from ..model import kinds, moment
 from ..model.errors import RestanteError, Unavailable
@@ -29,7 +30,6 @@ from . import plan
 from .directory import DirectoryWriter
 from .mailbox import MailboxFollower, Sides, Stopped
 from .origin import Diverged, Origin
-from .record import FOLLOWING, STOPPED, WHOLE, Known, Record
 from .report import RoundReport
 
 LOOK_SECONDS: Final = 60.0

@@ -14,6 +14,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..backup.repository import Repository
+from ..ledger.standby import NAMED, WHOLE, Copy, Known, Mailbox, Record
 from ..mailstore.port import MailStore
 from ..model import kinds
 from ..model.state import ItemState, Transaction
@@ -24,7 +25,6 @@ from ..restore.blobs import Blobs
 from ..restore.idmap import OriginSet
 from ..restore.mailbox import Content, read_contents
 from . import plan
-from .record import NAMED, WHOLE, Copy, Known, Mailbox, Record
 from .report import RoundReport
 from .writing import MailboxWriter
 

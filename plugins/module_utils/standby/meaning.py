@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..ledger.standby import Record, Reference
 from ..model import kinds
 from ..model.state import ACCOUNT_ITEM, SERVER, Entry, ItemState
 from ..restore import shares
 from ..restore.attributes import DEFAULT_CALENDAR, mapped
-from .record import Record, Reference
 
 _NOWHERE = "0"
 """The id that no item has."""

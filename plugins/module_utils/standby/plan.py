@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..ledger.standby import NAMED, Copy, Known
 from ..mailstore.port import shape
 from ..model import kinds
 from ..model.state import Entry, ItemState
 from ..restore.plan import is_root
-from .record import NAMED, Copy, Known
 
 CREATE: Final = "create"
 UPDATE: Final = "update"

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ..ledger.standby import Copy, Known, Mailbox
 from ..mailstore.port import NewItem, Written
 from ..model import kinds
 from ..model.errors import RestanteError, Unavailable
@@ -21,7 +22,6 @@ from ..model.state import ItemState
 from ..restore.mailbox import Content, read_contents
 from . import plan
 from .meaning import Meanings, Meant
-from .record import Copy, Known, Mailbox
 from .report import RoundReport
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.directory import DirectoryArchive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.ledger.standby import FOLLOWING, Record
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import MailStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -24,7 +25,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides im
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.follower import Follower
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.origin import Origin
-from ansible_collections.restante.carbonio.plugins.module_utils.standby.record import FOLLOWING, Record
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.report import RoundReport
 
 PACK = 16 * 1024

@@ -16,6 +16,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.director
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
 from ansible_collections.restante.carbonio.plugins.module_utils.care.purge import merge, purge
 from ansible_collections.restante.carbonio.plugins.module_utils.care.retention import Retention
+from ansible_collections.restante.carbonio.plugins.module_utils.ledger.standby import STOPPED, Record
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.embedded import EmbeddedStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
@@ -29,7 +30,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.state impo
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.verify import verify
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.smartscan import smart_scan
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.origin import Diverged
-from ansible_collections.restante.carbonio.plugins.module_utils.standby.record import STOPPED, Record
 
 from tests.engine.conftest import Between
 from tests.engine.restore.restore_kit import CONTACTS, INBOX, add, fill, mail

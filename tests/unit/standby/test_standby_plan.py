@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.restante.carbonio.plugins.module_utils.ledger.standby import Copy, Known
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry, ItemState
 from ansible_collections.restante.carbonio.plugins.module_utils.standby import plan
-from ansible_collections.restante.carbonio.plugins.module_utils.standby.record import Copy, Known
 
 ROOT = ItemState("1", kinds.FOLDER)
 
