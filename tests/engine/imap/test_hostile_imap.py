@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import notes
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import connection, notes
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -136,6 +136,26 @@ def test_a_bad_answer_is_an_error_that_names_server_and_account(
     assert peak < 300_000_000
     if told:
         assert ANNA in told and f"127.0.0.1:{server.settings.port}" in told
+    server.answers.clear()
+    assert client.present() == [mail(1)]
+
+
+@pytest.mark.parametrize("line", [b"* OK still here\r\n", b"* 1 FETCH (UID 1)\r\n", b"* LIST () NIL x\r\n"])
+@pytest.mark.parametrize("verb", ["LIST", "STATUS", "UID FETCH"])
+def test_an_answer_that_does_not_end_is_given_up(
+    server: ScriptedImap, client: Client, monkeypatch: pytest.MonkeyPatch, verb: str, line: bytes
+) -> None:
+    """Each of its lines has an end, and it is no line too late for the timeout."""
+    monkeypatch.setattr(connection, "_LONGEST_ANSWER", 1 << 20)
+    server.boxes[b"INBOX"].add(Mail(b"", DATE, mail(1)))
+
+    def goes_on(link: Connection, _tag: bytes, _arguments: bytes, _literals: list[bytes]) -> bytes:
+        while True:
+            link.say(line * 1000)
+
+    server.answers[verb] = goes_on
+    with pytest.raises(Unavailable, match="an answer without an end"):
+        client.present()
     server.answers.clear()
     assert client.present() == [mail(1)]
 

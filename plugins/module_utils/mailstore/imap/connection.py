@@ -22,6 +22,8 @@ _LONGEST_LINE: Final = 64 * 1024 * 1024
 """The UIDs of a mailbox are one line."""
 _LARGEST: Final = 1 << 30
 """No mail server takes a message that is larger."""
+_LONGEST_ANSWER: Final = _LARGEST + (1 << 28)
+"""What comes for one command: the largest message, or what a server says of millions of them."""
 
 
 class Connection:
@@ -34,6 +36,8 @@ class Connection:
             raise InvalidInput("The Python library IMAPClient is missing on this node; install python3-imapclient.")
         self.address = address
         self.server = f"The mail server {settings.host}:{settings.port}"
+        self._left = _LONGEST_ANSWER
+        """Bytes that may still come for the command that was given."""
         with self._asking(f"opening {address}"):
             context = tls.context(settings.ca_file)
             self._client: Any = library.imapclient.IMAPClient(
@@ -68,17 +72,24 @@ class Connection:
         line: bytes = self._client._imap.file.readline(_LONGEST_LINE + 1)
         if len(line) > _LONGEST_LINE:
             raise ValueError("a line without an end")
+        self._take(len(line))
         return line
 
     def _read(self, size: int) -> bytes:
         """Read a literal; as much memory is taken as has come."""
         if size > _LARGEST:
             raise ValueError(f"something of {size} bytes")
+        self._take(size)
         parts = []
         while size and (part := self._client._imap.file.read(min(size, 1 << 20))):
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def _take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise ValueError("an answer without an end")
 
     def supports(self, capability: str) -> bool:
         """Return whether the server says that it has an extension."""
@@ -139,6 +150,7 @@ class Connection:
     @contextlib.contextmanager
     def _asking(self, what: str) -> Iterator[None]:
         """Turn failures into sentences."""
+        self._left = _LONGEST_ANSWER
         try:
             yield
         except library.IMAPClientAbortError as error:
