@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from . import of_archive, of_backup, of_encryption, of_imports, of_node, of_store, of_words
+from . import of_archive, of_backup, of_encryption, of_imports, of_node, of_services, of_store, of_words
 from .harness import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
     target.name: target
-    for room in (of_backup, of_encryption, of_node, of_store, of_imports, of_archive, of_words)
+    for room in (of_backup, of_encryption, of_node, of_store, of_imports, of_archive, of_services, of_words)
     for target in room.TARGETS
 }

@@ -253,13 +253,44 @@ FOUND: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
     "a date after the calendar ends": ("date", lambda: b"9999-12-31T23:59:59.999-23:59"),
     "a zone nested too deep": ("time zone", lambda: b"a/" * 20_000),
     "a retention of 5000 digits": ("numbers", lambda: b"9" * 5_000),
+    "a drill that has not said what it reached": (
+        "summary of a drill", lambda: first("summary of a drill").replace(b'"rto_seconds"', b'"rto"')
+    ),
+    "a standby's entry that is a number": ("record of a standby", lambda: _standby("UPDATE entries SET applied = '5'")),
+    "a standby's entry that is no JSON": (
+        "record of a standby", lambda: _standby("UPDATE entries SET applied = substr(applied, 2)")
+    ),
+    "a standby's journal that was applied up to x": (
+        "record of a standby", lambda: _standby("UPDATE mailboxes SET last = 'x'")
+    ),
+    "a standby's copies out of order": (
+        "record of a standby", lambda: first("record of a standby").replace(b"257301message", b"157301message")
+    ),
+    "a standby's record whose tables are no text": (
+        "record of a standby", lambda: first("record of a standby").replace(b"TABLE items (", b"TABLE items \xed")
+    ),
+    "a text that is nearly an account": (
+        "answer of carbonio", lambda: json.dumps({"volumes": ["x" * 100_000]}).encode()
+    ),
+    "a date of a day beyond all numbers": (
+        "answer of a mail server", lambda: b'"99999999999999999999-Mar-2026 09:29:49 +0100"'
+    ),
 }
 
 
 def _store(statement: str) -> bytes:
     """Return the database of the embedded store, changed."""
+    return _changed((of_store.whole() / "store" / "store.sqlite").read_bytes(), statement)
+
+
+def _standby(statement: str) -> bytes:
+    """Return the record of a standby, changed."""
+    return _changed(first("record of a standby"), statement)
+
+
+def _changed(data: bytes, statement: str) -> bytes:
     copy = Path(harness.SCRATCH or "/tmp") / "restante-fuzz-database"
-    copy.write_bytes((of_store.whole() / "store" / "store.sqlite").read_bytes())
+    copy.write_bytes(data)
     with sqlite3.connect(copy) as database:
         database.execute(statement)
     database.close()

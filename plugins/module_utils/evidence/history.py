@@ -101,7 +101,7 @@ def _sound(record: Any) -> bool:
         isinstance(record, dict) and record.get("format") == FORMAT
         and all(isinstance(record.get(name), str) for name in ("id", "node", "declared", "began", "report_path"))
         and isinstance(record.get("passed"), bool) and isinstance(record.get("targets"), dict)
-        and all(record.get(name) is None or foreign.fits(record[name], float) for name in numbers)
+        and all(name in record and (record[name] is None or foreign.fits(record[name], float)) for name in numbers)
         and all(one is None or foreign.fits(one, float) for one in record["targets"].values())
         and all(foreign.fits(record.get(name), int) for name in ("accounts", "expected", "verified", "unrestored"))
         and foreign.fits(record.get("items"), Mapping[str, Mapping[str, int]])

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..model import foreign, kinds, moment
-from ..model.durable import make_directories
+from ..model.durable import make_directories, sync_directory
 from ..model.errors import Busy, Damaged, NotFound, Refused
 from ..model.state import Entry, state_from_json
 
@@ -55,6 +55,9 @@ CREATE TABLE conflicts (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT
 PRAGMA user_version = {_VERSION};
 """
 _AT_ONCE: Final = 500
+_TYPES: Final = {"t": str, "n": int}
+_ENTRY: Final = "ttttnt"
+_COPY: Final = "tttn"
 
 
 class Known(NamedTuple):
@@ -165,11 +168,7 @@ class Record:
             with open(new, "rb") as file:
                 os.fsync(file.fileno())
             os.rename(new, path)
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_directory(directory)
         except (OSError, sqlite3.Error) as error:
             raise Refused(f"{path} cannot be written ({error}); check the directory's owner and space.") from error
         return cls(directory)
@@ -197,7 +196,7 @@ class Record:
 
     def meta(self, key: str, default: str = "") -> str:
         """Return a remembered value."""
-        row = self._row("SELECT value FROM meta WHERE key = ?", (key,))
+        row = self._row("t", "SELECT value FROM meta WHERE key = ?", (key,))
         return default if row is None else str(row[0])
 
     def number(self, key: str) -> int:
@@ -213,12 +212,12 @@ class Record:
 
     def entry(self, source: str) -> Known | None:
         """Return what became of an entry of the primary."""
-        row = self._row("SELECT * FROM entries WHERE source = ?", (source,))
-        return None if row is None else _known(row)
+        row = self._row(_ENTRY, "SELECT * FROM entries WHERE source = ?", (source,))
+        return None if row is None else self._known(row)
 
     def entries(self) -> list[Known]:
         """Return all of them."""
-        return [_known(row) for row in self._rows("SELECT * FROM entries ORDER BY source")]
+        return [self._known(row) for row in self._rows(_ENTRY, "SELECT * FROM entries ORDER BY source")]
 
     def keep_entry(self, known: Known) -> None:
         """Remember what became of an entry."""
@@ -228,7 +227,7 @@ class Record:
     def forget_entry(self, source: str) -> None:
         """Forget an entry; of an account all that was in its mailbox too."""
         with self.changing():
-            box = self._row("SELECT number FROM mailboxes WHERE account = ?", (source,))
+            box = self._row("n", "SELECT number FROM mailboxes WHERE account = ?", (source,))
             if box is not None:
                 self._run("DELETE FROM items WHERE mailbox = ?", box)
                 self._run("DELETE FROM mailboxes WHERE number = ?", box)
@@ -241,7 +240,7 @@ class Record:
     def mailbox(self, account: str) -> Mailbox:
         """Return how far a mailbox is; one that is not known is begun."""
         query = "SELECT number, last, token, dirty FROM mailboxes WHERE account = ?"
-        row = self._row(query, (account,))
+        row = self._row("nntn", query, (account,))
         if row is None:
             self._run("INSERT INTO mailboxes VALUES (NULL, ?, 0, '', 0)", (account,))
             return self.mailbox(account)
@@ -249,11 +248,11 @@ class Record:
 
     def positions(self) -> dict[str, int]:
         """Return up to which transaction each journal was applied."""
-        return dict(self._rows("SELECT account, last FROM mailboxes"))
+        return dict(self._rows("tn", "SELECT account, last FROM mailboxes"))
 
     def tokens(self) -> dict[str, str]:
         """Return of each mailbox the token up to which all that has happened in it here was looked at."""
-        return dict(self._rows("SELECT account, token FROM mailboxes"))
+        return dict(self._rows("tt", "SELECT account, token FROM mailboxes"))
 
     def begin(self, account: str) -> None:
         """Work on a mailbox begins."""
@@ -279,7 +278,7 @@ class Record:
     def copy(self, account: str, origin: str) -> str | None:
         """Return the id here of an item of an account of the primary."""
         row = self._row(
-            "SELECT item FROM items JOIN mailboxes ON number = mailbox WHERE account = ? AND origin = ?",
+            "t", "SELECT item FROM items JOIN mailboxes ON number = mailbox WHERE account = ? AND origin = ?",
             (account, origin),
         )
         return None if row is None else str(row[0])
@@ -293,11 +292,13 @@ class Record:
         after = ""
         while True:
             rows = self._rows(
-                "SELECT origin, item, kind, own FROM items WHERE mailbox = ? AND origin > ? ORDER BY origin LIMIT ?",
-                (mailbox, after, _AT_ONCE),
+                _COPY, "SELECT origin, item, kind, own FROM items WHERE mailbox = ? AND origin > ? "
+                "ORDER BY origin LIMIT ?", (mailbox, after, _AT_ONCE),
             )
             if not rows:
                 return
+            if rows[-1][0] <= after:
+                raise _damaged(self.path, "what is in order is not")
             yield [Copy(row[0], row[1], row[2], bool(row[3])) for row in rows]
             after = rows[-1][0]
 
@@ -305,7 +306,7 @@ class Record:
         """Return the copies in a mailbox of what has a name that nothing else may have."""
         among = ", ".join(f"'{kind}'" for kind in NAMED)
         rows = self._rows(
-            f"SELECT origin, item, kind, own FROM items WHERE mailbox = ? AND kind IN ({among})", (mailbox,)
+            _COPY, f"SELECT origin, item, kind, own FROM items WHERE mailbox = ? AND kind IN ({among})", (mailbox,)
         )
         return [Copy(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
@@ -341,7 +342,7 @@ class Record:
     def outdated(self) -> list[tuple[str, str]]:
         """Return (scope, item) of what refers to something that has become something else since."""
         return [(row[0], row[1]) for row in self._rows(
-            "SELECT DISTINCT refs.scope, refs.item FROM refs "
+            "tt", "SELECT DISTINCT refs.scope, refs.item FROM refs "
             "LEFT JOIN entries ON refs.owner = '' AND entries.source = refs.target "
             "LEFT JOIN mailboxes ON refs.owner != '' AND mailboxes.account = refs.owner "
             "LEFT JOIN items ON items.mailbox = mailboxes.number AND items.origin = refs.target "
@@ -364,16 +365,17 @@ class Record:
     def failures(self, scope: str | None = None) -> list[Failure]:
         """Return what could not be applied, of everything or of one scope."""
         where, values = ("", ()) if scope is None else ("WHERE scope = ?", (scope,))
-        return [Failure(*row) for row in self._rows(f"SELECT * FROM failures {where} ORDER BY since", values)]
+        rows = self._rows("ttttn", f"SELECT * FROM failures {where} ORDER BY since", values)
+        return [Failure(*row) for row in rows]
 
     def count_failures(self) -> int:
         """Return how much could not be applied."""
-        row = self._row("SELECT count(*) FROM failures")
+        row = self._row("n", "SELECT count(*) FROM failures")
         return 0 if row is None else int(row[0])
 
     def conflict(self, scope: str, item: str, kind: str, what: str) -> None:
         """Remember that somebody has changed something here."""
-        last = self._row("SELECT scope, item, what FROM conflicts WHERE scope = ? AND item = ? "
+        last = self._row("ttt", "SELECT scope, item, what FROM conflicts WHERE scope = ? AND item = ? "
                          "ORDER BY number DESC LIMIT 1", (scope, item))
         if last == (scope, item, what):
             return
@@ -382,12 +384,12 @@ class Record:
 
     def conflicts(self) -> list[Conflict]:
         """Return the conflicts that are kept, oldest first."""
-        rows = self._rows("SELECT at, scope, item, kind, what FROM conflicts ORDER BY number")
+        rows = self._rows("ntttt", "SELECT at, scope, item, kind, what FROM conflicts ORDER BY number")
         return [Conflict(*row) for row in rows]
 
     def count_conflicts(self) -> int:
         """Return how many there have been."""
-        row = self._row("SELECT coalesce(max(number), 0) FROM conflicts")
+        row = self._row("n", "SELECT coalesce(max(number), 0) FROM conflicts")
         return 0 if row is None else int(row[0])
 
     # -- statements ------------------------------------------------------------------------------------------------
@@ -397,20 +399,33 @@ class Record:
         for start in range(0, len(values), _AT_ONCE):
             some = values[start:start + _AT_ONCE]
             for row in self._rows(
-                f"SELECT origin, item, kind, own FROM items WHERE mailbox = ? "
+                _COPY, f"SELECT origin, item, kind, own FROM items WHERE mailbox = ? "
                 f"AND {column} IN ({', '.join('?' * len(some))})", (mailbox, *some),
             ):
                 found[row[0]] = Copy(row[0], row[1], row[2], bool(row[3]))
         return found
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, shape: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a query finds. :param shape: of a row, a letter for each column: t for a text, n for a number."""
         with _telling(self.path):
-            return self._database.execute(query, values).fetchall()
+            rows = self._database.execute(query, values).fetchall()
+        types = [_TYPES[letter] for letter in shape]
+        # SQLite keeps in any column what somebody has put there.
+        if not all(all(map(isinstance, row, types)) for row in rows):
+            raise _damaged(self.path, "a value is not of its type")
+        return rows
 
-    def _row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        with _telling(self.path):
-            found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
-            return found
+    def _row(self, shape: str, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Return the one row that a query finds."""
+        return next(iter(self._rows(shape, query, values)), None)
+
+    def _known(self, row: Sequence[Any]) -> Known:
+        source, kind, name, destination, own, applied = row
+        try:
+            entry = state_from_json(source, foreign.parse(applied)) if applied else None
+        except foreign.UNREADABLE as error:
+            raise _damaged(self.path, error) from error
+        return Known(source, kind, name, destination, bool(own), entry if isinstance(entry, Entry) else None)
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> None:
         with _telling(self.path):
@@ -467,14 +482,12 @@ def _telling(path: str) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise Refused(f"{path} cannot be used ({error}); check the disk, then run this again.") from error
-    except sqlite3.DatabaseError as error:
-        raise Damaged(
-            f"{path} is damaged ({error}), and nothing can tell any more what the standby has restored. Set up a new "
-            "one with an empty mail store; the primary and its archive have lost nothing."
-        ) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of the names of its tables
+        raise _damaged(path, error) from error
 
 
-def _known(row: Sequence[Any]) -> Known:
-    source, kind, name, destination, own, applied = row
-    entry = state_from_json(source, foreign.parse(applied)) if applied else None
-    return Known(source, kind, name, destination, bool(own), entry if isinstance(entry, Entry) else None)
+def _damaged(path: str, why: object) -> Damaged:
+    return Damaged(
+        f"{path} is damaged ({why}), and nothing can tell any more what the standby has restored. Set up a new "
+        "one with an empty mail store; the primary and its archive have lost nothing."
+    )

@@ -80,7 +80,7 @@ def flag(answer: Any, name: str) -> bool | None:
     return None
 
 
-_HOLD: Final = re.compile(r"(\S+@\S+)\s+(\S+)\s+(set|unset)", re.IGNORECASE)
+_HOLD: Final = re.compile(r"(?<!\S)([^\s@]+@\S+)\s+(\S+)\s+(set|unset)", re.IGNORECASE)
 
 
 def holds(answer: Any) -> list[dict[str, Any]]:
