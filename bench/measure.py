@@ -28,10 +28,17 @@ class Usage(NamedTuple):
     """Largest resident set of the process, in bytes."""
     facts: Mapping[str, Any] = {}
     """What the program said of itself: the JSON object on its last line of output, if there is one."""
+    user: float = 0.0
+    """Seconds of a processor that the process and those it has waited for took for themselves."""
+    system: float = 0.0
+    """And those that the kernel took for them."""
 
     def then(self, other: Usage) -> Usage:
         """Return what two programs took, one after the other."""
-        return Usage(self.seconds + other.seconds, max(self.peak, other.peak), {**self.facts, **other.facts})
+        return Usage(
+            self.seconds + other.seconds, max(self.peak, other.peak), {**self.facts, **other.facts},
+            self.user + other.user, self.system + other.system,
+        )
 
 
 class Failed(Exception):
@@ -60,7 +67,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     seconds = time.monotonic() - started
     if process.returncode:
         raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Usage(seconds, resources.ru_maxrss * 1024, last_json(output))
+    return Usage(
+        seconds, resources.ru_maxrss * 1024, last_json(output), resources.ru_utime, resources.ru_stime
+    )
 
 
 def last_json(output: str) -> Mapping[str, Any]:
@@ -96,7 +105,8 @@ def in_turns(runs: int, *things: Callable[[], Usage]) -> list[Usage]:
 
 
 def middle(usages: Sequence[Usage]) -> Usage:
-    """Return the median of the times of several runs and the largest peak."""
+    """Return the medians of the times of several runs and the largest peak."""
     return Usage(
-        statistics.median(usage.seconds for usage in usages), max(usage.peak for usage in usages), usages[-1].facts
+        statistics.median(usage.seconds for usage in usages), max(usage.peak for usage in usages), usages[-1].facts,
+        statistics.median(usage.user for usage in usages), statistics.median(usage.system for usage in usages),
     )

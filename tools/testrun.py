@@ -6,10 +6,11 @@
 
     build/env-test/bin/python tools/testrun.py [phase ...]
 
-A check (ruff, mypy, ...) counts as one test; checks run beside each other and beside the unit tests, and then the other
-suites run one after the other, each in as many processes as there are processors. A failed phase does not hide the next
-one, but fails the run, and what has failed is told once more at the end. Where the environment variable CI is set, a
-skipped test fails the run too: there, everything can be installed, so nothing is excused.
+A check (ruff, mypy, ...) counts as one test. The suites run one after the other, each in one process more than there
+are processors, as tests wait for servers and for processes that they start; the checks run beside them, one at a time,
+and take what the tests leave. A failed phase does not hide the next one, but fails the run, and what has failed is told
+once more at the end. Where the environment variable CI is set, a skipped test fails the run too: there, everything can
+be installed, so nothing is excused.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ SUITES = {
     "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
 }
-# The suite that runs in one process beside the checks, which use a processor each.
-BESIDE = "unit"
 # The suites that need servers which are not of Python alone.
 SERVED = {"engine", "torture", "fleet"}
 # What installs them.
 PREPARING = "tests.servers.prepare"
+# Of a check beside the suites; the tests are what is waited for.
+_NICENESS = 10
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
@@ -69,10 +70,12 @@ class Counts(NamedTuple):
     reasons: str = ""
 
 
-def call(command: list[str], output: int | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+def call(
+    command: list[str], output: int | None = None, niceness: int = 0, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the test environment from the checkout.
 
-    :param output: as stdout of subprocess.run; None for where ours goes.
+    :param output: as stdout of subprocess.run; None for where ours goes. :param niceness: as nice(1) takes it.
     :param variables: of its environment.
     """
     environment = dict(
@@ -82,15 +85,15 @@ def call(command: list[str], output: int | None = None, **variables: str) -> sub
         **variables,
     )
     return subprocess.run(
-        [str(TOOLS / command[0]), *command[1:]], cwd=CHECKOUT, env=environment, text=True, check=False,
-        stdout=output, stderr=None if output is None else subprocess.STDOUT,
+        ["nice", "-n", str(niceness), str(TOOLS / command[0]), *command[1:]], cwd=CHECKOUT, env=environment,
+        text=True, check=False, stdout=output, stderr=None if output is None else subprocess.STDOUT,
     )
 
 
-def run_check(name: str) -> Counts:
+def run_check(name: str, niceness: int) -> Counts:
     """Run one check; it passes or fails as a whole, and what it has to say is shown when it has ended."""
     started = time.monotonic()
-    done = call(CHECKS[name], subprocess.PIPE)
+    done = call(CHECKS[name], subprocess.PIPE, niceness)
     print(f"\n==== {name} ====\n{done.stdout}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     return Counts(failed=1, reasons=_findings(done.stdout)) if done.returncode else Counts(passed=1)
 
@@ -104,18 +107,15 @@ def _findings(output: str) -> str:
 def run_suite(name: str, workers: int) -> Counts:
     """Run one pytest suite and count by its JUnit file; a run that could not report has failed.
 
-    :param workers: pytest processes; 0 for none but its own, and then what it says is shown when it has ended.
+    :param workers: pytest processes; 0 for none but its own.
     """
     started = time.monotonic()
-    if workers:
-        print(f"\n==== {name} ====", flush=True)
+    print(f"\n==== {name} ====", flush=True)
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
-    done = call(["pytest", *SUITES[name], *options], None if workers else subprocess.PIPE)
-    heading = "" if workers else f"\n==== {name} ====\n{done.stdout}"
-    print(f"{heading}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
-    status = done.returncode
+    status = call(["pytest", *SUITES[name], *options]).returncode
+    print(f"==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
         return Counts(failed=1, reasons="it has written no report")
     results = ElementTree.parse(report).getroot()
@@ -151,7 +151,7 @@ def _first_line(text: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the phases of the tests.")
     parser.add_argument("phases", nargs="*", metavar="phase", default=[], help=", ".join([*CHECKS, *SUITES]))
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="pytest processes")
+    parser.add_argument("--workers", type=int, default=(os.cpu_count() or 1) + 1, help="pytest processes")
     arguments = parser.parse_args()
     phases = arguments.phases or [*CHECKS, *SUITES]
     unknown = set(phases) - set(CHECKS) - set(SUITES)
@@ -161,13 +161,15 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     checks = [name for name in CHECKS if name in phases]
     suites = [name for name in SUITES if name in phases]
-    beside = [name for name in suites if name == BESIDE and checks]
-    with ThreadPoolExecutor(max(arguments.workers, 1)) as pool:
-        quick = [pool.submit(run_check, name) for name in checks] + [pool.submit(run_suite, name, 0) for name in beside]
-        results = {name: counts.result() for name, counts in zip(checks + beside, quick)}
-    if SERVED.intersection(suites):
-        results["servers"] = prepare_servers()
-    results.update({name: run_suite(name, arguments.workers) for name in suites if name not in beside})
+    tested = {}
+    # Alone, the checks may have all there is.
+    beside, niceness = (1, _NICENESS) if suites else (max(arguments.workers, 1), 0)
+    with ThreadPoolExecutor(beside) as pool:
+        checked = {name: pool.submit(run_check, name, niceness) for name in checks}
+        if SERVED.intersection(suites):
+            tested["servers"] = prepare_servers()
+        tested.update({name: run_suite(name, arguments.workers) for name in suites})
+        results = {**{name: counts.result() for name, counts in checked.items()}, **tested}
 
     counted = results.values()
     total = Counts(sum(one.passed for one in counted), sum(one.failed for one in counted),

@@ -117,7 +117,7 @@ def test_what_has_failed_or_was_skipped_is_told_once_more_at_the_end(
     assert total == "2 passed, 3 failed, 1 skipped"
 
 
-def test_the_unit_tests_run_beside_the_checks(
+def test_the_tests_run_beside_the_checks(
     suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The check ends when the test has begun."""
@@ -131,7 +131,5 @@ while not pathlib.Path({str(begun)!r}).exists():
 """
     (suite / "test_one.py").write_text(f"import pathlib\ndef test_one(): pathlib.Path({str(begun)!r}).touch()\n")
     monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", wait]})
-    monkeypatch.setattr(testrun, "BESIDE", "suite")
-    monkeypatch.setattr("sys.argv", ["testrun.py", "--workers", "2"])
-    assert testrun.main() == 0
+    assert run(monkeypatch) == 0
     assert closing_lines(capfd) == ["2 passed, 0 failed, 0 skipped"]
