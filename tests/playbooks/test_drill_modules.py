@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,11 +128,20 @@ def test_the_playbook_brings_reports_to_the_controller_before_it_fails(told: Map
         "drill_become": False, "drill_config_file": str(root / "etc" / "restante.json"), "drill_sample": "1",
         "drill_fetch_path": str(evidence),
     }
+    passed = run(PLAYBOOKS / "drill.yml", {**given, "drill_report_path": str(root / "passed")}, root)
+    assert passed.status == 0 and "node: done" in passed.summary(), passed.output
+    (report,) = (root / "passed").iterdir()
+    assert f"The report: {report}" in passed.summary() and "has passed" in passed.summary()
+    planned = run(PLAYBOOKS / "drill.yml", given, root, "--check")
+    assert planned.status == 0 and "compare every item with the backup" in planned.summary(), planned.output
+    lost = run(PLAYBOOKS / "drill.yml", {**given, "drill_config_file": str(root / "none.json")}, root)
+    assert lost.status != 0 and not lost.named("Drill") and str(root / "none.json") in lost.summary(), lost.output
+    shutil.rmtree(evidence)
     failed = run(PLAYBOOKS / "drill.yml", {**given, "drill_rto_target": "0.001s"}, root)
-    assert failed.status != 0 and "The drill of node has failed. The recovery took longer" in failed.output
+    assert failed.status != 0 and "The drill of node has failed. The recovery took longer" in failed.summary()
     (root / "archive").rename(root / "away")
     away = run(PLAYBOOKS / "drill.yml", given, root)
-    assert away.status != 0 and "The drill of node has failed." in away.output
+    assert away.status != 0 and "The drill of node has failed." in away.summary()
     reports = sorted((evidence / "node").iterdir())
     assert len(reports) == 2
     for report in reports:
