@@ -77,7 +77,7 @@ class Story:
         self._purged = False
         """Whether there was a purge since the last retrieval."""
         self._behind = False
-        """Whether the archive may not know yet what a purge that was cut off has taken out."""
+        """Whether the archive may not know yet what a purge has taken out, that was cut off or could not upload it."""
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -112,7 +112,8 @@ class Story:
             raise Broken(f"{' '.join(command)} has failed with nothing in its way: {said}")
         self._world.layer.plan(NO_MISHAP)
         self._await_gateway()
-        self._look(command, process.returncode == 0 and not killed)
+        succeeded = process.returncode == 0 and not killed
+        self._look(command, succeeded, succeeded and not _result(said).get("warnings"))
 
     def _change(self) -> None:
         with self._world.store("a") as store:
@@ -161,8 +162,7 @@ class Story:
         said = self._ended(process, mark, command)
         if process.returncode:
             raise Broken(f"{' '.join(command)} cannot be done at the end: {said}")
-        result: dict[str, Any] = json.loads(said[said.index("{"):])
-        return result
+        return _result(said)
 
     def _await_gateway(self) -> None:
         end = time.monotonic() + DEADLINE
@@ -177,7 +177,8 @@ class Story:
 
     # -- what must be true -----------------------------------------------------------------------------------------
 
-    def _look(self, command: tuple[str, ...], succeeded: bool) -> None:
+    def _look(self, command: tuple[str, ...], succeeded: bool, untroubled: bool) -> None:
+        """Look at everything after a command. :param untroubled: it has succeeded and has no warnings."""
         removes = command == PURGE
         before = {} if removes else self._before
         if self._purged:  # what was retrieved before says more than what is retrieved now
@@ -186,7 +187,7 @@ class Story:
             before = {place: told for place, told in before.items() if place != ARCHIVE}
         self._world.check(before)
         self._before = self._world.histories()
-        self._behind = (removes and not succeeded) or (self._behind and not (succeeded and command in (SCAN, PURGE)))
+        self._behind = (removes or self._behind) and not (untroubled and command in (SCAN, PURGE))
         self._purged = removes or (self._purged and not (succeeded and command == RETRIEVE))
         if succeeded and command == SCAN:
             with self._world.store("a") as store:
@@ -235,6 +236,12 @@ class Story:
         if found != expected:
             raise Broken(f"The last restore does not give back what there was: {difference(expected, found)}")
         self._world.check({})
+
+
+def _result(said: str) -> dict[str, Any]:
+    """Return the result of a command that has succeeded, from what it has said."""
+    result: dict[str, Any] = json.loads(said[said.index("{"):])
+    return result
 
 
 def kill_all(mark: str) -> None:
