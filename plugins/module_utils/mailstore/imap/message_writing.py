@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from ...model import kinds
@@ -19,7 +19,8 @@ from ..index.items import number_of
 from ..port import NewItem, Written
 from . import held, marks
 from .answers import Message, NewMessage
-from .mirror import REPLACEMENT, Changing, Mirror, RemoteFolder, locator
+from .intents import REPLACEMENT, Sent
+from .mirror import Changing, Mirror, RemoteFolder, locator
 from .notes import Notes
 from .session import Session
 from .sync import Synchroniser
@@ -72,7 +73,10 @@ class MessageWriter:
         target = self._target(wanted.folder)
         if (wanted.flags, wanted.tags) != (before.flags, before.tags):
             self._session.store(remote.name, uid, marks.written(wanted.flags, self._keywords(wanted.tags)))
-        if target.item != remote.item:
+        if target.item != remote.item and not self._session.supports("MOVE"):
+            self._copy(item, remote, uid, target)
+            uid = self._mirror.locate(self._number, item)[1]
+        elif target.item != remote.item:
             uid = self._session.move(remote.name, uid, target.name)
         with self._database.transaction():
             self._mirror.writer.update(self._number, wanted._replace(item_id=before.item_id), None)
@@ -96,8 +100,8 @@ class MessageWriter:
         comparable = [self._session.comparable(message.content) for _position, _new, message in portion]
         digests = [_digest(new, content) for content, (_position, new, _message) in zip(comparable, portion)]
         self._mirror.intend(self._number, import_id, [
-            (new.origin, kinds.MESSAGE, folder, str(remote.uidnext or 1), digest)
-            for (_position, new, _message), digest in zip(portion, digests)
+            (new.origin, kinds.MESSAGE, folder, _sent(remote, message).written(), digest)
+            for (_position, new, message), digest in zip(portion, digests)
         ])
         try:
             uids = self._session.append(remote.name, [message for _position, _new, message in portion])
@@ -122,6 +126,7 @@ class MessageWriter:
             ])
         else:  # a server that does not say which numbers it gave
             items = self._notes.claim(self._mirror.intents(self._number))
+        self._notes.look_again()
         rows = {row[0]: row[1:] for row in self._database.execute(
             "SELECT id, tags, digest FROM items WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
             (self._number, json.dumps(list(items.values()))),
@@ -188,27 +193,53 @@ class MessageWriter:
         if not content:
             raise Refused("A mail server takes no message without any content.")
         words = marks.written(wanted.flags, self._keywords(wanted.tags))
+        message = NewMessage(content, words, held.date(wanted.date))
+        self._take_place(
+            item, (remote, uid), (target, _sent(target, message)), content,
+            lambda: self._session.append(target.name, [message]),
+        )
+
+    def _copy(self, item: int, remote: RemoteFolder, uid: int, target: RemoteFolder) -> None:
+        """Move a message on a server that cannot do that at once: what is copied takes its place."""
+        content = self._session.contents(remote.name, [uid]).get(uid)
+        if content is None:
+            raise NotFound(f"The message {item} is gone from the mail server.")
+        self._take_place(
+            item, (remote, uid), (target, Sent(target.uidnext or 1)), content,
+            lambda: self._session.copy(remote.name, uid, target.name),
+        )
+
+    def _take_place(
+        self, item: int, old: tuple[RemoteFolder, int], new: tuple[RemoteFolder, Sent], content: bytes,
+        send: Callable[[], list[int]],
+    ) -> None:
+        """Put a message into the place of an item's: note it, have it made, let the item be that, remove the old one.
+
+        :param send: makes it, and returns its UID where the server tells.
+        """
+        (remote, uid), (target, sent) = old, new
         self._mirror.intend(self._number, "", [(
-            f"{item} {remote.item} {uid}", REPLACEMENT, target.item, str(target.uidnext or 1),
-            self._notes.digest(content),
+            f"{item} {remote.item} {uid}", REPLACEMENT, target.item, sent.written(), self._notes.digest(content),
         )])
         try:
-            uids = self._session.append(target.name, [NewMessage(content, words, held.date(wanted.date))])
+            uids = send()
         except Refused:
             self._notes.forget()
             raise
-        new = next(iter(self._session.messages(target.name, str(uids[0])) if uids else ()), None)
-        if new is None:  # the server does not say which number it gave, or somebody has expunged it
+        made = next(iter(self._session.messages(target.name, str(uids[0])) if uids else ()), None)
+        if made is None:  # the server does not say which number it gave, or somebody has expunged it
             self._notes.claim(self._mirror.intents(self._number))
-            if self._mirror.locate(self._number, item)[1] == uid:
+            where, place = self._mirror.locate(self._number, item)
+            if (where.item, place) == (remote.item, uid):
                 raise Unavailable("The mail server has taken a message and does not show it; look for it there.")
             return
         if self._session.comparable(content) != content:
             content = self._session.contents(target.name, uids).get(uids[0], content)
         with self._mirror.changing(self._number) as work:
-            self._put_in_place(work, item, self._synchroniser.take_in(work, target.item, new), content)
+            self._put_in_place(work, item, self._synchroniser.take_in(work, target.item, made), content)
         self._session.expunge(remote.name, [uid])
         self._notes.forget()
+        self._notes.look_again()
 
     def _put_in_place(self, work: Changing, item: int, other: int, content: bytes) -> None:
         """Let an item be the message that was taken in as another item."""
@@ -227,6 +258,11 @@ class MessageWriter:
 
     def _keywords(self, tags: Iterable[str]) -> list[str]:
         return [self._mirror.keyword_of(self._number, tag) for tag in tags]
+
+
+def _sent(folder: RemoteFolder, message: NewMessage) -> Sent:
+    """Return what is to be noted of a message that is about to be sent to a folder."""
+    return Sent(folder.uidnext or 1, message.date, tuple(message.words))
 
 
 def _digest(new: NewItem, content: bytes) -> bytes:

@@ -19,7 +19,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...model import kinds
@@ -31,6 +31,7 @@ from ..index.reading import IndexReader, mailbox_number
 from ..index.writing import IndexWriter
 from . import mirror_schema, names
 from .answers import Mailbox
+from .intents import UNSEEN, Intent
 
 _ROOT_ONLY: Final = ((1, 0, "", ""),)
 _COPIES: Final = 100
@@ -56,24 +57,6 @@ class RemoteFolder(NamedTuple):
         return self.modseq > 0 and self[4:] == (
             mailbox.uidvalidity, mailbox.uidnext, mailbox.modseq, mailbox.messages
         )
-
-
-REPLACEMENT: Final = "replacement"
-"""What an intent is for where a message was about to take the place of another one."""
-
-
-class Intent(NamedTuple):
-    """An item that was about to be written."""
-
-    seq: int
-    import_id: str
-    origin: str
-    """Of a replacement the item, and folder and UID of what was to be replaced."""
-    kind: str
-    folder: int
-    place: str
-    """Of a message the UIDNEXT of its folder then; of others what the server was to call them."""
-    digest: bytes
 
 
 class Changing:
@@ -354,13 +337,26 @@ class Mirror:
             )
 
     def settle(self, number: int, import_id: str, done: Iterable[tuple[str, int]]) -> None:
-        """Record what was written, and that nothing is about to be any more; inside a transaction."""
-        self.database.execute("DELETE FROM intents WHERE mailbox = ?", (number,))
+        """Record what was written, and that nothing is about to be any more; inside a transaction.
+
+        What was looked for in vain stays.
+        """
+        self.database.execute("DELETE FROM intents WHERE mailbox = ? AND kind != ?", (number, UNSEEN))
         if import_id:
             self.database.executemany(
                 "INSERT OR REPLACE INTO imports (mailbox, import, origin, item) VALUES (?, ?, ?, ?)",
                 [(number, import_id, origin, item) for origin, item in done],
             )
+
+    def leave_unseen(self, number: int, seqs: Sequence[int]) -> None:
+        """Record which of the intents were looked for in vain, and of no others; inside a transaction."""
+        chosen = json.dumps(seqs)
+        self.database.execute("UPDATE intents SET kind = ? WHERE seq IN (SELECT value FROM json_each(?))",
+                              (UNSEEN, chosen))
+        self.database.execute(
+            "DELETE FROM intents WHERE mailbox = ? AND kind = ? AND seq NOT IN (SELECT value FROM json_each(?))",
+            (number, UNSEEN, chosen),
+        )
 
     def forget_import(self, number: int, import_id: str) -> None:
         """Remove what is known of an import that nobody asks for again."""

@@ -172,22 +172,25 @@ class Session(Mailboxes):
         self._command("UID STORE", [chosen, b"-FLAGS.SILENT", f"({word})".encode("latin-1")])
 
     def move(self, name: bytes, uid: int, other: bytes) -> int:
-        """Bring a message into another mailbox. :return: its UID there; 0 where the server does not tell.
+        """Bring a message into another mailbox; needs MOVE (RFC 6851).
 
-        :raises NotFound: the message is gone.
+        :return: its UID there; 0 where the server does not tell. :raises NotFound: the message is gone.
         """
+        return next(iter(self._into("UID MOVE", name, uid, other)), 0)
+
+    def copy(self, name: bytes, uid: int, other: bytes) -> list[int]:
+        """Copy a message into another mailbox. :return: its UID there; nothing where the server does not tell."""
+        return self._into("UID COPY", name, uid, other)
+
+    def _into(self, verb: str, name: bytes, uid: int, other: bytes) -> list[int]:
         self.select(name)
-        arguments = [str(uid).encode(), quoted(other)]
-        verb = "UID MOVE" if self.supports("MOVE") else "UID COPY"
         untagged = self._client._imap.untagged_responses
         untagged.clear()
-        said = self._command(verb, arguments)
+        said = self._command(verb, [str(uid).encode(), quoted(other)])
         # A move tells before its end (RFC 6851), a copy at its end.
         told = b" ".join(b"[COPYUID %s]" % one for one in untagged.get("COPYUID", ()))
         found = _COPIED.search(said) or _COPIED.search(told)
-        if verb == "UID COPY":
-            self.expunge(name, [uid])
-        return int(found[3]) if found and found[3].isdigit() else 0
+        return [int(found[3])] if found and found[3].isdigit() else []
 
     def expunge(self, name: bytes, uids: Sequence[int]) -> None:
         """Remove messages for good."""
