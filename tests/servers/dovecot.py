@@ -174,7 +174,7 @@ auth_bind = yes
 pass_filter = (&(objectClass={ldap.person})(mail=%u))
 pass_attrs =
 user_filter = (&(objectClass={ldap.person})(mail=%u))
-user_attrs = =uid={user}, =gid={user}, =home={state}/mail/%Mu, =master_user=%u
+user_attrs = =uid={user}, =gid={user}, =home={state}/mail/{home}, =master_user=%u
 iterate_filter = (objectClass={ldap.person})
 iterate_attrs = mail=user
 """
@@ -191,7 +191,7 @@ class Dovecot(daemon.Server):
 
     def __init__(
         self, directory: Path, *, storage: str, separator: str, quota: int, fsync: bool, more: str,
-        ldap: OpenLdap | None,
+        ldap: OpenLdap | None, home: str,
     ) -> None:
         self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port = daemon.free_ports(4)
         self.storage, self.separator = storage, separator
@@ -205,7 +205,7 @@ class Dovecot(daemon.Server):
         certificate = daemon.certify(directory)
         self.ca_file = str(certificate.authority)
         (directory / "masters").write_text(f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n", encoding="utf-8")
-        places = {"directory": directory, "state": self._state, "user": MAIL_USER, "ldap": ldap}
+        places = {"directory": directory, "state": self._state, "user": MAIL_USER, "ldap": ldap, "home": home}
         (directory / "accounts.conf").write_text((DIRECTORY if ldap else FILES).format(**places), encoding="utf-8")
         special_folders = "\n".join(
             f"  mailbox {name} {{\n    special_use = {use}\n    auto = create\n  }}"
@@ -275,7 +275,7 @@ class Dovecot(daemon.Server):
 @contextmanager
 def dovecot(
     storage: str = MDBOX, separator: str = "/", quota: int = 10 << 30, fsync: bool = True, more: str = "",
-    ldap: OpenLdap | None = None, *, in_memory: bool = False,
+    ldap: OpenLdap | None = None, home: str = "%Mu", *, in_memory: bool = False,
 ) -> Iterator[Dovecot]:
     """Serve mail on free ports of 127.0.0.1 for as long as the with statement lasts. Up in some tenths of a second.
 
@@ -283,10 +283,11 @@ def dovecot(
     :param fsync: whether mail is safe on the disk before it is acknowledged.
     :param more: further configuration.
     :param ldap: the directory whose accounts are all that there are.
+    :param home: what Dovecot calls the home of one of those; by default the digest of its address.
     :param in_memory: do not wait for the disk, whatever is done (daemon.running).
     """
     with daemon.running(lambda directory: Dovecot(
-        directory, storage=storage, separator=separator, quota=quota, fsync=fsync, more=more, ldap=ldap,
+        directory, storage=storage, separator=separator, quota=quota, fsync=fsync, more=more, ldap=ldap, home=home,
     ), in_memory=in_memory) as server:
         yield server
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 
+from ...model.errors import NotFound, Refused
 from ...model.state import Entry
+from ..port import shape
 
 
 class Directory(abc.ABC):
@@ -40,6 +42,18 @@ class Directory(abc.ABC):
     @abc.abstractmethod
     def update(self, entry: Entry) -> bool:
         """Merge attributes, aliases, members and signatures into the entry of this id. As MailStore.update_entry."""
+
+    def reshape(self, entry: Entry) -> bool:
+        """Give the entry of this id this very name, aliases, members and signatures. As MailStore.reshape_entry."""
+        present = self.find(entry.kind, entry.entry_id)
+        if present is None:
+            raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
+        if shape(present) == shape(entry):
+            return False
+        raise Refused(
+            f"The {entry.kind} {present.name} cannot be given another name, or other aliases, members and signatures, "
+            "in a list of accounts; do that by hand."
+        )
 
     @abc.abstractmethod
     def delete(self, kind: str, entry_id: str) -> None:

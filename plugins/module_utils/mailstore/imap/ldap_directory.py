@@ -28,9 +28,10 @@ from typing import Final
 from ...model import foreign, kinds
 from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused
 from ...model.state import Entry
+from ..port import shape
 from .directory import Directory
 from .ldap_entries import ID, LAYOUTS, NAME, OBJECT_CLASS, WITH_ADDRESSES, Entries, changed
-from .ldap_names import Names, all_of, any_of, domain_dn, equal, key, rdn, under
+from .ldap_names import Names, all_of, any_of, domain_dn, equal, first, is_within, key, moved, parent, rdn, under
 from .ldap_server import ALL, CHILDREN, Found, LdapServer
 from .ldap_signatures import SIGNATURE, Signatures, ordered
 from .ldap_sorter import Sorter
@@ -109,6 +110,67 @@ class LdapDirectory(Directory):
                 steps.modify(found, changes)
             return bool(steps)
 
+    def reshape(self, entry: Entry) -> bool:
+        self._check(entry)
+        found = self._by_id(entry.kind, entry.entry_id)
+        name = self._entries.name(entry.kind, found)
+        present = self._entry(entry.kind, found, name)
+        if shape(present) == shape(entry):
+            return False
+        to = self._renamed(entry, found, name)
+        had = {address.casefold() for address in (name, *present.aliases)}
+        self._refuse_claimed(
+            entry, [address for address in (entry.name, *entry.aliases) if address.casefold() not in had], found.dn
+        )
+        changes = self._entries.reshaped(entry, found, name)
+        children = self._children(found.dn) if entry.kind == kinds.ACCOUNT else []
+        emptied, gone = self._signatures.gone(found, children, entry.signatures)
+        after = Found(found.dn, changed(found.attrs, changes + emptied))
+        on_account, further = self._signatures.merge(
+            after, [child for child in children if child not in gone], entry.signatures
+        )
+        with all_or_none(self._server) as steps:
+            for child in (*gone, *self._writer.aliases_besides(entry)):
+                steps.delete(child)
+            for signature in further:
+                self._writer.write_signature(steps, found.dn, self._signatures, signature)
+            if changes or emptied or on_account:
+                steps.modify(found, changes + emptied + on_account)
+            self._writer.move(steps, found.dn, to)
+            made = self.find(entry.kind, entry.entry_id)
+            if made is None or shape(made) != shape(entry):
+                raise Refused(
+                    f"The {entry.kind} {name} cannot be told from its other addresses when it is called {entry.name}, "
+                    f"where it lies ({to!r}); do that by hand."
+                )
+        return True
+
+    def _renamed(self, entry: Entry, found: Found, name: str) -> str:
+        """Return the DN of an entry once it has another name; as far as it follows from the name.
+
+        :raises Refused: entries of this kind keep their names. :raises NotFound: there is no such domain.
+        :raises AlreadyExists: another one is called so.
+        """
+        attribute, value = first(found.dn)
+        if entry.name == name:
+            return found.dn
+        if entry.kind not in WITH_ADDRESSES and entry.name.casefold() != name.casefold():
+            if entry.kind == kinds.DOMAIN:
+                raise Refused(f"The domain {name} cannot become {entry.name}: all its accounts lie under it.")
+            if self._find(entry.kind, entry.name) is not None:
+                raise AlreadyExists(f"{entry.name} is there already.")
+        if entry.kind not in WITH_ADDRESSES:
+            return under(parent(found.dn), rdn(attribute, entry.name)) if entry.kind == kinds.COS else found.dn
+        (local, _at, domain), above = entry.name.rpartition("@"), parent(found.dn)
+        local_before, _at, domain_before = name.rpartition("@")
+        if domain.casefold() != domain_before.casefold():
+            new, old = self._find(kinds.DOMAIN, domain), self._find(kinds.DOMAIN, domain_before)
+            if new is None:
+                raise NotFound(f"The domain {domain!r} of {entry.name} does not exist; create it first.")
+            if old is not None and is_within(above, old.dn):
+                above = moved(above, old.dn, new.dn)
+        return under(above, rdn(attribute, local if value.casefold() == local_before.casefold() else value))
+
     def delete(self, kind: str, entry_id: str) -> None:
         found = self._by_id(kind, entry_id)
         name = self._entries.name(kind, found)
@@ -118,7 +180,7 @@ class LdapDirectory(Directory):
                 raise Refused(f"The domain {name} still has accounts or lists and was not deleted.")
             self._writer.delete_domain(name, found, self._names.there(LAYOUTS[kind].known_by))
         else:
-            aliases = self._writer.alias_entries(entry_id) if kind in WITH_ADDRESSES else []
+            aliases = [alias.dn for alias in self._writer.alias_entries(entry_id)] if kind in WITH_ADDRESSES else []
             self._writer.delete_with_all_below(name, found.dn, aliases)
 
     def close(self) -> None:

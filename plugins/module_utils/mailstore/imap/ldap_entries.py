@@ -195,6 +195,28 @@ class Entries:
                 changes.append((ADD, attribute, _encode(added)))
         return changes
 
+    def reshaped(self, entry: Entry, found: Found, name: str) -> list[Change]:
+        """Return what makes an entry that is there have this name, and these aliases and members, and no others.
+
+        Its DN is not among that. :param name: of the entry that is there. :raises Refused: as changes.
+        """
+        wanted: dict[str, Sequence[str]] = {}
+        if entry.kind in WITH_ADDRESSES:
+            if entry.aliases:
+                self._has(ALIAS, f"aliases of {entry.name}")
+            of_lists = (entry.name,) if entry.kind == kinds.DISTRIBUTION_LIST else ()
+            wanted[self._names.there(ALIAS)] = (*of_lists, *entry.aliases)
+            wanted[self._names.there(MAIL)] = (entry.name, *entry.aliases)
+        if entry.kind == kinds.DISTRIBUTION_LIST:
+            wanted[self._has(MEMBER, "members") if entry.members else self._names.there(MEMBER)] = entry.members
+        before, after = self._fillers(entry.kind, name), self._fillers(entry.kind, entry.name)
+        encoded = {attribute: _encode(texts) for attribute, texts in wanted.items() if attribute}
+        encoded.update({one: after[one] for one in after if list(found.values(one)) == before[one]})
+        return [
+            (REPLACE, attribute, values) for attribute, values in encoded.items()
+            if set(values) != set(found.values(attribute))
+        ]
+
     def _additions(self, entry: Entry, found: Found, name: str) -> dict[str, Sequence[str]]:
         """Return what is only ever added to: classes, aliases and members."""
         additions: dict[str, Sequence[str]] = {OBJECT_CLASS: [

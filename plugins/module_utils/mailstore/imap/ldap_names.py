@@ -63,6 +63,12 @@ def is_within(dn: str, base: str) -> bool:
     return not base or f",{key(dn)}".endswith(f",{key(base)}")
 
 
+def moved(dn: str, old: str, new: str) -> str:
+    """Return the DN of what lies within one entry when it lies within another one."""
+    parts = _RDN.findall(dn)
+    return under(new, *parts[:len(parts) - depth(old)])
+
+
 def domain_dn(domain: str, base: str) -> str:
     """Return where a domain lies: dc=example,dc=com, under the base unless it is in there by itself.
 

@@ -138,10 +138,13 @@ class LdapServer:
         with self._explained(f"change {dn!r}"):
             self._connected().modify_s(dn, [(how, name, list(values) or None) for how, name, values in changes])
 
-    def rename(self, dn: str, rdn: str, drop: bool) -> None:
-        """Give an entry another first part of its DN. :param drop: whether the value that it had there goes."""
+    def rename(self, dn: str, rdn: str, drop: bool, above: str | None = None) -> None:
+        """Give an entry another first part of its DN.
+
+        :param drop: whether the value that it had there goes. :param above: what it lies under from now on.
+        """
         with self._explained(f"rename {dn!r}"):
-            self._connected().rename_s(dn, rdn, delold=int(drop))
+            self._connected().rename_s(dn, rdn, above, delold=int(drop))
 
     def delete(self, dn: str) -> None:
         """Remove an entry that nothing lies under."""

@@ -86,6 +86,17 @@ class Signatures:
                 called.add(key(wanted[-1].rdn))
         return changes, wanted
 
+    def gone(
+        self, account: Found, children: Sequence[Found], signatures: Sequence[Mapping[str, str]]
+    ) -> tuple[list[Change], list[Found]]:
+        """Return what to change on an account, and which entries under it to delete, for what it has besides to go."""
+        ids = self._attributes(account, signatures)
+        changes: list[Change] = []
+        if has_slot(self._names, account) and account.text(self._id) not in ids:
+            present = [there for attribute in SLOT if account.values(there := self._names.there(attribute))]
+            changes = [(REPLACE, attribute, ()) for attribute in present]
+        return changes, [child for child in children if child.text(self._id) not in ids]
+
     def _attributes(self, account: Found, signatures: Sequence[Mapping[str, str]]) -> dict[str, Attributes]:
         """Return the attributes of signatures by their ids; one without gets one by its name."""
         if signatures and not (self._id and self.known_by()):

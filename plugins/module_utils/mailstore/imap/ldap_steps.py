@@ -45,6 +45,18 @@ class Steps:
             f"{dn!r} was renamed", lambda: self._server.rename(under(parent(dn), to), rdn(*first(dn)), drop=new)
         ))
 
+    def move(self, dn: str, to: str) -> None:
+        """Give an entry, and with it all that lies under it, another DN; what its first part was goes."""
+        self._server.rename(dn, rdn(*first(to)), drop=True, above=parent(to))
+        self._done.append((
+            f"{dn!r} was moved", lambda: self._server.rename(to, rdn(*first(dn)), drop=True, above=parent(dn))
+        ))
+
+    def delete(self, found: Found) -> None:
+        """Remove an entry that nothing lies under. :param found: as it is now, with all attributes."""
+        self._server.delete(found.dn)
+        self._done.append((f"{found.dn!r} was deleted", lambda: self._server.add(found.dn, found.attrs)))
+
     def take_back(self) -> str:
         """Take all back, the last one first; return what could not be, empty for all."""
         left = []

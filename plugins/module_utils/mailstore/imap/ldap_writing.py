@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...model.errors import AlreadyExists, NotFound, Refused, RestanteError
-from .ldap_entries import OBJECT_CLASS
-from .ldap_names import Names, depth, equal, first, key, parent, under
+from ...model.state import Entry
+from .ldap_entries import OBJECT_CLASS, WITH_ADDRESSES
+from .ldap_names import Names, depth, domain_of, equal, first, key, parent, under
 from .ldap_server import ADD, ALL, CHILDREN, REPLACE, Attributes, Change, Found, LdapServer
 from .ldap_signatures import SIGNATURE, Signatures, Wanted, differences
 from .ldap_steps import Steps
@@ -44,6 +45,16 @@ class Writer:
         except NotFound:
             self._make(parent(dn))
             steps.add(dn, attributes)
+
+    def move(self, steps: Steps, dn: str, to: str) -> None:
+        """Give an entry another DN; what it lies under there is made where it is missing, and stays."""
+        if dn == to:
+            return
+        try:
+            steps.move(dn, to)
+        except NotFound:
+            self._make(parent(to))
+            steps.move(dn, to)
 
     def add_domain(self, steps: Steps, dn: str, attributes: Attributes) -> None:
         """Add a domain; what other domains lie under already becomes one itself."""
@@ -113,13 +124,21 @@ class Writer:
             (REPLACE, attribute, ()) for attribute in found.attrs if attribute.lower() not in ("objectclass", "dc", "o")
         )])
 
-    def alias_entries(self, entry_id: str) -> list[str]:
-        """Return the DNs of the entries that Carbonio has for the aliases of an account or list."""
+    def alias_entries(self, entry_id: str) -> list[Found]:
+        """Return the entries that Carbonio has for the aliases of an account or list."""
         of_aliases, target = self._names.there("zimbraAlias"), self._names.there("zimbraAliasTargetId")
         if not (of_aliases and target):
             return []
         wanted = f"(&{equal(OBJECT_CLASS, of_aliases)}{equal(target, entry_id)})"
-        return [found.dn for found in self._server.search(self._base, ALL, wanted, NOTHING)]
+        return self._server.search(self._base, ALL, wanted, ("*",))
+
+    def aliases_besides(self, entry: Entry) -> list[Found]:
+        """Return those entries for aliases whose address is none of an entry's."""
+        wanted = {alias.casefold() for alias in entry.aliases}
+        return [
+            found for found in self.alias_entries(entry.entry_id)
+            if f"{first(found.dn)[1]}@{domain_of(found.dn)}".casefold() not in wanted
+        ] if entry.kind in WITH_ADDRESSES else []
 
     def _make(self, dn: str) -> None:
         """Make what an entry is to lie under, from the top down."""

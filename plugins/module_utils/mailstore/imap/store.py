@@ -19,7 +19,7 @@ from ...model.state import Entry, ItemState
 from ..following import Follower
 from ..index.items import number_of
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
-from . import held, storable
+from . import held, renaming, storable
 from .account_names import AccountNames
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
@@ -131,6 +131,20 @@ class ImapStore(MailStore):
     def update_entry(self, entry: Entry) -> bool:
         self._renew_followers()
         return self._directory.update(entry)
+
+    def reshape_entry(self, entry: Entry) -> bool:
+        self._renew_followers()
+        present = self._directory.find(entry.kind, entry.entry_id)
+        if entry.kind != kinds.ACCOUNT or present is None or present.name.casefold() == entry.name.casefold():
+            return self._directory.reshape(entry)
+        with renaming.followed(present, entry, self._directory, self._standing):
+            return self._directory.reshape(entry)
+
+    def _standing(self, account_id: str) -> object:
+        """Return by what the mailbox of an account is known, which is asked for anew."""
+        self._drop(account_id)
+        self._names.forget(account_id)
+        return self._with(account_id, renaming.standing)
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
         if kind == kinds.ACCOUNT and self._directory.find(kind, entry_id) is not None:
