@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides import BackupSide, StoreSide
 
 from tests.conformance.imap_servers import DOVECOTS
 from tests.engine.restore.restore_kit import INBOX, add, fill, mail
 from tests.engine.standby.standby_kit import Pair
+from tests.servers import dovecot as dovecot_server
+from tests.servers import openldap
+from tests.servers.needed import needed
 
 ANNA = "a-anna"
 
@@ -88,3 +93,56 @@ def test_dovecot_follows_an_embedded_store(pair: Pair, dovecot: Any) -> None:
         dovecot.update_item(ANNA, mine[1]._replace(flags="f"))
         follower.round()
         assert_equal(pair, dovecot)
+
+
+def test_renamed_accounts_keep_their_mailboxes_where_these_are_found_by_what_stays(pair: Pair, tmp_path: Path) -> None:
+    needed("Dovecot", dovecot_server.missing())
+    needed("OpenLDAP", openldap.missing())
+    pair.primary.delete_entry(kinds.DOMAIN, "d-1")
+    fill(pair.primary)
+    pair.primary.delete_entry(kinds.ACCOUNT, 'a-o\'hara "x"')
+    with openldap.openldap() as ldap, dovecot_server.dovecot(
+        ldap=ldap, home="%{ldap:zimbraId}", in_memory=True
+    ) as server, contextlib.closing(
+        ImapStore(str(tmp_path / "mirror"), server.settings(**ldap.settings()))
+    ) as store, pair.follower(store=store) as follower:
+        pair.scan()
+        follower.round()
+        assert_equal(pair, store)
+        before = {account: {one.item_id for one in store.changes(account).items} for account in (ANNA, "a-bruno")}
+        anna, bruno = (pair.primary.find_entry(kinds.ACCOUNT, account) for account in before)
+        pair.primary.reshape_entry(anna._replace(name="anna.new@example.com", aliases=("one@example.com",)))
+        pair.primary.reshape_entry(bruno._replace(name="bruno.new@example.com", aliases=(anna.name,)))
+        pair.scan()
+        report = follower.round()
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        assert not report.created and not report.deleted
+        assert_equal(pair, store)
+        # A share names the address that somebody had: the next look puts that right.
+        assert [one.kind for one in pair.conflicts()] == [kinds.FOLDER] and report.updated[kinds.FOLDER] == 1
+        assert {account: {one.item_id for one in store.changes(account).items} for account in before} == before
+        assert store.find_entry(kinds.ACCOUNT, ANNA).name == "anna.new@example.com"
+        assert store.find_entry(kinds.ACCOUNT, "a-bruno").aliases == (anna.name,)
+        assert not follower.round().changed
+
+
+def test_an_account_whose_mailbox_would_stay_behind_is_not_renamed(pair: Pair, tmp_path: Path) -> None:
+    needed("Dovecot", dovecot_server.missing())
+    needed("OpenLDAP", openldap.missing())
+    pair.primary.delete_entry(kinds.DOMAIN, "d-1")
+    fill(pair.primary)
+    pair.primary.delete_entry(kinds.ACCOUNT, 'a-o\'hara "x"')
+    with openldap.openldap() as ldap, dovecot_server.dovecot(ldap=ldap, in_memory=True) as server, contextlib.closing(
+        ImapStore(str(tmp_path / "mirror"), server.settings(**ldap.settings()))
+    ) as store, pair.follower(store=store) as follower:
+        pair.scan()
+        follower.round()
+        anna = pair.primary.find_entry(kinds.ACCOUNT, ANNA)
+        there = folders_of_mail(pair, store, ANNA)
+        pair.primary.reshape_entry(anna._replace(name="renamed@example.com"))
+        pair.scan()
+        follower.round()
+        failure, = pair.failures()
+        assert "finds mailboxes by the address" in failure.reason
+        assert store.find_entry(kinds.ACCOUNT, ANNA).name == anna.name
+        assert folders_of_mail(pair, store, ANNA) == there
