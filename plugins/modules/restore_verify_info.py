@@ -57,6 +57,8 @@ verification:
   description:
     - Counts by kind of what was expected, verified, missing, different and foreign; by field, in how many items it was
       compared and in how many it differs; and the differences.
+    - C(rewritten) counts, of what was verified, the contacts and appointments that the mail server has written
+      anew, and that still say the same.
   returned: success
   type: dict
   sample: {"expected": {"message": 2200}, "verified": {"message": 2200}, "differences": [], "passed": true}

@@ -207,6 +207,10 @@ class MailStore(abc.ABC):
         """Return how this server gives back a content of a kind, where it rewrites it."""
         return blob
 
+    def rewrites(self, kind: str) -> bool:
+        """Return whether this server may write a content of a kind anew: then what it says counts, not its bytes."""
+        return False
+
     # -- writing a mailbox -----------------------------------------------------------------------------------------
 
     @abc.abstractmethod

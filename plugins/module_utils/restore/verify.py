@@ -24,6 +24,7 @@ from ..model.errors import RestanteError
 from ..model.state import NO_ATTRS, Entry, ItemState
 from ..operations.progress import SILENT, Progress
 from .idmap import mailbox_import
+from .rewriting import differences
 from .sides import BackupSide, Description, StoreSide
 
 MAX_DIFFERENCES: Final = 1000
@@ -57,6 +58,8 @@ class VerifyReport:
     """There, but with at least one difference."""
     not_held: Counter[str] = dataclasses.field(default_factory=Counter)
     """What the backup holds and this mail server cannot; it is not among the expected."""
+    rewritten: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Contents that this mail server has written anew, and that say the same; these count as verified."""
     foreign: Counter[str] = dataclasses.field(default_factory=Counter)
     """Items of the verified accounts that are no copy of anything in the backup: new mail, or something restored twice
     outside of the import's records. On a fresh server there are none but the system's own folders."""
@@ -77,7 +80,9 @@ class VerifyReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        counts = ("expected", "verified", "missing", "different", "not_held", "foreign", "compared", "differing")
+        counts = (
+            "expected", "verified", "missing", "different", "not_held", "rewritten", "foreign", "compared", "differing",
+        )
         return {
             **{name: dict(sorted(getattr(self, name).items())) for name in counts},
             "differences": [difference._asdict() for difference in self.differences],
@@ -196,13 +201,13 @@ class _Verification:
             if copy is None or found is None:
                 self._missing(address, state.item_id, state.kind)
                 continue
-            differences = self._compare(account_id, state, copy.entry_id, found)
+            differing = self._compare(account_id, state, copy.entry_id, found)
             if state.item_id in twice:
-                differences.append(("twice", "one copy", "several"))
+                differing.append(("twice", "one copy", "several"))
             if found.item_id in claimed:
-                differences.append(("copy", "one of its own", f"{found.item_id}, which is another item's copy too"))
+                differing.append(("copy", "one of its own", f"{found.item_id}, which is another item's copy too"))
             claimed.add(found.item_id)
-            self._compared(address, state.item_id, state.kind, differences)
+            self._compared(address, state.item_id, state.kind, differing)
         if copy is not None:
             for present in self._store.changes(copy.entry_id).items:
                 if present.item_id not in claimed:
@@ -215,27 +220,40 @@ class _Verification:
         for field in self._backup.describe(account_id, state):
             if field not in expected:  # what it cannot hold, it may have made up
                 there = {key: value for key, value in there.items() if key != field}
-        content, digest = "", ""
+        differing: list[_Differing] = []
         if state.digest:
-            content = self._content(copy_id, found.item_id)
-            digest, size = self._rewritten(state, content)
+            digest, size, differing = self._content(state, copy_id, found.item_id)
             expected = {**expected, "digest": digest, **({"size": size} if size else {})}
             self.report.compared["content"] += 1
         self.report.compared.update(dict.fromkeys({**expected, **there}, 1))
-        differences = list(_differing(expected, there, joined=state.kind == kinds.FOLDER))
-        if content != digest:
-            differences.append(("content", digest, content))
-        return differences
+        return [*_differing(expected, there, joined=state.kind == kinds.FOLDER), *differing]
 
-    def _rewritten(self, state: ItemState, content: str) -> tuple[str, int]:
-        """Return digest and size that the content of an item has where this mail server rewrites what it is given."""
-        if content == state.digest:
-            return state.digest, state.size
+    def _content(self, state: ItemState, copy_id: str, item_id: str) -> tuple[str, int, list[_Differing]]:
+        """Compare the content of an item with its copy's.
+
+        :return: digest and size that the copy should have, as this mail server gives back contents, and what differs.
+        """
         try:
-            blob = self._store.held_blob(state.kind, self._original(state.digest))
+            blob = self._store.read_blob(copy_id, item_id)
+        except (RestanteError, OSError) as error:
+            return state.digest, state.size, [("content", state.digest, f"(unreadable: {error})")]
+        digest = hashlib.sha256(blob).hexdigest()
+        if digest == state.digest:
+            return digest, state.size, []
+        try:
+            wanted = self._store.held_blob(state.kind, self._original(state.digest))
         except RestanteError:
-            return state.digest, state.size
-        return hashlib.sha256(blob).hexdigest(), len(blob)
+            return state.digest, state.size, [("content", state.digest, digest)]
+        if wanted == blob:
+            return digest, len(blob), []
+        said = differences(wanted, blob) if self._store.rewrites(state.kind) else None
+        if said is None:
+            held = hashlib.sha256(wanted).hexdigest()
+            return held, len(wanted), [("content", held, digest)]
+        if said == ([], []):
+            self.report.rewritten[state.kind] += 1
+            return digest, len(blob), []
+        return digest, len(blob), [("content", ", ".join(said[0]), ", ".join(said[1]))]
 
     def _copies(self, account_id: str, copy_id: str) -> tuple[dict[str, str], set[str]]:
         """Return the item id of each copy by its origin, and the origins that have been written more than once."""
@@ -257,12 +275,6 @@ class _Verification:
             folder_id = self._server.folder_at(copy_id, self._backup.path(account_id, state.item_id))
             found = None if folder_id is None else self._store.item(copy_id, folder_id)
         return found
-
-    def _content(self, account_id: str, item_id: str) -> str:
-        try:
-            return hashlib.sha256(self._store.read_blob(account_id, item_id)).hexdigest()
-        except (RestanteError, OSError) as error:
-            return f"(unreadable: {error})"
 
     def _expected(self, address: str, kind: str) -> None:
         self.report.expected[kind] += 1

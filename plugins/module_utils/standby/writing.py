@@ -10,7 +10,6 @@ reason, and never stops the others.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from ..model import kinds
 from ..model.errors import RestanteError, Unavailable
 from ..model.state import ItemState
 from ..restore.mailbox import Content, read_contents
+from ..restore.rewriting import is_given_back
 from . import plan
 from .meaning import Meanings, Meant
 from .report import RoundReport
@@ -97,9 +97,7 @@ class MailboxWriter:
         if not state.digest or not here.digest or state.digest == here.digest:
             return False
         content, = read_contents(self._sides.blobs, [state])
-        if content.blob is None:
-            return True
-        return hashlib.sha256(self._store.held_blob(state.kind, content.blob)).hexdigest() != here.digest
+        return content.blob is None or not self._is_rewritten(content, here)
 
     def are_settled(self, origins: Iterable[str]) -> None:
         """Note that items are what they should be, or are not here as they should not."""
@@ -229,10 +227,7 @@ class MailboxWriter:
         return here is not None and self._other_content(step.state, here)
 
     def _is_rewritten(self, content: Content | None, here: ItemState) -> bool:
-        if content is None or content.blob is None:
-            return True
-        held = self._store.held_blob(here.kind, content.blob)
-        return hashlib.sha256(held).hexdigest() == here.digest
+        return content is None or content.blob is None or is_given_back(self._store, self._mailbox, here, content.blob)
 
     def _contents(self, states: Sequence[ItemState]) -> dict[str, Content]:
         wanted = [state for state in states if state.kind in kinds.WITH_CONTENT]

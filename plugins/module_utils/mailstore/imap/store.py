@@ -278,6 +278,9 @@ class ImapStore(MailStore):
     def held_blob(self, kind: str, blob: bytes) -> bytes:
         return held.blob(blob) if kind == kinds.MESSAGE else storable.content(kind, blob)
 
+    def rewrites(self, kind: str) -> bool:
+        return kind in KINDS
+
     # -- connections -----------------------------------------------------------------------------------------------
 
     def _known(self, account_id: str) -> int:
