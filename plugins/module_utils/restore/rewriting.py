@@ -89,6 +89,15 @@ def _lost_zones(one: Component, other: Component) -> list[str]:
             name = time_zones.zone_id(zone)
             used = any(prop.parameter("TZID") == name for part in one.within() for prop in part.properties)
             other_zone = there.get(name)
-            if used and other_zone != zone and (other_zone is None or not time_zones.same(zone, other_zone, one)):
+            if used and (other_zone is None or not _is_same(zone, other_zone, one)):
                 lost.append(f"{_ZONE} {name}")
     return lost
+
+
+def _is_same(zone: Component, other: Component, calendar: Component) -> bool:
+    def left_out(_part: Component, _name: str) -> bool:
+        return False
+
+    return content_lines.said(zone, left_out) == content_lines.said(other, left_out) or time_zones.same(
+        zone, other, calendar
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import notes
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.ldap_directory import LdapDirectory
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -33,6 +34,12 @@ def directory(slapd: openldap.OpenLdap) -> Iterator[LdapDirectory]:
     yield directory
     directory.close()
     slapd.empty()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less for what a mail server may still be doing: where it had answered before a process was killed."""
+    monkeypatch.setattr(notes, "_QUIET", 0.1)
 
 
 @pytest.fixture

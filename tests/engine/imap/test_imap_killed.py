@@ -90,6 +90,7 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_writer_that_is_killed_is_followed_by_another(server: Any, tmp_path: Path) -> None:
     for number, (name, prepare) in enumerate(STEPS.items()):
         address = f"of-step-{number}@example.com"
@@ -116,6 +117,7 @@ REPLACING: dict[str, Callable[[], None]] = {
 }
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("seen", [False, True], ids=["at once", "after a scan"])
 def test_a_message_that_is_replaced_as_a_process_is_killed_is_there_once(
     server: Any, tmp_path: Path, seen: bool

@@ -26,6 +26,8 @@ from tests.engine.imap.killed_kit import ANNA, account, after, child, connect, m
 from tests.servers.dovecot import MDBOX, Dovecot, dovecot, missing
 from tests.servers.needed import needed
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 TAIL = 16
 """Bytes by which Dovecot says in the log of its map that what stands before is in the mailboxes too."""
 

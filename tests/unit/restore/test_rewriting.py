@@ -204,3 +204,5 @@ def test_what_is_no_such_content_can_only_be_compared_by_its_bytes(content: byte
 def test_a_zone_that_cannot_be_evaluated_is_another_one(rule: bytes) -> None:
     other = SAME_ZONE.replace(b"FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3", rule)
     assert differences(EVENT % ZONE, SAME_EVENT % other) == (["VTIMEZONE Berlin"], [])
+    turned = other.replace(b"TZNAME:CEST\nTZOFFSETFROM:+0100\n", b"TZOFFSETFROM:+0100\ntzname:CEST\n")
+    assert turned != other and differences(EVENT % other, SAME_EVENT % turned) == ([], [])
