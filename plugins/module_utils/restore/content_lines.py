@@ -40,7 +40,7 @@ _PARTS: Final = frozenset(("ORG", "GENDER", "CLIENTPIDMAP", "REQUEST-STATUS", "G
 _RULES: Final = frozenset(("RRULE", "EXRULE"))
 _DURATIONS: Final = frozenset(("DURATION", "TRIGGER"))
 _DURATION: Final = re.compile(
-    r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE
+    r"([+-]?)P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?", re.IGNORECASE
 )
 _FORMS: Final = {"date": re.compile(r"\d{8}"), "date-time": re.compile(r"\d{8}T\d{6}Z?"), "duration": _DURATION}
 """Types of values that show by themselves."""

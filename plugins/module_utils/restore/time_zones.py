@@ -69,9 +69,10 @@ def times(calendar: Component, zone: str) -> list[datetime.datetime]:
         if own and any(one.name in ("RRULE", "RDATE") for one in component.properties):
             begin = min(found, default=None)
             if begin is not None:
+                years = range(begin.year, min(begin.year + _YEARS, _LATEST))
                 found += [
                     datetime.datetime(year, month, day, begin.hour, begin.minute)
-                    for year in range(begin.year, begin.year + _YEARS) for month in range(1, 13) for day in (1, 15)
+                    for year in years for month in range(1, 13) for day in (1, 15)
                 ]
     return found
 
@@ -85,7 +86,7 @@ def same(one: Component, other: Component, calendar: Component) -> bool:
         years = [time.year for time in asked]
         here, there = Zone(one, years), Zone(other, years)
         return all(here.offset(time) == there.offset(time) for time in asked)
-    except Unknown:
+    except (Unknown, ValueError, OverflowError):  # numbers beyond all calendars
         return False
 
 

@@ -199,10 +199,23 @@ def test_what_is_no_such_content_can_only_be_compared_by_its_bytes(content: byte
 
 @pytest.mark.parametrize("rule", [
     b"FREQ=YEARLY;BYMONTH=13;BYDAY=1SU", b"FREQ=YEARLY;BYDAY=99XX;BYMONTH=3", b"FREQ=SECONDLY",
-    b"FREQ=YEARLY;BYMONTH=x", b"FREQ=YEARLY;UNTIL=never",
+    b"FREQ=YEARLY;BYMONTH=x", b"FREQ=YEARLY;UNTIL=never", b"FREQ=YEARLY;UNTIL=99991231T235959Z",
+    b"FREQ=YEARLY;BYHOUR=" + b"9" * 30, b"FREQ=YEARLY;BYMONTH=" + b"9" * 5000,
 ])
 def test_a_zone_that_cannot_be_evaluated_is_another_one(rule: bytes) -> None:
     other = SAME_ZONE.replace(b"FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3", rule)
     assert differences(EVENT % ZONE, SAME_EVENT % other) == (["VTIMEZONE Berlin"], [])
     turned = other.replace(b"TZNAME:CEST\nTZOFFSETFROM:+0100\n", b"TZOFFSETFROM:+0100\ntzname:CEST\n")
     assert turned != other and differences(EVENT % other, SAME_EVENT % turned) == ([], [])
+
+
+@pytest.mark.parametrize(("was", "now"), [
+    (b"20260102T120000", b"99990102T120000"), (b"20260102T120000", b"00010101T000000"),
+    (b"-PT15M", b"-P" + b"9" * 9999 + b"D"),
+    (b"20260102T120000", b"never"), (b"COUNT=30", b"=;=;;"),
+])
+def test_numbers_beyond_all_bounds_are_only_compared(was: bytes, now: bytes) -> None:
+    one, other = (EVENT % ZONE).replace(was, now), (SAME_EVENT % SAME_ZONE).replace(was, now)
+    assert differences(one, one) == ([], [])
+    assert one == EVENT % ZONE or differences(EVENT % ZONE, one) != ([], [])
+    assert differences(one, other) is not None
