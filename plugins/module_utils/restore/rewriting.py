@@ -68,10 +68,10 @@ def _beside(one: Component, other: Component, left_out: _LeftOut) -> tuple[list[
     return less, more
 
 
-def _minus(one: Component, other: Component, left_out: _LeftOut) -> list[str]:
-    there: Mapping[Any, int] = content_lines.said(other, left_out)
+def _minus(component: Component, against: Component, left_out: _LeftOut) -> list[str]:
+    there: Mapping[Any, int] = content_lines.said(against, left_out)
     return [
-        content_lines.name_of(thing) for thing, count in content_lines.said(one, left_out).items()
+        content_lines.name_of(thing) for thing, count in content_lines.said(component, left_out).items()
         for _unused in range(count - there.get(thing, 0))
     ]
 
