@@ -75,7 +75,7 @@ class Story:
         self._number = 100
         self._before = world.histories()
         self._purged = False
-        """Whether there was a purge since the last retrieval."""
+        """Whether there was a purge since the last retrieval, or before it one that the archive did not know yet."""
         self._behind = False
         """Whether the archive may not know yet what a purge has taken out, that was cut off or could not upload it."""
 
@@ -188,7 +188,8 @@ class Story:
         self._world.check(before)
         self._before = self._world.histories()
         self._behind = (removes or self._behind) and not (untroubled and command in (SCAN, PURGE))
-        self._purged = removes or (self._purged and not (succeeded and command == RETRIEVE))
+        retrieved = succeeded and command == RETRIEVE and not self._behind
+        self._purged = removes or (self._purged and not retrieved)
         if succeeded and command == SCAN:
             with self._world.store("a") as store:
                 live = sorted(str(one.to_json()) for one in store.changes(ANNA).items)
