@@ -15,6 +15,7 @@ C(no_log).
 
 from __future__ import annotations
 
+import posixpath
 import time
 import uuid
 from typing import Any, Final
@@ -129,7 +130,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no a
     def _result(self, job: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | None:
         """Return the result of the module; None where it has not ended."""
         def asked(mode: str) -> dict[str, Any]:
-            directory = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
+            # Where the node has written it down. What async_dir means there depends on the HOME of who asks.
+            directory = posixpath.dirname(job["results_file"])
             arguments = {"jid": job["ansible_job_id"], "mode": mode, "_async_dir": directory}
             answer: dict[str, Any] = self._execute_module(
                 "ansible.legacy.async_status", arguments, task_vars=task_vars

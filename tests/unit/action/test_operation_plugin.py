@@ -14,7 +14,8 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.restante.carbonio.plugins.action import operation as plugin
 
-JOB = {"ansible_job_id": "j1", "started": 1, "finished": 0, "results_file": "/x", "changed": True}
+JOBS = "/home/user/.ansible_async"
+JOB = {"ansible_job_id": "j1", "started": 1, "finished": 0, "results_file": f"{JOBS}/j1", "changed": True}
 RESULT = {**JOB, "finished": 1, "stats": "all well", "stdout": ""}
 
 
@@ -55,6 +56,7 @@ class Node:
             record = {"id": arguments["operation_id"], "type": "SmartScan", "number": 1, "state": look}
             shown = {"operations": [{**record, "phase": "mailboxes"}]}
             return shown if look else {"failed": True, "msg": "This node has no operation"}
+        assert arguments["_async_dir"] == JOBS, "a job is looked for where the node has written it down"
         return dict(next(self._results)) if arguments["mode"] == "status" else {}
 
     def run(self) -> Mapping[str, Any]:
@@ -64,8 +66,6 @@ class Node:
         action._connection = self
         action._templar = SimpleNamespace(template=lambda value: value)
         action._execute_module = self.execute
-        action._remote_expand_user = lambda path: path
-        action.get_shell_option = lambda name, default: default
         result: Mapping[str, Any] = action._followed("id", 1.0, {"inventory_hostname": "mail1"})
         return result
 
