@@ -13,7 +13,7 @@ SECONDS ?= 1800
 DRILL_ENV := build/env-drill
 TEST_ENV := build/env-test
 LINT := ruff mypy changelog docs ansible-lint
-SUITES := unit engine playbooks fleet molecule drill-tests torture-tests bench-tests
+SUITES := unit engine playbooks fleet molecule versions drill-tests torture-tests bench-tests
 
 .PHONY: help drill test lint sanity $(SUITES) requirements commands bench torture env-drill env-test clean
 
@@ -21,7 +21,7 @@ help:
 	@echo "make drill [CORPUS=folder] [ENCRYPTED=1]    rehearse the S3 recovery on this machine (under 2 minutes)"
 	@echo "make test                     all that CI runs"
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
-	@echo "make unit | engine | playbooks | fleet | molecule | drill-tests | torture-tests | bench-tests    one suite of tests"
+	@echo "make unit | engine | playbooks | fleet | molecule | versions | drill-tests | torture-tests | bench-tests    one suite of tests"
 	@echo "make torture [SECONDS=1800]   disturb the work in every way at random; see docs/torture.md"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"

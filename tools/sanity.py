@@ -36,19 +36,17 @@ sys.exit(subprocess.call([{sys.executable!r}, "-m", "pip", "--python", sys.execu
 """
 
 
-def copy_checkout() -> None:
-    """Copy what git knows, and new files that it does not ignore, as the working tree has them now."""
+def copy_checkout(copy: Path) -> None:
+    """Make a copy, and no other file be there: what git knows or would take, as the working tree has it now."""
     listing = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                              cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
-    if COPY.exists():
-        shutil.rmtree(COPY)
+    if copy.exists():
+        shutil.rmtree(copy)
     for name in filter(None, os.fsdecode(listing.stdout).split("\0")):
-        source, target = CHECKOUT / name, COPY / name
+        source, target = CHECKOUT / name, copy / name
         if source.is_file():  # one that was removed but is still in the index is not
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    # A repository of its own: otherwise ansible-test asks that of the checkout, which ignores build/.
-    subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
 
 
 def put_get_pip() -> None:
@@ -64,7 +62,9 @@ def put_get_pip() -> None:
 
 
 def main() -> int:
-    copy_checkout()
+    copy_checkout(COPY)
+    # A repository of its own: otherwise ansible-test asks that of the checkout, which ignores build/.
+    subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
     put_get_pip()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = dict(os.environ, HOME=str(HOME), PATH=path)

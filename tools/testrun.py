@@ -45,6 +45,7 @@ SUITES = {
     "playbooks": ["tests/playbooks"],
     "fleet": ["tests/fleet"],
     "molecule": ["tests/molecule"],
+    "versions": ["tests/versions"],
     "drill": ["tests/drill"],
     "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
@@ -58,7 +59,7 @@ _NICENESS = 10
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
-SPREAD = {"molecule": "load", "torture": "load"}
+SPREAD = {"molecule": "load", "torture": "load", "versions": "load"}
 
 
 class Counts(NamedTuple):
