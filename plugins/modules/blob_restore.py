@@ -78,7 +78,7 @@ restored:
   returned: when not in check mode
   type: dict
   sample: {"message": 3}
-skipped:
+already_there:
   description: How many had come back meanwhile, or had lost their item.
   returned: when not in check mode
   type: dict

@@ -129,7 +129,7 @@ restored:
   returned: when not in check mode
   type: dict
   sample: {"message": 2200, "folder": 61}
-skipped:
+already_there:
   description: What was there already, by kind.
   returned: when not in check mode
   type: dict

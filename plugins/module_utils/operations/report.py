@@ -126,6 +126,10 @@ class RestoreReport:
             "warnings": list(self.warnings),
         }
 
+    def to_result(self) -> dict[str, Any]:
+        """Return the report as the result of a module has it."""
+        return as_result(self.to_json())
+
     def _not_held_by_kind(self) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
         for (kind, what), count in sorted(self.not_held.items()):
@@ -165,3 +169,8 @@ class RestoreReport:
         if self.warnings:
             lines += ["", "- warnings -", *self.warnings]
         return "\n".join(lines) + "\n"
+
+
+def as_result(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report of JSON as the result of a module: there, ``skipped`` says to Ansible that nothing was done."""
+    return {("already_there" if name == "skipped" else name): value for name, value in told.items()}

@@ -70,7 +70,7 @@ def restore(
     node.notifications().notify(
         WARNING if report.unrestored else INFORMATION, f"{OPERATION}: ended", f"{told}\n{report.text()}"
     )
-    return {**report.to_json(), "changed": report.changed, "stats": report.text(), "operation_id": running.id}
+    return {**report.to_result(), "changed": report.changed, "stats": report.text(), "operation_id": running.id}
 
 
 @contextlib.contextmanager

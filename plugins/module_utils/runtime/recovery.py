@@ -64,7 +64,7 @@ def restore(
         timeline = report.timeline.to_json()
         running.record.result = {**report.to_json(), "timeline": timeline}
     return {
-        **report.to_json(),
+        **report.to_result(),
         "timeline": timeline,
         "changed": report.changed,
         "stats": report.text(),

@@ -61,7 +61,7 @@ def fix(node: Node, map_file: str, *, dry_run: bool = False) -> dict[str, Any]:
                 running.advance(1)
         running.record.result = report.to_json()
     return {
-        **_told(found), **report.to_json(), "changed": report.changed, "stats": report.text(),
+        **_told(found), **report.to_result(), "changed": report.changed, "stats": report.text(),
         "operation_id": running.id,
     }
 

@@ -84,7 +84,7 @@ STARTED: Script = {**REPORTED, "backup doExternalRestore /r": "started"}
 
 def test_the_report_tells_what_was_restored(module: Modules) -> None:
     result, _commands = module("external_restore", STARTED, **RESTORE)
-    assert result["changed"] and result["restored"] == {"item": 15233} and result["skipped"] == {"item": 125}
+    assert result["changed"] and result["restored"] == {"item": 15233} and result["already_there"] == {"item": 125}
     assert [one["item_id"] for one in result["unrestored_items"]] == ["1255", "1369", "49"]
     assert result["stats"].startswith("- stats -") and not result["warnings"]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...model.errors import Refused
+from ...operations.report import as_result
 from ...vendor import forms
 from ...vendor.fields import Report
 from ...vendor.words import Form, refuse_others
@@ -42,13 +43,13 @@ def new_account(call: Call) -> dict[str, Any]:
 def external(call: Call) -> dict[str, Any]:
     """Answer the module external_restore."""
     found = _restore(call, "External Restore", forms.EXTERNAL_RESTORE, {"volume_prefix": ""})
-    return {**found.pop("report", {}), **found}
+    return {**as_result(found.pop("report", {})), **found}
 
 
 def blobs(call: Call) -> dict[str, Any]:
     """Answer the module blob_restore."""
     found = _restore(call, "Restore Blobs", forms.RESTORE_BLOBS, {"volume_prefix": ""})
-    return {**found.pop("report", {}), **found}
+    return {**as_result(found.pop("report", {})), **found}
 
 
 def _restore(call: Call, strategy: str, form: Form, others: Mapping[str, Any]) -> dict[str, Any]:
