@@ -124,15 +124,16 @@ def test_a_new_user_has_what_is_promised(
     assert described.keys() == {f"restante.carbonio.{name}" for name in ROLES}
 
     store, held = mail
-    playbooks = [f"restante.carbonio.{name}" for name in pair.playbooks]
     for place in ("by-hand", "node"):
         shutil.copytree(store, tmp_path / place / "mailstore")
     given = variables(pair, tmp_path, endpoint, held["message"])
     (tmp_path / "inventory.json").write_text(json.dumps(inventory(pair, tmp_path)), encoding="utf-8")
     (tmp_path / "backup.json").write_text(json.dumps(given), encoding="utf-8")
-    told = user.run(
-        "ansible-playbook", "-i", "inventory.json", "-e", "@backup.json",
-        CHECKOUT / "tests" / "versions" / "modules.yml", *playbooks,
+    told = "".join(
+        user.run("ansible-playbook", "-i", "inventory.json", "-e", "@backup.json", playbook)
+        for playbook in (
+            CHECKOUT / "tests" / "versions" / "modules.yml", *(f"restante.carbonio.{name}" for name in pair.playbooks),
+        )
     )
     assert "[node] SmartScan: mailboxes: done" in told
     assert endpoint.secret_key not in told
