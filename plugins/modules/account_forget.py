@@ -16,7 +16,7 @@ description:
   - An archive whose objects are locked keeps the former keyring until the lock ends; that is returned as a warning.
   - This cannot be undone. What it leaves, such as addresses in the journals of others, is in the collection's
     C(docs/encryption.md).
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

@@ -11,7 +11,7 @@ short_description: Show an account as a backup has it
 description:
   - Returns the attributes, aliases and signatures of an account at a moment, or all of its states.
   - Passwords, keys and tokens are hidden.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

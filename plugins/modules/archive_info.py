@@ -12,7 +12,7 @@ description:
   - Returns which servers have a backup in a bucket or a directory, how fresh each is, and what its restore needs.
   - The archive is reached with the credentials that are given, so this also tells whether a restore could reach it.
   - Where no archive is named, it is the one that this node sends its own backup to.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

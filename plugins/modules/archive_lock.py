@@ -17,7 +17,7 @@ description:
   - Tells with a warning of files that somebody has deleted or written over. They are locked and are read all the same.
   - Costs a request for each file of the backup, one more for each lock that is renewed, and one for each thousand
     files.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

@@ -11,7 +11,7 @@ short_description: List the accounts that can be restored from a backup
 description:
   - Returns the accounts of a backup at a moment, those that were deleted by then included.
   - Two accounts that had the same address one after the other are two, each with its own id.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

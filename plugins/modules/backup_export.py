@@ -14,7 +14,7 @@ description:
   - An export that is complete is left as it is. One that was stopped begins anew, it does not go on.
   - Accounts whose backup is switched off are left out.
   - In check mode, the entries are listed that would be exported.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

@@ -13,7 +13,7 @@ description:
     backup, where the items look for them. Nothing else of the items changes.
   - In check mode, what is lost is listed with whether the backup has it, as the vendor's C(doRestoreBlobs) does unless
     told otherwise.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

@@ -20,7 +20,7 @@ description:
   - It may be stopped or killed at any moment and run again. What was found whole is remembered, and what was not looked
     at for longest comes first, so that checks with O(max_minutes) get round everything in time.
   - It runs beside SmartScans and the Realtime Scanner, which wait for moments only where something is written anew.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

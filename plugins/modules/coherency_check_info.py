@@ -12,7 +12,7 @@ description:
   - Returns when the last coherency check of this node was, how much it looked at, since when everything was looked at,
     and what was damaged.
   - It reads what that check has written down, and verifies nothing itself.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

@@ -12,7 +12,7 @@ description:
   - Gives an attribute a value of its own, or takes it away, as the vendor's C(carbonio config set) and C(unset) do.
   - The attributes of a node are its settings under the vendor's names, such as C(ZxBackup_DestPath);
     M(restante.carbonio.backup_config) has all of them under ours.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

@@ -12,7 +12,7 @@ description:
   - Returns all attributes, as the vendor's C(carbonio config dump) does, so that those before and after a restore can
     be compared.
   - Secrets are returned as a fingerprint, by which it can be seen whether two are the same.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

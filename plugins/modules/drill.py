@@ -17,7 +17,7 @@ description:
     and remembers the drill for the trend of later ones. A drill that fails, or cannot go on, leaves a report as well.
   - A drill changes something every time, its report; O(due_after_days) leaves out those that are not due.
   - In check mode it says what it would do, and touches nothing.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

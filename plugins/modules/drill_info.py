@@ -12,7 +12,7 @@ description:
   - Returns the drills that the node remembers, what monitoring is told of them and of the backup, and the public key
     that their reports are signed with.
   - Says whether a report is as it was when it was signed.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

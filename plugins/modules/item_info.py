@@ -11,7 +11,7 @@ short_description: Show the states of an item in a backup
 description:
   - Returns what a backup knows of one item, at a moment or all of its states, deleted ones too.
   - With O(dump_path), its content is written to a file on the node; it is never part of the result.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
 attributes:

@@ -18,7 +18,7 @@ description:
   - Where the content is lost, the result names the nearest state that can be restored.
   - The backup is first brought up to what the mail server holds.
   - In check mode the plan is shown and nothing is touched.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

@@ -12,7 +12,7 @@ description:
   - Returns the items of an account that match everything that is given, by their last state in the backup.
   - Without further options, the deleted messages that are still in the backup.
   - No content is returned.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

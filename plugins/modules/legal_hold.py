@@ -12,7 +12,7 @@ description:
   - Sets or lifts the legal hold of accounts. Nothing of an account on hold is ever purged, whatever the retention says.
   - The hold is part of the backup, so it is in the archive too, and outlives the account and the node.
   - The account itself works as before.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

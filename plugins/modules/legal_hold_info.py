@@ -10,7 +10,7 @@ module: legal_hold_info
 short_description: Read which accounts are on legal hold
 description:
   - Returns the accounts of the backup, deleted ones too, and whether they are on legal hold.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

@@ -15,7 +15,7 @@ description:
   - The log has no flags, tags and read marks, and no moves that were undone by an error. What it says is a hint;
     M(restante.carbonio.item_info) says what the backup has.
   - Reading the log needs administrative access to the node.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

@@ -10,7 +10,7 @@ module: map_info
 short_description: Show what an External Restore has made of accounts, domains and lists
 description:
   - Returns the rows of a map file, which an External Restore writes into the Backup Path of its destination.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

@@ -14,7 +14,7 @@ description:
   - Nothing else is written anew, so it takes a moment, however large the backup is.
   - Whoever has both the former master key and a former keyring can still open what was encrypted with the keys in it.
     Where that is to be feared, begin a new backup.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

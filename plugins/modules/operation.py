@@ -14,7 +14,7 @@ description:
     One that waits in the queue is removed.
   - An operation that has ended already is no error, and no change.
   - The configuration and the Realtime Scanner are not touched; M(restante.carbonio.realtime_scanner) stops the latter.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

@@ -12,7 +12,7 @@ description:
   - Returns all that is missing at once, each in a sentence that says what to do, and touches nothing.
   - Run it as root where the directories are made by root, so that it can look everywhere.
   - It needs no library and no settings, so that it can be asked of a node that was just installed.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

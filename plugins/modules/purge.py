@@ -17,7 +17,7 @@ description:
     tried again by the next purge.
   - It may be killed at any moment and run again. A second purge changes nothing.
   - The Realtime Scanner waits while packs are written anew, and goes on afterwards.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

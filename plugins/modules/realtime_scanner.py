@@ -13,7 +13,7 @@ description:
   - It runs as a systemd unit where the role P(restante.carbonio.service#role) has installed one for this node, and as
     a background process of its own otherwise.
   - When it is started, and when it is switched on again, it first closes the gap since it was last following.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

@@ -11,7 +11,7 @@ short_description: Read what the Realtime Scanner does
 description:
   - Returns whether the Realtime Scanner runs, the last event it has seen, how far it is behind, its last commit, and
     whether the backup has a gap.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

@@ -12,7 +12,7 @@ description:
   - Looks through the grants of all folders, the mountpoints and the contact groups of all accounts, and lists those
     that name somebody or something that is not there, or that is not shared with them.
   - M(restante.carbonio.share_fix) mends what an import has broken.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

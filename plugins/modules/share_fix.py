@@ -14,7 +14,7 @@ description:
     path beside the id.
   - Needed where accounts that share something came in with different runs, or from different nodes.
   - What points to something that is there is left alone. What cannot be mended is reported.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.plan

@@ -13,7 +13,7 @@ description:
     deletions and moves included.
   - Promoted, it follows what the archive has once more and then never again.
   - It begins with an empty mail store, and deletes nothing that it has not made itself.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.diff

@@ -10,7 +10,7 @@ module: standby_info
 short_description: Read how far a warm standby is behind its primary
 description:
   - Returns what a standby does, its lag, when the archive was last read, and what could not be applied.
-version_added: 0.1.0
+version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info

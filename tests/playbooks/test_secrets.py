@@ -44,7 +44,7 @@ WHERE_THEY_BELONG = {
 MAIL_BELONGS = ("mailstore_path/", "backup_path/", "restore/", "cache_path/")
 PLACES = ("backup_path", "cache_path", "state_path", "mailstore_path")
 ACCOUNT = "ann@example.com"
-CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
+CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli.main"
 
 
 class Way:

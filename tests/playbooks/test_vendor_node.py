@@ -33,7 +33,7 @@ MESSAGES = 4
 LAUNCHER = """\
 #!/bin/sh
 echo "$*" >> {log}
-PYTHONPATH={collections} exec {python} -m ansible_collections.restante.carbonio.plugins.module_utils.cli \\
+PYTHONPATH={collections} exec {python} -m ansible_collections.restante.carbonio.plugins.module_utils.cli.main \\
     --config-file {config_file} "$@"
 """
 

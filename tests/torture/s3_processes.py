@@ -41,7 +41,7 @@ from .s3_layer import KINDS, NO_MISHAP, ONCE, Mishap, s3_layer
 from .s3_worlds import LABEL, S3World
 from .worlds import ANNA, ARCHIVE, INBOX, Broken
 
-CLI: Final = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
+CLI: Final = "ansible_collections.restante.carbonio.plugins.module_utils.cli.main"
 DEADLINE: Final = 120.0
 """Seconds in which any command has ended."""
 TO_BE_REPORTED: Final = ("Traceback", "This is a fault in restante.carbonio")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line (`restante`, or python -m ansible_collections.restante.carbonio.plugins.module_utils.cli)."""
+"""The command line (`restante`, or python -m ansible_collections.restante.carbonio.plugins.module_utils.cli.main)."""
 
 from __future__ import annotations
 
@@ -204,3 +204,7 @@ def _show(result: Any, options: Options, output: IO[str]) -> None:
 def _say(output: IO[str], said: object) -> None:
     output.write(f"{text.plain(said)}\n")
     output.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -41,7 +41,7 @@ from tests.servers.moto_server import moto_server
 BUCKET = f"backup-of-a-{uuid.uuid4().hex[:8]}"
 """moto's servers of one process share what they hold."""
 PATIENCE = 120.0
-COMMAND = (sys.executable, "-m", "ansible_collections.restante.carbonio.plugins.module_utils.cli")
+COMMAND = (sys.executable, "-m", "ansible_collections.restante.carbonio.plugins.module_utils.cli.main")
 
 
 class Machine:

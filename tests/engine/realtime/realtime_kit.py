@@ -32,7 +32,7 @@ from tests.encrypted import MASTERS
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
-CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
+CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli.main"
 PATIENCE = 30.0
 
 

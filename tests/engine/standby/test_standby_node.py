@@ -30,7 +30,7 @@ from servers.moto_server import moto_server
 from tests.engine.restore.restore_kit import INBOX, fill, mail
 from tests.engine.standby.node_kit import Nodes
 
-CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli"
+CLI = "ansible_collections.restante.carbonio.plugins.module_utils.cli.main"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "build" / "collections")}
 
 
