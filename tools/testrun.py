@@ -34,6 +34,7 @@ TOOLS = Path(sys.executable).parent
 CHECKS = {
     "sanity": ["python", "tools/sanity.py"],
     "ansible-lint": ["ansible-lint"],
+    "site": ["python", "tools/docsite.py", "--check"],
     "mypy": ["mypy"],
     "docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."],
     "changelog": ["antsibull-changelog", "lint"],
