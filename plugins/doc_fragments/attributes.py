@@ -22,6 +22,10 @@ requirements:
   - python >= 3.9
   - zstandard
 attributes:
+  action_group:
+    support: full
+    description: Use C(group/restante.carbonio.all) in C(module_defaults) to set defaults for all modules of the collection.
+    membership: [restante.carbonio.all]
   check_mode:
     support: full
     description: Can run in C(check_mode) and return the changed status prediction without modifying the target.
