@@ -24,7 +24,7 @@ requirements:
 attributes:
   action_group:
     support: full
-    description: Use C(group/restante.carbonio.all) in C(module_defaults) to set defaults for all modules of the collection.
+    description: Use C(group/restante.carbonio.all) in C(module_defaults) to set defaults for all modules at once.
     membership: [restante.carbonio.all]
   check_mode:
     support: full
