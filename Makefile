@@ -12,10 +12,10 @@ SECONDS ?= 1800
 
 DRILL_ENV := build/env-drill
 TEST_ENV := build/env-test
-LINT := ruff mypy changelog docs ansible-lint
+LINT := ruff mypy changelog docs site ansible-lint
 SUITES := unit engine playbooks fleet molecule versions drill-tests torture-tests bench-tests
 
-.PHONY: help drill test lint sanity $(SUITES) requirements commands bench torture env-drill env-test clean
+.PHONY: help drill test lint sanity $(SUITES) docs screenshot requirements commands bench torture env-drill env-test clean
 
 help:
 	@echo "make drill [CORPUS=folder] [ENCRYPTED=1]    rehearse the S3 recovery on this machine (under 2 minutes)"
@@ -23,6 +23,8 @@ help:
 	@echo "make lint | sanity            ruff, mypy, ansible-lint, ... | ansible-test sanity"
 	@echo "make unit | engine | playbooks | fleet | molecule | versions | drill-tests | torture-tests | bench-tests    one suite of tests"
 	@echo "make torture [SECONDS=1800]   disturb the work in every way at random; see docs/torture.md"
+	@echo "make docs                     build the site of the collection: build/docsite/html/index.html"
+	@echo "make screenshot               take the picture of a drill's report that README.md shows"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
 	@echo "make bench [SCALE=small] [ONLY=imap]    measure against other programs; writes docs/benchmarks.md"
@@ -43,6 +45,12 @@ sanity: env-test
 
 $(SUITES): env-test
 	@$(TEST_ENV)/bin/python tools/testrun.py $(@:-tests=)
+
+docs: env-test
+	@$(TEST_ENV)/bin/python tools/docsite.py
+
+screenshot: drill env-test
+	@$(TEST_ENV)/bin/python -m tools.screenshot
 
 requirements: env-test
 	@$(TEST_ENV)/bin/python tools/requirements.py

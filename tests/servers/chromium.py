@@ -101,9 +101,10 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=pixels, height=HEIGHT, deviceScaleFactor=1, mobile=False,
         )
 
-    def picture(self) -> bytes:
-        """Return what is in the window, PNG."""
-        answer = self._ask("Page.captureScreenshot", format="png")
+    def picture(self, height: int = HEIGHT) -> bytes:
+        """Return what is in the window down to a height, PNG."""
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
+        answer = self._ask("Page.captureScreenshot", format="png", clip=clip)
         return base64.b64decode(answer["data"])
 
     def printed(self) -> bytes:
