@@ -7,7 +7,8 @@
     build/env-test/bin/python tools/docsite.py            -> build/docsite/html/index.html
     build/env-test/bin/python tools/docsite.py --check    as the tests do: all is read and resolved, no page written
 
-Every warning of antsibull-docs or Sphinx fails it: a link or an anchor that leads nowhere, a guide that no list names.
+Every warning of antsibull-docs or Sphinx fails it: a link or an anchor that leads nowhere, a guide that docs/README.md
+does not list.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ COLLECTION = "restante.carbonio"
 REPOSITORY = f"https://github.com/restante/{COLLECTION}/blob/main"
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[^)#\s]+)")
 """A link in Markdown to a file above the page's own folder."""
+LISTED = re.compile(r"^## (.+)|\]\(([\w/-]+)\.md\)", re.MULTILINE)
+"""A heading of docs/README.md, or a guide that it lists."""
 
 
 class Failed(Exception):
@@ -59,11 +62,23 @@ def write_pages(pages: Path) -> None:
 
 
 def copy_guides(guides: Path) -> None:
-    """Copy docs/ into a new folder beside them, with links that fit there."""
+    """Copy docs/ into a new folder beside them, with links that fit there; its README.md becomes the list of guides."""
     shutil.copytree(DOCS, guides, ignore=shutil.ignore_patterns("docsite"))
+    contents = guides / "README.md"
+    with (guides.parent / "docsite" / "guides.rst").open("a", encoding="utf-8") as page:
+        page.write(listed(contents.read_text(encoding="utf-8")))
+    contents.unlink()
     for guide in guides.rglob("*.md"):
         place = PurePosixPath("docs", *guide.relative_to(guides).parent.parts)
         guide.write_text(linked(guide.read_text(encoding="utf-8"), place), encoding="utf-8")
+
+
+def listed(contents: str) -> str:
+    """Return what docs/README.md lists, as Sphinx lists pages."""
+    return "".join(
+        f"\n.. toctree::\n   :maxdepth: 1\n   :caption: {heading}\n\n" if heading else f"   /guides/{guide}\n"
+        for heading, guide in LISTED.findall(contents)
+    )
 
 
 def linked(text: str, place: PurePosixPath) -> str:

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,6 @@ from tools import debian
 TOOLS = Path(sys.executable).parent
 COLLECTION = "restante.carbonio"
 DEFINITION = CHECKOUT / "docs" / "execution-environment.yml"
-UNPUBLISHED = {".ci/run", ".gitignore", "galaxy.yml"}
-WRITTEN_BY_THE_BUILD = {"FILES.json", "MANIFEST.json"}
 CERTIFIED = {"GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER": "true", "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true"}
 """What the importer asks of collections that are certified, besides what it asks of all."""
 CHECKED_ELSEWHERE = {"GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false", "GALAXY_IMPORTER_RUN_ANSIBLE_DOC": "false"}
@@ -66,15 +63,6 @@ def environment(collections: Path) -> Mapping[str, Any]:
     """What ansible-builder finds that an execution environment with the collection needs."""
     found = introspect.process(data_dir=str(collections))
     return {kind: found[kind][COLLECTION] for kind in ("python", "system")}
-
-
-def test_what_git_knows_is_published_and_nothing_else(published: Path) -> None:
-    known = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(known, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True).stdout
-    expected = {name for name in os.fsdecode(listed).split("\0") if name and (CHECKOUT / name).is_file()}
-    with tarfile.open(published) as packed:
-        files = {one.name for one in packed.getmembers() if not one.isdir()}
-    assert files - WRITTEN_BY_THE_BUILD == expected - UNPUBLISHED
 
 
 def test_galaxy_takes_it_as_a_certified_collection(published: Path) -> None:

@@ -67,16 +67,17 @@ def test_the_readme_begins_with_the_commands_and_has_the_sections_of_a_certified
     ]
 
 
-def test_what_the_root_pages_link_to_is_there() -> None:
-    """The pages of docs/ are held by tools/docsite.py."""
-    for page in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"):
+def test_what_pages_outside_the_site_link_to_is_there() -> None:
+    """Those of the site are held by tools/docsite.py."""
+    for page in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "docs/README.md"):
         for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
             path, _hash, anchor = target.partition("#")
             if ":" in path:
                 continue
-            assert (ROOT / path).exists(), f"{page} links to {target}"
+            linked = (ROOT / page).parent / path
+            assert linked.exists(), f"{page} links to {target}"
             if anchor:
-                headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+                headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
                 slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
                 assert anchor in slugs, f"{page} links to {target}"
 

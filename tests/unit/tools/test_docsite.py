@@ -28,6 +28,14 @@ def test_a_link_leads_to_a_page_of_the_site_or_to_the_repository(place: str, lin
     assert docsite.linked(link, PurePosixPath(place)) == on_the_site
 
 
+def test_the_list_of_guides_is_that_of_the_folder() -> None:
+    contents = "# Guides\n\n## Begin\n\n- [A](a-b.md): x, [y](p/README.md)\n\n## Go on\n\n- [C](c.md)\n"
+    assert [line.strip() for line in docsite.listed(contents).splitlines() if line and "maxdepth" not in line] == [
+        ".. toctree::", ":caption: Begin", "/guides/a-b", "/guides/p/README",
+        ".. toctree::", ":caption: Go on", "/guides/c",
+    ]
+
+
 def test_a_program_that_fails_fails_the_build(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(docsite.Failed):
         docsite.run("python", "-c", "print('broken'); raise SystemExit(3)")
