@@ -20,7 +20,9 @@ from tests.versions.matrix import CHECKOUT
 from tests.versions.publishing import LEFT_BEHIND
 
 OF_A_USER = {"docs", "meta", "playbooks", "plugins", "roles", "changelogs"}
-BESIDE = {"README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "requirements.txt"}
+BESIDE = {
+    "README.md", "LICENSE", "CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "bindep.txt", "requirements.txt",
+}
 OF_GALAXY = {"MANIFEST.json", "FILES.json"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
