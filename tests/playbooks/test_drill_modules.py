@@ -128,8 +128,15 @@ def test_the_playbook_brings_reports_to_the_controller_before_it_fails(told: Map
         "drill_become": False, "drill_config_file": str(root / "etc" / "restante.json"), "drill_sample": "1",
         "drill_fetch_path": str(evidence),
     }
-    passed = run(PLAYBOOKS / "drill.yml", {**given, "drill_report_path": str(root / "passed")}, root)
-    assert passed.status == 0 and "node: done" in passed.summary(), passed.output
+    site = root / "site.yml"
+    site.write_text(json.dumps([
+        {"import_playbook": f"{PLAYBOOKS}/{name}.yml"} for name in ("status", "drill")
+    ]), encoding="utf-8")
+    of_both = {"restante_config_file": given["drill_config_file"], "restante_become": False}
+    passed = run(site, {**given, **of_both, "drill_report_path": str(root / "passed")}, root)
+    assert passed.status == 0, passed.output
+    status, _unused, drill = passed.summary().partition("Drill:")
+    assert "node: done" in status and "node: done" in drill, passed.output
     (report,) = (root / "passed").iterdir()
     assert f"The report: {report}" in passed.summary() and "has passed" in passed.summary()
     planned = run(PLAYBOOKS / "drill.yml", given, root, "--check")
