@@ -5,6 +5,8 @@ PYTHON ?= python3
 CORPUS ?=
 # Anything here lets the drill encrypt its backup.
 ENCRYPTED ?=
+# Files with the names of a site, for the blanks of the runbook.
+VARS ?=
 # How much `make bench` measures: full or small.
 SCALE ?= full
 # How long `make torture` goes on: a quarter each with files, a bucket, processes that are killed, and many commands.
@@ -15,7 +17,8 @@ TEST_ENV := build/env-test
 LINT := ruff mypy changelog docs site ansible-lint
 SUITES := unit engine playbooks fleet molecule versions drill-tests torture-tests bench-tests
 
-.PHONY: help drill test lint sanity $(SUITES) docs screenshot requirements commands bench torture env-drill env-test clean
+.PHONY: help drill test lint sanity $(SUITES) docs screenshot requirements commands runbook bench torture env-drill env-test
+.PHONY: clean
 
 help:
 	@echo "make drill [CORPUS=folder] [ENCRYPTED=1]    rehearse the S3 recovery on this machine (under 2 minutes)"
@@ -27,6 +30,7 @@ help:
 	@echo "make screenshot               take the picture of a drill's report that README.md shows"
 	@echo "make requirements             write docs/requirements.md from what the tests say"
 	@echo "make commands                 write docs/commands.md from the grammar of the command line"
+	@echo "make runbook [VARS=site.yml]   the runbook for a lost node as a page to print, with the names of your site"
 	@echo "make bench [SCALE=small] [ONLY=imap]    measure against other programs; writes docs/benchmarks.md"
 	@echo "make clean                    remove build/"
 	@echo "PYTHON=/path/to/python3       use another Python (3.10 or newer) for any of these"
@@ -57,6 +61,9 @@ requirements: env-test
 
 commands: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python tools/commands.py
+
+runbook: env-drill
+	@$(DRILL_ENV)/bin/python -m tools.printed docs/runbook-lost-node.md $(if $(VARS),--vars $(VARS))
 
 bench: env-test
 	@PYTHONPATH=build/collections $(TEST_ENV)/bin/python -m bench --scale $(SCALE) $(if $(ONLY),--only $(ONLY))
