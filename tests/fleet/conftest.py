@@ -16,7 +16,7 @@ import pytest
 from tests.fleet.fleet_kit import MAIL, Fleet, running_fleet
 from tests.servers import nodes, radosgw
 from tests.servers.needed import needed
-from tests.servers.nodes import USER
+from tests.servers.nodes import USER, Node
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,11 @@ def furnish(fleet: Fleet, name: str) -> None:
     node = fleet.nodes[name]
     node.run("install", "-d", "-m", "0700", "-o", USER, "/var/lib/restante", user="root")
     fleet.on(name, "fill", name, "400")
-    # The libraries that the service needs are those of the tests, and not fetched from elsewhere once more.
+    lend_libraries(node)
+
+
+def lend_libraries(node: Node) -> None:
+    """Give a node the libraries of the tests for its service, which are not fetched from elsewhere once more."""
     libraries = sysconfig.get_path("purelib", vars={"base": "/opt/restante", "platbase": "/opt/restante"})
     node.run("sh", "-c", f"mkdir -p {libraries} && cd {libraries} && ln -s {sysconfig.get_path('purelib')}/[a-z]* . && "
              "rm -f pip pip-* setuptools* *.pth", user="root")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -21,7 +22,8 @@ from typing import Any
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.operation import Operations
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.recovery import OPERATION
 
-from tests.playbooks.playbook_kit import ANSIBLE, CHECKOUT, Run, run_command
+from tests.fleet.follow import Terminal
+from tests.playbooks.playbook_kit import ANSIBLE, CHECKOUT, Run, environment, run_command
 from tests.playbooks.recovery_kit import make_bucket
 from tests.servers.endpoint import Endpoint
 from tests.servers.nodes import Node, nodes
@@ -39,8 +41,8 @@ class Fleet:
 
     def __init__(self, fleet: Mapping[str, Node], endpoint: Endpoint, directory: Path, sockets: str) -> None:
         self.nodes = fleet
-        self._endpoint = endpoint
-        self._directory = directory
+        self.endpoint = endpoint
+        self.directory = directory
         self._sockets = sockets
 
     def play(self, playbook: str, *options: str, **variables: Any) -> Run:
@@ -61,10 +63,19 @@ class Fleet:
         return self._run(line)
 
     def _run(self, line: Sequence[str]) -> Run:
-        return run_command(
-            [str(ANSIBLE), *line[1:]], self._directory, ANSIBLE_REMOTE_TEMP="~/.ansible/tmp",
-            ANSIBLE_SSH_CONTROL_PATH_DIR=self._sockets,
-        )
+        return run_command([str(ANSIBLE), *line[1:]], self.directory, **self._ours())
+
+    def _ours(self) -> dict[str, str]:
+        return {"ANSIBLE_REMOTE_TEMP": "~/.ansible/tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets}
+
+    def terminal(self) -> Terminal:
+        """Return a terminal of the administrator's, in the folder with the inventory."""
+        path = f"{ANSIBLE.parent}{os.pathsep}{os.environ['PATH']}"
+        return Terminal(["bash"], self.directory, **{**environment(self.directory), **self._ours(), "PATH": path})
+
+    def node_terminal(self, node: str, user: str) -> Terminal:
+        """Return a terminal of a user on a node."""
+        return Terminal(self.nodes[node].shell(user))
 
     def begin(self, playbook: str, *options: str, **variables: Any) -> Future[Run]:
         """Begin to run a playbook."""
@@ -98,16 +109,16 @@ class Fleet:
 
     def write_inventory(self, **variables: Any) -> None:
         """Write the inventory that the documentation has, and what is peculiar to these nodes."""
-        place = self._directory / "inventory"
+        place = self.directory / "inventory"
         common = place / "group_vars" / "all"
         common.mkdir(parents=True)
         (place / "host_vars").mkdir()
         (place / "hosts.ini").write_text(_block("ini", "# inventory/hosts.ini"), encoding="utf-8")
         documented = _block("yaml", "# inventory/group_vars/all/main.yml")
         (common / "main.yml").write_text(
-            documented.replace("https://s3.example.com", self._endpoint.url), encoding="utf-8"
+            documented.replace("https://s3.example.com", self.endpoint.url), encoding="utf-8"
         )
-        keys = {"vault_access_key": self._endpoint.access_key, "vault_secret": self._endpoint.secret_key}
+        keys = {"vault_access_key": self.endpoint.access_key, "vault_secret": self.endpoint.secret_key}
         (common / "vault.yml").write_text(json.dumps(keys), encoding="utf-8")
         (common / "of_the_tests.yml").write_text(json.dumps({
             "restante_progress_seconds": 0, "s3_recovery_mailstore_create": True,

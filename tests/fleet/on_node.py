@@ -4,7 +4,7 @@
 
 """What the users of a node do to its mail store, and what that holds; run on the node as its service user.
 
-    python -m tests.fleet.on_node fill <name> <messages> | items | delete <account> <count> | remove <account>
+    python -m tests.fleet.on_node install | fill <name> <messages> | items | delete <account> <count> | remove <account>
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ from tools.drill import manifest
 
 STORE = "/var/lib/restante/mailstore"
 _INBOX, _FIRST = "2", 1_700_000_000_000
+
+
+def install() -> object:
+    """Make a mail store as it is after its installation, without users."""
+    os.makedirs(STORE, mode=0o700, exist_ok=True)
+    EmbeddedStore.create(STORE).close()
+    return None
 
 
 def fill(name: str, messages: str) -> object:
@@ -75,5 +82,5 @@ def _account(store: MailStore, name: str) -> Entry:
 
 
 if __name__ == "__main__":
-    does = {"fill": fill, "items": items, "delete": delete, "remove": remove}
+    does = {"install": install, "fill": fill, "items": items, "delete": delete, "remove": remove}
     print(json.dumps(does[sys.argv[1]](*sys.argv[2:])))

@@ -25,7 +25,7 @@ from typing import Any
 
 from . import daemon
 
-PACKAGES = {"chromium": "chromium"}
+PACKAGES = {"chromium": "chromium", "pdftotext": "poppler-utils"}
 WIDTH, HEIGHT = 1000, 1200
 # It is to ask nobody for anything by itself: what it asks for is asked by the page.
 QUIET = (
@@ -139,6 +139,12 @@ class Page:
 def sheets(pdf: bytes) -> int:
     """Return how many pages a PDF of the browser has."""
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def text(pdf: bytes) -> str:
+    """Return what stands on the pages of a PDF, line by line as it stands there."""
+    done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=pdf, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
 
 
 @contextlib.contextmanager

@@ -57,6 +57,7 @@ done
 hostname "$name"
 if [ ! -e "$folder/installed" ]; then
   echo "127.0.0.1 localhost $name" > "$root/etc/hosts"
+  rm -rf "$root/etc/restante" "$root/var/lib/restante"  # what this machine itself may have is not a new node's
   chroot "$root" usermod --password '*' root
   chroot "$root" useradd --system --create-home --home-dir "$HOME" --shell /bin/bash "$USER"
   mkdir -p "$root/root/.ssh"
@@ -156,6 +157,10 @@ class Node:
         if done.returncode:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.stdout}{done.stderr}"[-3000:])
         return done.stdout
+
+    def shell(self, user: str) -> Sequence[str]:
+        """Return the command that opens a shell on it, which reads what is typed from its standard input."""
+        return [*self._ssh(), "sudo", "-n", "-i", "-u", user, "bash"]
 
     def variables(self) -> Mapping[str, Any]:
         """Return what an inventory says of it."""
