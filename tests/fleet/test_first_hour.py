@@ -141,7 +141,7 @@ def _write_what_the_node_needs(node: nodes.Node, directory: Path) -> None:
     (place / f"{NODE}.yml").write_text(json.dumps(known), encoding="utf-8")
 
 
-def test_no_secret_and_no_blank_is_left_on_paper(hour: Hour) -> None:
+def test_the_page_is_legible_on_paper_and_has_no_secret(hour: Hour) -> None:
     for line in (line for step in hour.sheets.steps for line in follow.lines(step)):
         assert follow.legible(line, hour.sheets), f"not on one line of paper: {line}"
     assert hour.mail.master_password not in hour.sheets.text and hour.endpoint.secret_key not in hour.sheets.text
