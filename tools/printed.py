@@ -104,14 +104,11 @@ def _steps(source: str) -> Iterator[str]:
 
 def _explained(troubleshooting: str, messages: Sequence[Message]) -> Iterator[str]:
     """Yield the troubleshooting, its messages numbered."""
-    left = iter(messages)
     shown = _markdown().render(troubleshooting).replace("<h1>", "<h1>Appendix: ", 1)
-    for part in re.split(r"(?=<blockquote>)", shown):
-        if part.startswith("<blockquote>"):
-            number = next(left).number
-            yield part.replace("<blockquote>\n<p>", f'<blockquote id="m{number}">\n<p><b>[M{number}]</b> ', 1)
-        else:
-            yield part
+    beginning, *parts = re.split(r"<blockquote>\n<p>", shown)
+    yield beginning
+    for message, part in zip(messages, parts):
+        yield f'<blockquote id="m{message.number}">\n<p><b>[M{message.number}]</b> {part}'
 
 
 def _reference(page: str, text: str, messages: Sequence[Message]) -> str:
@@ -123,7 +120,7 @@ def _reference(page: str, text: str, messages: Sequence[Message]) -> str:
     quoted = html.unescape(re.sub("<[^>]+>", "", text))
     meant = [message.number for message in messages if message.says(quoted)]
     if len(meant) != 1:
-        raise Unusable(f"The reference “{quoted}” means {len(meant)} messages of docs/{TROUBLESHOOTING}; quote one.")
+        raise Unusable(f'The reference "{quoted}" means {len(meant)} messages of docs/{TROUBLESHOOTING}; quote one.')
     return f'<a href="#m{meant[0]}">{text}</a> <b>[M{meant[0]}]</b>'
 
 

@@ -14,6 +14,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -102,11 +103,22 @@ def subjects(mail: dovecot.Dovecot) -> list[str]:
 @pytest.mark.timeout(LONG)
 def test_the_hour_as_the_page_tells_it(hour: Hour, tmp_path: Path) -> None:
     """From nothing to a report of a drill, by what is printed alone."""
+    # Short: a socket's path has an end.
+    with tempfile.TemporaryDirectory(prefix="ssh-") as sockets:
+        _follow_the_hour(hour, tmp_path, sockets)
+    assert subjects(hour.mail) == list(SUBJECTS)
+    [report] = (tmp_path / "evidence" / NODE).glob("*/report.html")
+    hour.browser.open(report)
+    assert "PASSED" in hour.browser.value("document.body.innerText") and not hour.browser.complaints()
+    assert "$ANSIBLE_VAULT" in (tmp_path / "inventory" / "group_vars" / "all" / "vault.yml").read_text("utf-8")
+
+
+def _follow_the_hour(hour: Hour, directory: Path, sockets: str) -> None:
     with mail_program(hour.mail) as client:
         for subject in SUBJECTS:
             client.append("INBOX", "", "", f"Subject: {subject}\r\n\r\nhello\r\n".encode())
-    shutil.copy(hour.collection, tmp_path)
-    _write_what_the_node_needs(hour.node, tmp_path)
+    shutil.copy(hour.collection, directory)
+    _write_what_the_node_needs(hour.node, directory)
     steps = {step.number: step for step in hour.sheets.steps}
     assert list(steps) == list(range(1, len(steps) + 1))
     [loss] = [number for number, step in steps.items() if step.title == "Lose a mail"]
@@ -115,22 +127,18 @@ def test_the_hour_as_the_page_tells_it(hour: Hour, tmp_path: Path) -> None:
         "SECRET_KEY": hour.endpoint.secret_key,
     }
     given = {
-        **environment(tmp_path), "HOME": str(tmp_path), "ANSIBLE_REMOTE_TEMP": "~/.ansible/tmp",
-        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+        **environment(directory), "HOME": str(directory), "ANSIBLE_REMOTE_TEMP": "~/.ansible/tmp",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+        "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),
         "PATH": f"{ANSIBLE.parent}{os.pathsep}{os.environ['PATH']}",
     }
-    with follow.Terminal(["bash"], tmp_path, **given) as admin:
+    with follow.Terminal(["bash"], directory, **given) as admin:
         terminals = {"admin$": admin}
-        follow.follow([steps[number] for number in range(1, loss)], terminals, tmp_path, secrets)
+        follow.follow([steps[number] for number in range(1, loss)], terminals, directory, secrets)
         with mail_program(hour.mail) as client:
             client.store("2", "+FLAGS", r"(\Deleted)")
             client.expunge()
-        follow.follow([steps[number] for number in range(loss, len(steps) + 1)], terminals, tmp_path, secrets)
-    assert subjects(hour.mail) == list(SUBJECTS)
-    [report] = (tmp_path / "evidence" / NODE).glob("*/report.html")
-    hour.browser.open(report)
-    assert "PASSED" in hour.browser.value("document.body.innerText") and not hour.browser.complaints()
-    assert "$ANSIBLE_VAULT" in (tmp_path / "inventory" / "group_vars" / "all" / "vault.yml").read_text("utf-8")
+        follow.follow([steps[number] for number in range(loss, len(steps) + 1)], terminals, directory, secrets)
 
 
 def _write_what_the_node_needs(node: nodes.Node, directory: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_reference_has_the_number_of_its_message() -> None:
 
 @pytest.mark.parametrize("text", ["Not", "Elsewhere"])
 def test_a_reference_that_means_no_one_message_is_refused(text: str) -> None:
-    with pytest.raises(Unusable, match=f"“{text}” means"):
+    with pytest.raises(Unusable, match=f'"{text}" means'):
         page({}, SOURCE.replace("[Not there]", f"[{text}]"))
 
 
