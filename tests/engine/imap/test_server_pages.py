@@ -114,8 +114,10 @@ def test_openldap(tmp_path: Path) -> None:
     for module in (dovecot, openldap):
         needed(module.__name__, module.missing())
     names = yaml.safe_load(blocks("openldap", "yaml")[1])["inetorgperson"]
-    access, lookup = blocks("openldap", "")
-    with openldap.openldap(carbonio=False) as ldap, dovecot.dovecot(ldap=ldap) as server:
+    access, lookup, homes = blocks("openldap", "")
+    before, home, after = homes.strip().partition("%{ldap:entryUUID}")
+    assert (before, after) == ("user_attrs = =home=/srv/mail/", ", =master_user=%u")
+    with openldap.openldap(carbonio=False) as ldap, dovecot.dovecot(ldap=ldap, home=home) as server:
         ldap.add_person(ANNA, "hers")
         assert has(server, "accounts.conf", lookup)
         access = access.replace("cn=backup,dc=example,dc=com", ldap.manager)
