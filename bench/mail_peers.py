@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,8 +117,7 @@ class Mbsync:
     def __init__(self, server: MailServer, maildirs: Path, direction: str) -> None:
         """:param direction: PUSH or PULL."""
         self._server = server
-        state = server.directory / "mbsync"
-        state.mkdir()
+        state = Path(tempfile.mkdtemp(prefix="mbsync-", dir=server.directory))
         self._configuration = state / "mbsyncrc"
         settings = server.settings
         parts = [f"CopyArrivalDate yes\nSync {direction}\nCreate Both\nSyncState {state}/\n"]
