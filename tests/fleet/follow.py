@@ -205,5 +205,5 @@ def follow(
 
 def _with(text: str, by_hand: Mapping[str, str] | None) -> str:
     for word, value in (by_hand or {}).items():
-        text = re.sub(rf"\b{word}\b", lambda _found, value=value: value, text)  # type: ignore[misc]
+        text = re.sub(rf"\b{word}\b", value.replace("\\", r"\\"), text)
     return text

@@ -374,6 +374,12 @@ def odd_value(chance: random.Random) -> Any:
     )()
 
 
+def table(chance: random.Random, database: sqlite3.Connection) -> str:
+    """Return the name of a table of a database."""
+    names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+    return str(chance.choice(names)[0])
+
+
 def database(chance: random.Random, data: bytes, statement: Callable[[sqlite3.Connection], str]) -> bytes:
     """Return an SQLite database after one statement, or a few; one that SQLite does not take changes nothing.
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What drills, a standby, the vendor's command and a mail server that speaks IMAP leave or say."""
+"""What drills, a standby, the vendor's command and mail servers leave or say."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap i
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import syntax
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
+from ansible_collections.restante.carbonio.plugins.module_utils.restore import rewriting
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import standing_by
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.node import Node
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.vendor import answers, fields, forms
 from ansible_collections.restante.carbonio.plugins.module_utils.vendor.runner import Done
 
-from . import mutate
+from . import mutate, seeds
 from .harness import SCRATCH, Call, Target
 
 _DRILL: Final = {
@@ -50,6 +51,16 @@ _LINES: Final = (
     b'(\\HasNoChildren \\Sent) "/" "Sent"\n'
     b"UID 5 FLAGS (\\Seen $Forwarded) INTERNALDATE \"28-Mar-2026 09:29:49 +0100\" RFC822.SIZE 500 EMAILID (M1)\n"
     b'INBOX (/private/comment "a" /shared/comment NIL)\n1:5,7,9:12\n"28-Mar-2026 09:29:49 +0100"\n'
+)
+
+
+ZONED: Final = (
+    b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VTIMEZONE\r\nTZID:Here\r\nBEGIN:STANDARD\r\nDTSTART:19961027T030000\r\n"
+    b"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\r\nTZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nEND:STANDARD\r\n"
+    b"BEGIN:DAYLIGHT\r\nDTSTART:19810329T020000\r\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\r\nTZOFFSETFROM:+0100\r\n"
+    b"TZOFFSETTO:+0200\r\nEND:DAYLIGHT\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20250401T100000Z\r\n"
+    b"DTSTART;TZID=Here:20250401T100000\r\nRRULE:FREQ=WEEKLY\r\nEXDATE;TZID=Here:20250408T100000\r\nDURATION:PT1H\r\n"
+    b"SUMMARY:Meeting\\, weekly\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 )
 
 
@@ -142,8 +153,7 @@ def _altered_record(chance: random.Random, data: bytes, all_: Sequence[bytes]) -
         return mutate.octets(chance, data, all_)
 
     def statement(database: sqlite3.Connection) -> str:
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        table = chance.choice(tables)
+        table = mutate.table(chance, database)
         column = chance.choice([row[1] for row in database.execute(f"PRAGMA table_info({table})")])
         value = chance.choice(("1", "-1", "'x'", "x'ff00'", "9e99", "''", "NULL"))
         return chance.choice((
@@ -185,6 +195,15 @@ def _imap(_scratch: Path) -> Call:
     return read
 
 
+def _rewritten(_scratch: Path) -> Call:
+    def read(data: bytes) -> None:
+        assert rewriting.differences(data, data) in (([], []), None)
+        rewriting.differences(ZONED, data)
+        rewriting.differences(data, ZONED)
+
+    return read
+
+
 TARGETS: Final = (
     Target("summary of a drill", lambda: [_json(_DRILL)], _history, mutate.values),
     Target("manifest of a report", lambda: [seal.manifest({"report.json": b"{}"})], _sealed),
@@ -192,4 +211,8 @@ TARGETS: Final = (
     Target("record of a standby", _record_seed, _record, _altered_record),
     Target("answer of carbonio", lambda: [_json(one) for one in _ANSWERS], _vendor, mutate.values),
     Target("answer of a mail server", lambda: [_LINES], _imap),
+    Target(
+        "content written anew", lambda: [ZONED, seeds.CARD, *seeds.real("ics"), *seeds.real("vcf")], _rewritten,
+        mutate.lines,
+    ),
 )

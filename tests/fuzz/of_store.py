@@ -102,8 +102,7 @@ def _of_database(chance: random.Random, data: bytes, _seeds: Sequence[bytes]) ->
         return mutate.octets(chance, data, _seeds)
 
     def statement(database: sqlite3.Connection) -> str:
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        table = chance.choice(tables)
+        table = mutate.table(chance, database)
         return chance.choice(
             (
                 f"DROP TABLE {table}",

@@ -18,7 +18,7 @@ import zstandard
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, frames, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import CATALOGUE_FILE
 
-from tests.fuzz import harness, mutate, of_archive, of_backup, of_imports, of_node, of_store
+from tests.fuzz import harness, mutate, of_archive, of_backup, of_imports, of_node, of_services, of_store
 from tests.fuzz.targets import TARGETS
 
 DEEP: Final = b"[" * 100_000
@@ -271,6 +271,17 @@ FOUND: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
     ),
     "a text that is nearly an account": (
         "answer of carbonio", lambda: json.dumps({"volumes": ["x" * 100_000]}).encode()
+    ),
+    "a note in a hundred thousand lines": (
+        "content written anew",
+        lambda: b"BEGIN:VCARD\r\nNOTE;QUOTED-PRINTABLE:" + (b"x" * 75 + b"=\r\n") * 100_000 + b"\r\nEND:VCARD\r\n",
+    ),
+    "a line that names no property": ("content written anew", lambda: b"x" * 4_000_000),
+    "a zone that begins on every day of each year": (
+        "content written anew",
+        lambda: of_services.ZONED.replace(b"BYDAY=-1SU;", b"BYDAY=" + b"-1SU," * 20_000 + b"1SU;").replace(
+            b"20250408", b"21500408"
+        ),
     ),
     "a date of a day beyond all numbers": (
         "answer of a mail server", lambda: b'"99999999999999999999-Mar-2026 09:29:49 +0100"'

@@ -43,6 +43,22 @@ def shape(entry: Entry) -> tuple[object, ...]:
     )
 
 
+def keep_shape(entry: Entry, present: Entry | None, where: str) -> bool:
+    """Be reshape_entry where nothing can be taken away: return False where there is nothing to do.
+
+    :param present: the entry that is there. :param where: ends the sentence about what cannot be done.
+    :raises NotFound: there is none. :raises Refused: it would have to become another one.
+    """
+    if present is None:
+        raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
+    if shape(present) == shape(entry):
+        return False
+    raise Refused(
+        f"The {entry.kind} {present.name} cannot be given another name, or other aliases, members and signatures, "
+        f"{where}; do that by hand."
+    )
+
+
 class Changes(NamedTuple):
     """What changed in one mailbox since a token."""
 
@@ -136,15 +152,7 @@ class MailStore(abc.ABC):
 
         :raises AlreadyExists: an address is taken. :raises Refused: this directory takes nothing away.
         """
-        present = self.find_entry(entry.kind, entry.entry_id)
-        if present is None:
-            raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
-        if shape(present) == shape(entry):
-            return False
-        raise Refused(
-            f"The {entry.kind} {present.name} cannot be given another name, or other aliases, members and signatures, "
-            "by this mail server's adapter; do that by hand."
-        )
+        return keep_shape(entry, self.find_entry(entry.kind, entry.entry_id), "by this mail server's adapter")
 
     @abc.abstractmethod
     def delete_entry(self, kind: str, entry_id: str) -> None:

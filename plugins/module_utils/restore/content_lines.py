@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 _FOLD: Final = re.compile(rb"\r?\n[ \t]")
-_HEAD: Final = re.compile(r'((?:"[^"]*"|[^":])*):(.*)', re.DOTALL)
 _PARAMETER: Final = re.compile(r'(?:"[^"]*"|[^;"])+')
 _PARAMETER_VALUE: Final = re.compile(r'(?:"[^"]*"|[^,"])+')
 _QUOTED_PRINTABLE: Final = re.compile(rb"[^:]*QUOTED-PRINTABLE", re.IGNORECASE)
@@ -48,6 +47,8 @@ _OF_THE_WRITER: Final = "PRODID"
 
 _DEEPEST: Final = 20
 """Components within components; the standards have three."""
+_MOST_LINES: Final = 20_000
+"""Of one content, however long each is; nobody's card or appointment has as many."""
 
 
 class Property(NamedTuple):
@@ -78,11 +79,11 @@ class Component(NamedTuple):
 
 
 def parse(content: bytes) -> list[Component] | None:
-    """Return the components that a content has; None where it is not made of such lines."""
+    """Return the components that a content has; None where it is not made of such lines, or of too many."""
     open_: list[tuple[str, list[Property], list[Component]]] = [("", [], [])]
-    for line in _lines(content):
+    for number, line in enumerate(_lines(content)):
         one = _property(line)
-        if one is None:
+        if one is None or number == _MOST_LINES:
             return None
         if one.name == "BEGIN":
             open_.append((str(one.value).strip().upper(), [], []))
@@ -121,22 +122,36 @@ def name_of(one: Any) -> str:
 
 def _lines(content: bytes) -> Iterator[str]:
     pieces = _FOLD.sub(b"", content.removeprefix(codecs.BOM_UTF8)).replace(b"\r\n", b"\n").split(b"\n")
-    waiting = b""
+    waiting: list[bytes] = []
     for piece in pieces:
-        line = waiting + piece
-        if line.endswith(b"=") and _QUOTED_PRINTABLE.match(line):
-            waiting = line[:-1]
+        if piece.endswith(b"=") and _QUOTED_PRINTABLE.match(waiting[0] if waiting else piece):
+            waiting.append(piece[:-1])
             continue
-        waiting = b""
+        line = b"".join((*waiting, piece))
+        waiting = []
         if line.strip():
             yield line.decode("utf-8", "surrogateescape")
 
 
+def _parted(line: str) -> tuple[str, str] | None:
+    """Return what stands before and after the first colon that is not in quotes; None where there is none."""
+    start = 0
+    while (colon := line.find(":", start)) >= 0:
+        quote = line.find('"', start, colon)
+        if quote < 0:
+            return line[:colon], line[colon + 1:]
+        start = line.find('"', quote + 1) + 1
+        if not start:
+            break
+    return None
+
+
 def _property(line: str) -> Property | None:
-    head = _HEAD.fullmatch(line)
-    if head is None:
+    parted = _parted(line)
+    if parted is None:
         return None
-    first, *rest = [part.strip() for part in _PARAMETER.findall(head[1])] or [""]
+    head, said_of_it = parted
+    first, *rest = [part.strip() for part in _PARAMETER.findall(head)] or [""]
     group, _dot, name = first.rpartition(".")
     name = name.upper()
     if not name:
@@ -152,7 +167,7 @@ def _property(line: str) -> Property | None:
         for value in _PARAMETER_VALUE.findall(values) or [""]:
             plain = _CARET.sub(_uncaret, value.strip().strip('"'))
             parameters.add((key, plain.casefold() if key in _WORDS else plain))
-    return _meant(group.casefold(), name, parameters, head[2])
+    return _meant(group.casefold(), name, parameters, said_of_it)
 
 
 def _meant(group: str, name: str, parameters: set[tuple[str, str]], value: str) -> Property:

@@ -84,20 +84,18 @@ def _lost_zones(one: Component, other: Component) -> list[str]:
     """Return the zones that are gone though times refer to them, or that give these another offset."""
     lost = []
     there = {time_zones.zone_id(zone): zone for zone in other.within() if zone.name == _ZONE}
-    for zone in one.within():
-        if zone.name == _ZONE:
-            name = time_zones.zone_id(zone)
-            used = any(prop.parameter("TZID") == name for part in one.within() for prop in part.properties)
-            other_zone = there.get(name)
-            if used and (other_zone is None or not _is_same(zone, other_zone, one)):
-                lost.append(f"{_ZONE} {name}")
+    uses = time_zones.uses(one)
+    for name, zone in {time_zones.zone_id(zone): zone for zone in one.within() if zone.name == _ZONE}.items():
+        used, other_zone = uses.get(name), there.get(name)
+        if used and (other_zone is None or not _is_same(zone, other_zone, used)):
+            lost.append(f"{_ZONE} {name}")
     return lost
 
 
-def _is_same(zone: Component, other: Component, calendar: Component) -> bool:
+def _is_same(zone: Component, other: Component, used: Sequence[time_zones.Use]) -> bool:
     def left_out(_part: Component, _name: str) -> bool:
         return False
 
     return content_lines.said(zone, left_out) == content_lines.said(other, left_out) or time_zones.same(
-        zone, other, calendar
+        zone, other, used
     )

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides import BackupSide, StoreSide
+from ansible_collections.restante.carbonio.plugins.module_utils.standby.follower import Follower
 
 from tests.conformance.imap_servers import DOVECOTS
 from tests.engine.restore.restore_kit import INBOX, add, fill, mail
@@ -95,19 +96,26 @@ def test_dovecot_follows_an_embedded_store(pair: Pair, dovecot: Any) -> None:
         assert_equal(pair, dovecot)
 
 
-def test_renamed_accounts_keep_their_mailboxes_where_these_are_found_by_what_stays(pair: Pair, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def over_ldap(pair: Pair, tmp_path: Path, **dovecot: str) -> Iterator[tuple[ImapStore, Follower]]:
+    """A standby that has followed once, over a Dovecot whose accounts are in OpenLDAP."""
     needed("Dovecot", dovecot_server.missing())
     needed("OpenLDAP", openldap.missing())
     pair.primary.delete_entry(kinds.DOMAIN, "d-1")
     fill(pair.primary)
     pair.primary.delete_entry(kinds.ACCOUNT, 'a-o\'hara "x"')
     with openldap.openldap() as ldap, dovecot_server.dovecot(
-        ldap=ldap, home="%{ldap:zimbraId}", in_memory=True
+        ldap=ldap, in_memory=True, **dovecot
     ) as server, contextlib.closing(
         ImapStore(str(tmp_path / "mirror"), server.settings(**ldap.settings()))
     ) as store, pair.follower(store=store) as follower:
         pair.scan()
         follower.round()
+        yield store, follower
+
+
+def test_renamed_accounts_keep_their_mailboxes_where_these_are_found_by_what_stays(pair: Pair, tmp_path: Path) -> None:
+    with over_ldap(pair, tmp_path, home="%{ldap:zimbraId}") as (store, follower):
         assert_equal(pair, store)
         before = {account: {one.item_id for one in store.changes(account).items} for account in (ANNA, "a-bruno")}
         anna, bruno = (pair.primary.find_entry(kinds.ACCOUNT, account) for account in before)
@@ -127,16 +135,7 @@ def test_renamed_accounts_keep_their_mailboxes_where_these_are_found_by_what_sta
 
 
 def test_an_account_whose_mailbox_would_stay_behind_is_not_renamed(pair: Pair, tmp_path: Path) -> None:
-    needed("Dovecot", dovecot_server.missing())
-    needed("OpenLDAP", openldap.missing())
-    pair.primary.delete_entry(kinds.DOMAIN, "d-1")
-    fill(pair.primary)
-    pair.primary.delete_entry(kinds.ACCOUNT, 'a-o\'hara "x"')
-    with openldap.openldap() as ldap, dovecot_server.dovecot(ldap=ldap, in_memory=True) as server, contextlib.closing(
-        ImapStore(str(tmp_path / "mirror"), server.settings(**ldap.settings()))
-    ) as store, pair.follower(store=store) as follower:
-        pair.scan()
-        follower.round()
+    with over_ldap(pair, tmp_path) as (store, follower):
         anna = pair.primary.find_entry(kinds.ACCOUNT, ANNA)
         there = folders_of_mail(pair, store, ANNA)
         pair.primary.reshape_entry(anna._replace(name="renamed@example.com"))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 
-from ...model.errors import NotFound, Refused
 from ...model.state import Entry
-from ..port import shape
+from ..port import keep_shape
 
 
 class Directory(abc.ABC):
@@ -45,15 +44,7 @@ class Directory(abc.ABC):
 
     def reshape(self, entry: Entry) -> bool:
         """Give the entry of this id this very name, aliases, members and signatures. As MailStore.reshape_entry."""
-        present = self.find(entry.kind, entry.entry_id)
-        if present is None:
-            raise NotFound(f"There is no {entry.kind} with the id {entry.entry_id}; it may have been deleted.")
-        if shape(present) == shape(entry):
-            return False
-        raise Refused(
-            f"The {entry.kind} {present.name} cannot be given another name, or other aliases, members and signatures, "
-            "in a list of accounts; do that by hand."
-        )
+        return keep_shape(entry, self.find(entry.kind, entry.entry_id), "in a list of accounts")
 
     @abc.abstractmethod
     def delete(self, kind: str, entry_id: str) -> None:
