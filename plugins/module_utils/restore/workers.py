@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import mmap
 import os
@@ -98,6 +99,7 @@ class _Pool:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
+            gc.freeze()  # what there is by now is here to stay; it need not be looked through for waste
             others = [key.fileobj for key in self._workers.get_map().values()]
             for connection in (ours, *others):
                 connection.close()  # type: ignore[union-attr]

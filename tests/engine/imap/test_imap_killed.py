@@ -82,7 +82,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "after the second append": lambda: after(Session, "append", 2),
     "in a literal": in_a_literal,
     "before what was written is recorded": lambda: setattr(MessageWriter, "_record", die),
-    "within what records it": lambda: after(Synchroniser, "take_in", 3),
+    "within what records it": lambda: after(Synchroniser, "take_in_all"),
     "after a folder was made": lambda: after(Session, "create"),
     "after a folder was subscribed to": lambda: after(Session, "subscribe"),
     "after a script was put": lambda: after(Filters, "put"),

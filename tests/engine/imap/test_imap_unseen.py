@@ -86,7 +86,7 @@ def test_what_a_server_shows_late_is_there_once_and_with_its_flags(
     assert shown(server) == 2
     if noticed:  # somebody else's mail makes Dovecot look; it has the same content, and is not what was sent
         with contextlib.closing(Session(server.settings(), ANNA)) as other:
-            other.append(b"INBOX", [NewMessage(mail(3), [], 1_400_000_000_000)])
+            other.append(b"INBOX", [NewMessage(mail(3), (), 1_400_000_000_000)])
             with contextlib.suppress(Unavailable):
                 other.uids(b"INBOX")
         assert shown(server) == 2 + 5 + 1

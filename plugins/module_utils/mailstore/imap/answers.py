@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from .syntax import astring, inbox, milliseconds, words_of
@@ -57,7 +57,7 @@ class NewMessage(NamedTuple):
     """A message to be appended."""
 
     content: bytes
-    words: Sequence[str]
+    words: tuple[str, ...]
     date: int | None
     """UTC milliseconds; None for the moment at which it is added."""
 

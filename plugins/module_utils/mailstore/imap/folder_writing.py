@@ -76,7 +76,7 @@ class FolderWriter:
     def update(self, before: ItemState, wanted: ItemState) -> None:
         """Make a folder what it is to be, which the server can hold."""
         item = number_of(before.item_id)
-        if item == ROOT:
+        if item == ROOT or wanted == before:
             return
         remote = self._mirror.folder(self._number, item)
         name = remote.name

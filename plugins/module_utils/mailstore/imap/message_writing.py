@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from ...model import kinds
 from ...model.errors import NotFound, Refused, Unavailable
@@ -31,6 +31,17 @@ _BYTES_AT_ONCE: Final = 16 * 1024 * 1024
 """How much one APPEND takes: a server writes to its disk for each."""
 
 
+class _Outgoing(NamedTuple):
+    """A message on its way to the server."""
+
+    position: int
+    """In the batch that it came with."""
+    new: NewItem
+    kept: ItemState
+    """What the server can hold of it."""
+    message: NewMessage
+
+
 class MessageWriter:
     """Writes the messages of one mailbox. The caller is alone with it (Mirror.alone)."""
 
@@ -47,20 +58,25 @@ class MessageWriter:
     def write(self, wanted: Sequence[tuple[int, NewItem]], import_id: str, results: dict[int, Written]) -> None:
         """Write messages, those of one folder together."""
         refusals = self._mirror.writer.refusals(self._number, [new for _unused, new in wanted])
-        by_folder: dict[int, list[tuple[int, NewItem, NewMessage]]] = {}
+        by_folder: dict[str, list[_Outgoing]] = {}
+        words: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
         for (position, new), refusal in zip(wanted, refusals):
             content = held.blob(new.blob or b"")
             refusal = refusal or ("" if content else "A mail server takes no message without any content.")
             if refusal:
                 results[position] = Written(new.origin, "", error=refusal)
                 continue
-            words = marks.written(new.state.flags, self._keywords(new.state.tags))
-            by_folder.setdefault(number_of(new.state.folder), []).append(
-                (position, new, NewMessage(content, words, held.date(new.state.date)))
+            state = new.state
+            marked = words.get((state.flags, state.tags))
+            if marked is None:
+                marked = words[state.flags, state.tags] = self._words(state)
+            kept = held.message(state)
+            by_folder.setdefault(state.folder, []).append(
+                _Outgoing(position, new, kept, NewMessage(content, marked, kept.date or None))
             )
         for folder, messages in by_folder.items():
             for portion in _portions(messages):
-                self._append(folder, portion, import_id, results)
+                self._append(number_of(folder), portion, import_id, results)
 
     def update(self, before: ItemState, state: ItemState, blob: bytes | None) -> None:
         """Make a message what it is to be. :raises NotFound, Refused: it is not there, or cannot be so."""
@@ -72,7 +88,7 @@ class MessageWriter:
             return
         target = self._target(wanted.folder)
         if (wanted.flags, wanted.tags) != (before.flags, before.tags):
-            self._session.store(remote.name, uid, marks.written(wanted.flags, self._keywords(wanted.tags)))
+            self._session.store(remote.name, uid, self._words(wanted))
         if target.item != remote.item and not self._session.supports("MOVE"):
             self._copy(item, remote, uid, target)
             uid = self._mirror.locate(self._number, item)[1]
@@ -88,42 +104,34 @@ class MessageWriter:
             self._synchroniser.run()
 
     def _append(
-        self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
-        results: dict[int, Written],
+        self, folder: int, portion: Sequence[_Outgoing], import_id: str, results: dict[int, Written]
     ) -> None:
         """Write messages to a folder; where the server refuses them together, each by itself."""
         remote = self._mirror.folders(self._number).get(folder)
         if remote is None or not remote.selectable:
-            for position, new, _unused in portion:
-                results[position] = Written(new.origin, "", error="The mail server keeps no mail in this folder.")
+            for one in portion:
+                results[one.position] = Written(
+                    one.new.origin, "", error="The mail server keeps no mail in this folder."
+                )
             return
-        comparable = [self._session.comparable(message.content) for _position, _new, message in portion]
-        digests = [_digest(new, content) for content, (_position, new, _message) in zip(comparable, portion)]
+        comparable = [self._session.comparable(one.message.content) for one in portion]
+        digests = [_digest(one.new, content) for content, one in zip(comparable, portion)]
         self._mirror.intend(self._number, import_id, [
-            (new.origin, kinds.MESSAGE, folder, _sent(remote, message).written(), digest)
-            for (_position, new, message), digest in zip(portion, digests)
+            (one.new.origin, kinds.MESSAGE, folder, _sent(remote, one.message).written(), digest)
+            for one, digest in zip(portion, digests)
         ])
         try:
-            uids = self._session.append(remote.name, [message for _position, _new, message in portion])
+            uids = self._session.append(remote.name, [one.message for one in portion])
         except Refused as error:
             self._notes.forget()
             self._append_apart(folder, portion, import_id, results, error)
             return
-        for number, (_position, _new, message) in enumerate(portion):
-            if comparable[number] != message.content:  # from here on what counts is what it was
-                digests[number] = hashlib.sha256(message.content).digest()
+        altered = [content != one.message.content for content, one in zip(comparable, portion)]
+        for number, differs in enumerate(altered):
+            if differs:  # from here on what counts is what it was
+                digests[number] = hashlib.sha256(portion[number].message.content).digest()
         if len(uids) == len(portion):
-            listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
-            altered = self._session.contents(remote.name, [
-                uid for uid, content, (_position, _new, message) in zip(uids, comparable, portion)
-                if content != message.content
-            ])
-            items = self._record(folder, import_id, [
-                (new.origin, listed[uid]._replace(size=len(altered.get(uid, message.content))),
-                 hashlib.sha256(altered[uid]).digest() if uid in altered else digest)
-                for uid, digest, (_position, new, message) in zip(uids, digests, portion)
-                if uid in listed  # else it was expunged at once by somebody else
-            ])
+            items = self._take_in(remote, portion, list(zip(uids, digests, altered)), import_id)
         else:  # a server that does not say which numbers it gave
             items = self._notes.claim(self._mirror.intents(self._number))
         self._notes.look_again()
@@ -131,48 +139,78 @@ class MessageWriter:
             "SELECT id, tags, digest FROM items WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
             (self._number, json.dumps(list(items.values()))),
         ).fetchall()}
-        for (position, new, message), digest in zip(portion, digests):
-            item = items.get(new.origin)
+        for one, digest in zip(portion, digests):
+            item = items.get(one.new.origin)
             if item is None:
-                results[position] = Written(
-                    new.origin, "", error="The mail server has taken it and does not show it; look for it there."
+                results[one.position] = Written(
+                    one.new.origin, "", error="The mail server has taken it and does not show it; look for it there."
                 )
                 continue
-            lost = held.lost(new.state, held.message(new.state))
-            if message.content != new.blob:
+            lost = held.lost(one.new.state, one.kept)
+            if one.message.content != one.new.blob:
                 lost += ("ends of lines",)
             if item in rows and rows[item][1] != digest:
                 lost += ("octets of the header that are not ASCII",)
-            if item in rows and not set(new.state.tags) <= set(rows[item][0].split()):
+            if item in rows and not set(one.new.state.tags) <= set(rows[item][0].split()):
                 lost += ("tags",)
-            results[position] = Written(new.origin, str(item), lost=lost)
+            results[one.position] = Written(one.new.origin, str(item), lost=lost)
 
     def _append_apart(
-        self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
-        results: dict[int, Written], error: Refused,
+        self, folder: int, portion: Sequence[_Outgoing], import_id: str, results: dict[int, Written], error: Refused
     ) -> None:
         """Write messages that the server refuses together: in smaller portions, and at last each by itself."""
-        position, new, message = portion[0]
-        system = [word for word in message.words if word.startswith("\\")]
+        one = portion[0]
+        system = tuple(word for word in one.message.words if word.startswith("\\"))
         if len(portion) > 1:
             size = math.isqrt(len(portion))
             for start in range(0, len(portion), size):
                 self._append(folder, portion[start:start + size], import_id, results)
-        elif len(system) < len(message.words):  # a mailbox may have had all the keywords it can (Cyrus: some 100)
-            self._append(folder, [(position, new, message._replace(words=system))], import_id, results)
-            if not results[position].item_id:
-                results[position] = Written(new.origin, "", error=str(error))
+        elif len(system) < len(one.message.words):  # a mailbox may have had all the keywords it can (Cyrus: some 100)
+            without = one._replace(message=one.message._replace(words=system))
+            self._append(folder, [without], import_id, results)
+            if not results[one.position].item_id:
+                results[one.position] = Written(one.new.origin, "", error=str(error))
         else:
-            results[position] = Written(new.origin, "", error=str(error))
+            results[one.position] = Written(one.new.origin, "", error=str(error))
+
+    def _take_in(
+        self, remote: RemoteFolder, portion: Sequence[_Outgoing], there: Sequence[tuple[int, bytes, bool]],
+        import_id: str,
+    ) -> dict[str, int]:
+        """Look at messages that are on the server, and write them down; return the item of each origin.
+
+        :param there: of each its UID, the digest of its content, and whether the server may have altered that.
+        """
+        uids = [uid for uid, _digest, _altered in there]
+        listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
+        contents = self._session.contents(remote.name, [uid for uid, _digest, altered in there if altered])
+        written = []
+        for one, (uid, digest, _altered) in zip(portion, there):
+            message = listed.get(uid)
+            if message is None:
+                continue  # it was expunged at once by somebody else
+            content = contents.get(uid)
+            if content is None:
+                content = one.message.content
+            else:
+                digest = hashlib.sha256(content).digest()
+            if message.size != len(content):
+                message = message._replace(size=len(content))
+            written.append((one.new.origin, message, digest))
+        return self._record(remote.item, import_id, written)
 
     def _record(
         self, folder: int, import_id: str, written: Sequence[tuple[str, Message, bytes]]
     ) -> dict[str, int]:
-        """Write down messages that are on the server: origin, what it says, digest; return the item of each origin."""
-        with self._mirror.changing(self._number) as work:
-            items = {
-                origin: self._synchroniser.take_in(work, folder, message, digest) for origin, message, digest in written
-            }
+        """Write down messages that are on the server: origin, what it says, digest; return the item of each origin.
+
+        That is not waited for: where it is lost with the power, the note of them is there again.
+        """
+        with self._mirror.changing(self._number, durable=False) as work:
+            taken = self._synchroniser.take_in_all(
+                work, folder, [(message, digest) for _origin, message, digest in written]
+            )
+            items = {origin: item for (origin, _message, _digest), item in zip(written, taken)}
             remote = self._mirror.folder(self._number, folder)
             uids = sorted(message.uid for _origin, message, _digest in written)
             if uids and uids[0] == remote.uidnext and uids[-1] - uids[0] == len(uids) - 1:
@@ -192,8 +230,7 @@ class MessageWriter:
         content = held.blob(blob)
         if not content:
             raise Refused("A mail server takes no message without any content.")
-        words = marks.written(wanted.flags, self._keywords(wanted.tags))
-        message = NewMessage(content, words, held.date(wanted.date))
+        message = NewMessage(content, self._words(wanted), held.date(wanted.date))
         self._take_place(
             item, (remote, uid), (target, _sent(target, message)), content,
             lambda: self._session.append(target.name, [message]),
@@ -256,13 +293,15 @@ class MessageWriter:
             raise Refused(f"The mail server keeps no mail in the folder {folder}.")
         return remote
 
-    def _keywords(self, tags: Iterable[str]) -> list[str]:
-        return [self._mirror.keyword_of(self._number, tag) for tag in tags]
+    def _words(self, state: ItemState) -> tuple[str, ...]:
+        """Return the flags and keywords of a message."""
+        keywords = [self._mirror.keyword_of(self._number, tag) for tag in state.tags]
+        return tuple(marks.written(state.flags, keywords))
 
 
 def _sent(folder: RemoteFolder, message: NewMessage) -> Sent:
     """Return what is to be noted of a message that is about to be sent to a folder."""
-    return Sent(folder.uidnext or 1, message.date, tuple(message.words))
+    return Sent(folder.uidnext or 1, message.date, message.words)
 
 
 def _digest(new: NewItem, content: bytes) -> bytes:
@@ -272,17 +311,15 @@ def _digest(new: NewItem, content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _portions(
-    messages: Sequence[tuple[int, NewItem, NewMessage]]
-) -> Iterator[Sequence[tuple[int, NewItem, NewMessage]]]:
+def _portions(messages: Sequence[_Outgoing]) -> Iterator[Sequence[_Outgoing]]:
     """Cut messages into what is sent together."""
-    portion: list[tuple[int, NewItem, NewMessage]] = []
+    portion: list[_Outgoing] = []
     size = 0
     for one in messages:
-        if portion and (len(portion) >= _AT_ONCE or size + len(one[2].content) > _BYTES_AT_ONCE):
+        if portion and (len(portion) >= _AT_ONCE or size + len(one.message.content) > _BYTES_AT_ONCE):
             yield portion
             portion, size = [], 0
         portion.append(one)
-        size += len(one[2].content)
+        size += len(one.message.content)
     if portion:
         yield portion

@@ -189,9 +189,12 @@ class Mirror:
                 self.writer.delete(account)
 
     @contextlib.contextmanager
-    def changing(self, number: int) -> Iterator[Changing]:
-        """Change a mailbox in one transaction; it counts as a change of its items where that is said."""
-        with self.database.transaction():
+    def changing(self, number: int, durable: bool = True) -> Iterator[Changing]:
+        """Change a mailbox in one transaction; it counts as a change of its items where that is said.
+
+        :param durable: as Database.transaction has it.
+        """
+        with self.database.transaction(durable):
             change, next_id = self.writer.next(number)
             replaced = self.database.execute("SELECT 1 FROM replacements WHERE mailbox = ? LIMIT 1", (number,))
             work = Changing(number, change, replaced.fetchone() is not None)

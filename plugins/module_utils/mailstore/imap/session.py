@@ -116,20 +116,24 @@ class Session(Mailboxes):
         if not self.supports("MULTIAPPEND") and len(batch) > 1:
             return [uid for one in batch for uid in self.append(name, [one])]
         proven = self._proven.setdefault(name, set())
+        plus, binary = self.supports("LITERAL+"), self.supports("BINARY")
+        written: dict[tuple[str, ...], bytes] = {}
         with self._asking("APPEND"):
             imap = self._client._imap
             imap.untagged_responses.clear()
             tag = imap._new_tag()
             unsent = [tag, b" APPEND ", quoted(name)]
             for one in batch:
-                words = " ".join(one.words).encode("latin-1")
-                binary = b"~" if b"\0" in one.content and self.supports("BINARY") else b""
+                words = written.get(one.words)
                 # A server that does not like a flag may take what follows for commands, so it is told its length only
                 # when it has taken the flags; once it has, they can go with the rest.
-                at_once = self.supports("LITERAL+") and proven.issuperset(one.words)
+                at_once = plus and (words is not None or proven.issuperset(one.words))
+                if words is None:
+                    words = written[one.words] = " ".join(one.words).encode("latin-1")
                 date = b"" if one.date is None else b' "%s"' % internal_date(one.date).encode()
                 unsent.append(b" (%s)%s %s{%d%s}\r\n" % (
-                    words, date, binary, len(one.content), b"+" if at_once else b"",
+                    words, date, b"~" if binary and b"\0" in one.content else b"", len(one.content),
+                    b"+" if at_once else b"",
                 ))
                 if not at_once:
                     imap.send(b"".join(unsent))
@@ -224,7 +228,7 @@ class Session(Mailboxes):
             end = tag + b" "
             while not (line := self._line()).startswith(end):
                 literal = b""
-                while size := _LITERAL.search(line):
+                while line.endswith(b"}") and (size := _LITERAL.search(line)):
                     content = self._read(int(size[1]))
                     if len(content) < int(size[1]):
                         raise EOFError("it ended in the middle of a message")

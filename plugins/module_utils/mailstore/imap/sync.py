@@ -82,8 +82,13 @@ class Synchroniser:
                 self._lose_all(folder.item)
             elif known is not None:
                 self._lose_vanished(folder, known, since)
+        standing = []
         for folder, known, since in changed:
-            self._look(folder, known if since is not None else None, since or 0)
+            standing.append(self._look(folder, known if since is not None else None, since or 0))
+            if folder.mailbox.messages:  # all that is done need not be done again; of many, most are empty
+                self._remember(standing)
+                standing = []
+        self._remember(standing)
         self._bury(gone)
 
     # -- folders ---------------------------------------------------------------------------------------------------
@@ -193,8 +198,8 @@ class Synchroniser:
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
-    def _look(self, folder: tree.Folder, known: RemoteFolder | None, since: int) -> None:
-        """Take in what is new in a folder and what has other flags, and then how the folder stands."""
+    def _look(self, folder: tree.Folder, known: RemoteFolder | None, since: int) -> RemoteFolder:
+        """Take in what is new in a folder and what has other flags; return how the folder stands."""
         mailbox = folder.mailbox
         first = known.uidnext if known is not None else 1
         if known is not None and first > 1:
@@ -204,13 +209,18 @@ class Synchroniser:
         if mailbox.uidnext > first or not mailbox.uidnext or first == 1 and mailbox.messages:
             for messages in _portions(self._new(mailbox.name, first, mailbox.uidnext)):
                 with self._mirror.changing(self._number) as work:
-                    for message in messages:
-                        self.take_in(work, folder.item, message)
-        with self._database.transaction():
-            self._mirror.remember(self._number, RemoteFolder(
-                folder.item, mailbox.name, mailbox.guid, True, mailbox.uidvalidity, mailbox.uidnext, mailbox.modseq,
-                mailbox.messages,
-            ))
+                    self.take_in_all(work, folder.item, [(message, None) for message in messages])
+        return RemoteFolder(
+            folder.item, mailbox.name, mailbox.guid, True, mailbox.uidvalidity, mailbox.uidnext, mailbox.modseq,
+            mailbox.messages,
+        )
+
+    def _remember(self, standing: Sequence[RemoteFolder]) -> None:
+        """Write down how folders stand of which all has been taken in."""
+        if standing:
+            with self._database.transaction():
+                for folder in standing:
+                    self._mirror.remember(self._number, folder)
 
     def _new(self, name: bytes, first: int, uidnext: int) -> Iterator[Message]:
         """Yield the messages of a folder from a number on, listed in portions."""
@@ -238,10 +248,35 @@ class Synchroniser:
                         (flags, tags, work.change, self._number, row[0]),
                     )
 
+    def take_in_all(
+        self, work: Changing, folder: int, messages: Sequence[tuple[Message, bytes | None]]
+    ) -> list[int]:
+        """Write down messages that are in a folder, and the digests of their contents where known; return their ids.
+
+        Nearly always all of them are new, so that is tried first.
+        """
+        if not work.replaced:
+            marked: dict[tuple[bytes, ...], tuple[str, str]] = {}
+            rows = []
+            for message, digest in messages:
+                read = marked.get(message.words)
+                if read is None:
+                    read = marked[message.words] = self._marks(work, message.words)
+                rows.append((
+                    self._number, item_id(kinds.MESSAGE, message.guid), folder, *read, message.date, message.size,
+                    digest, work.change, locator(message.uid),
+                ))
+            added = self._database.executemany(_INSERT, rows).rowcount if rows else 0
+            work.touched = work.touched or added > 0
+            if added == len(rows):
+                return [row[1] for row in rows]
+        # Those that have been added are there now, as what they are.
+        return [self.take_in(work, folder, message, digest) for message, digest in messages]
+
     def take_in(self, work: Changing, folder: int, message: Message, digest: bytes | None = None) -> int:
         """Write down a message that is in a folder; return its id. :param digest: of its content, where that is known.
 
-        Nearly all are new, so that is tried first.
+        Most are new, so that is tried first.
         """
         flags, tags = self._marks(work, message.words)
         place = locator(message.uid)

@@ -53,8 +53,17 @@ def expanded(text: bytes, most: int = 100_000) -> Iterator[int]:
 
 def internal_date(milliseconds: int) -> str:
     """Return a moment as IMAP writes it; by hand, as the library's own knows no year before 1000."""
-    at = _EPOCH + datetime.timedelta(seconds=milliseconds // 1000)
-    return f"{at.day:2d}-{_MONTHS[at.month - 1]}-{at.year:04d} {at:%H:%M:%S} +0000"
+    days, second = divmod(milliseconds // 1000, 86_400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_day(days)} {hour:02d}:{minute:02d}:{second:02d} +0000"
+
+
+@functools.lru_cache(maxsize=1024)
+def _day(days: int) -> str:
+    """Return the day that is so many after the first of 1970."""
+    at = _EPOCH + datetime.timedelta(days=days)
+    return f"{at.day:2d}-{_MONTHS[at.month - 1]}-{at.year:04d}"
 
 
 def milliseconds(text: bytes) -> int:

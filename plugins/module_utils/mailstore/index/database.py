@@ -75,16 +75,26 @@ class Database(sqlite3.Connection):
             raise _sentence(self.path, error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all of what is done inside or, where that raises, nothing. Durable when the block is left."""
-        self.execute("BEGIN IMMEDIATE")
+    def transaction(self, durable: bool = True) -> Iterator[None]:
+        """Write all of what is done inside or, where that raises, nothing. Durable when the block is left.
+
+        :param durable: False where what a failure of power takes away is known again: then the disk is not waited for,
+            and it is durable with the next transaction that is.
+        """
+        if not durable:
+            self.execute("PRAGMA synchronous = NORMAL")
         try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            if self.in_transaction:
-                self.execute("ROLLBACK")
-            raise
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                if self.in_transaction:
+                    self.execute("ROLLBACK")
+                raise
+        finally:
+            if not durable:
+                self.execute("PRAGMA synchronous = FULL")
 
     def snapshot(self) -> Database:
         """Return the store as it is now, on a connection of its own, to be used with reading()."""
