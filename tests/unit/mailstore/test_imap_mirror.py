@@ -90,3 +90,22 @@ def test_where_no_mirror_can_be_made_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     with pytest.raises(Refused, match="cannot be made"):
         Mirror(os.path.join(tmp_path, "a file", "mirror"))
+
+
+def test_what_is_not_waited_for_is_written_all_the_same_and_the_next_is_waited_for(tmp_path: Path) -> None:
+    mirror = Mirror(str(tmp_path / "mirror"))
+    number = mirror.number("anna")
+
+    def waits() -> bool:
+        return mirror.database.execute("PRAGMA synchronous").fetchone() == (2,)
+
+    assert waits()
+    with mirror.changing(number, durable=False):
+        assert not waits()
+        mirror.settle(number, "import", [("one", 300)])
+    assert waits()
+    with pytest.raises(KeyError), mirror.changing(number, durable=False):
+        mirror.settle(number, "import", [("other", 301)])
+        raise KeyError
+    assert waits()
+    assert mirror.database.execute("SELECT origin FROM imports").fetchall() == [("one",)]
