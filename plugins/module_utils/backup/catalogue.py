@@ -295,7 +295,7 @@ class Catalogue(Database):
                 "SELECT b.digest, p.name, b.offset, b.length, b.size FROM blobs b JOIN packs p ON p.id = b.pack "
                 f"WHERE b.digest IN ({','.join('?' * len(some))})", some,
             ):
-                is_sound = _is_pack(pack) and all(isinstance(number, int) for number in (offset, length, size))
+                is_sound = _is_pack(pack) and {type(offset), type(length), type(size)} == {int}
                 if not is_sound or name not in asked:
                     raise Damaged(
                         f"The catalogue in {self._path or 'memory'} is altered: it tells of a content what cannot be. "

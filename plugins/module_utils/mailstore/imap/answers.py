@@ -81,18 +81,20 @@ def message_of(line: bytes, literal: bytes, identity: str) -> Message | None:
     :raises ValueError, KeyError: it says what is none.
     """
     fields = fields_of(line)
-    if not {b"UID", b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"} <= fields.keys():
+    try:
+        uid, words, at, octets = (fields[item] for item in (b"UID", b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"))
+    except KeyError:
         return None
     try:
-        date = milliseconds(fields[b"INTERNALDATE"])
+        date = milliseconds(at)
     except ValueError:
         date = 0  # its mail is worth more
-    size = int(fields[b"RFC822.SIZE"])
+    size = int(octets)
     if identity == HEADER:
         guid = f"{date} {size} {literal.strip().decode('latin-1')}"
     else:
         guid = " ".join(fields[item.encode()].strip(b'()"').decode("latin-1") for item in identity.split())
-    return Message(int(fields[b"UID"]), words_of(fields[b"FLAGS"]), date, size, guid)
+    return Message(int(uid), words_of(words), date, size, guid)
 
 
 def standing(mailbox: Mailbox, status: dict[bytes, bytes], guid: str) -> Mailbox:

@@ -47,11 +47,12 @@ class Session(Mailboxes):
         self.select(name)
         identity = self._message_identity()
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE {identity})"
-        for line, literal in self._fetched(uids, items):
-            with self._asking("UID FETCH"):
+        fetched = self._fetched(uids, items)
+        with self._asking("UID FETCH"):
+            for line, literal in fetched:
                 message = message_of(line, literal, identity)
-            if message is not None:
-                yield message
+                if message is not None:
+                    yield message
 
     def marks(self, name: bytes, uids: str, since: int = 0) -> tuple[Marked, list[tuple[int, int]]]:
         """Return the flags and keywords of messages by UID, and the ranges of UIDs that are gone.

@@ -15,7 +15,7 @@ from typing import Any, Final
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_DATE: Final = re.compile(r'"?\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)')
+_DATE: Final = re.compile(rb'"?\s*(\d{1,2}-\w{3}-\d{4}) ([01]\d|2[0-3]):([0-5]\d):(\d\d) ([+-]\d{4})')
 
 
 def as_set(uids: Iterable[int]) -> str:
@@ -67,23 +67,21 @@ def _day(days: int) -> str:
 
 
 def milliseconds(text: bytes) -> int:
-    """Return an internal date in milliseconds."""
-    found = _DATE.match(text.decode("latin-1"))
+    """Return an internal date in milliseconds. :raises ValueError: it is none."""
+    found = _DATE.match(text)
     if found is None:
         raise ValueError(f"no date: {text[:40]!r}")
-    day, month, year, hour, minute, second, sign, zone_hour, zone_minute = found.groups()
-    if int(hour) > 23 or int(minute) > 59:
-        raise ValueError(f"no time of a day: {text[:40]!r}")
-    zone = int(zone_hour) * 60 + int(zone_minute)
-    minutes = int(hour) * 60 + int(minute) - (zone if sign == "+" else -zone)
-    return _midnight(day, month, year) + minutes * 60_000 + min(int(second), 59) * 1000
+    day, hour, minute, second, zone = found.groups()
+    return _midnight(day, zone) + (int(hour) * 3600 + int(minute) * 60 + min(int(second), 59)) * 1000
 
 
 @functools.lru_cache(maxsize=1024)
-def _midnight(day: str, month: str, year: str) -> int:
-    """Return when a day begins, UTC milliseconds. :raises ValueError: there is no such day."""
-    at = datetime.datetime(int(year), _MONTHS.index(month.title()) + 1, int(day), tzinfo=datetime.timezone.utc)
-    return (at - _EPOCH).days * 86_400_000
+def _midnight(day: bytes, zone: bytes) -> int:
+    """Return when a day begins in a zone, UTC milliseconds. :raises ValueError: there is no such day."""
+    number, month, year = day.decode("ascii").split("-")
+    at = datetime.datetime(int(year), _MONTHS.index(month.title()) + 1, int(number), tzinfo=datetime.timezone.utc)
+    east = int(zone[1:3]) * 60 + int(zone[3:])
+    return (at - _EPOCH).days * 86_400_000 - (east if zone[:1] == b"+" else -east) * 60_000
 
 
 def inbox(name: bytes) -> bytes:
@@ -91,6 +89,7 @@ def inbox(name: bytes) -> bytes:
     return b"INBOX" if name.upper() == b"INBOX" else name
 
 
+@functools.lru_cache(maxsize=1024)
 def words_of(text: bytes) -> tuple[bytes, ...]:
     """Return the words of a list."""
     return tuple(text.strip(b"()").split())
