@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import mirror_schema
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.intents import UNSEEN, Intent, Sent
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.mirror import Mirror
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, Refused
@@ -23,7 +24,7 @@ def path(tmp_path: Path) -> str:
     number = made.number("anna")
     with made.database.transaction():
         made.settle(number, "import", [("one", 300)])
-    made.intend(number, "import", [("of a message", kinds.MESSAGE, 2, "7", b"digest")])
+    made.intend(number, Intent("import", "of a message", kinds.MESSAGE, 2, "7", b"digest"))
     made.database.execute("INSERT INTO replacements VALUES (?, 400, 300)", (number,))
     made.database.execute("DELETE FROM meta WHERE key = 'mirror'")
     made.close()
@@ -34,7 +35,7 @@ def kept(mirror: Mirror) -> tuple[object, ...]:
     """Return what must not be lost."""
     number = mirror.number("anna")
     return (
-        number, mirror.reader.token("anna"), [intent[1:] for intent in mirror.intents(number)],
+        number, mirror.reader.token("anna"), mirror.intents(number),
         *(mirror.database.execute(f"SELECT * FROM {table}").fetchall() for table in ("imports", "replacements")),
     )
 
@@ -109,3 +110,20 @@ def test_what_is_not_waited_for_is_written_all_the_same_and_the_next_is_waited_f
         raise KeyError
     assert waits()
     assert mirror.database.execute("SELECT origin FROM imports").fetchall() == [("one",)]
+
+
+def test_messages_that_are_noted_together_are_read_one_by_one_and_those_not_found_stay(tmp_path: Path) -> None:
+    mirror = Mirror(str(tmp_path / "mirror"))
+    number = mirror.number("anna")
+    sent = [Sent(7, 1000, ("\\Seen", "Läuft")), Sent(7), Sent(7, 2000)]
+    mirror.intend_all(number, "import", 2, [(str(one), what, bytes([one])) for one, what in enumerate(sent)])
+    intents = mirror.intents(number)
+    assert [(one.import_id, one.origin, one.kind, one.folder, one.digest) for one in intents] == [
+        ("import", str(one), kinds.MESSAGE, 2, bytes([one])) for one in range(3)
+    ]
+    assert [one.sent for one in intents] == sent
+    for left in (intents[::2], intents[2:], []):
+        with mirror.database.transaction():
+            mirror.leave_unseen(number, left)
+            mirror.settle(number, "", ())
+        assert mirror.intents(number) == [one._replace(kind=UNSEEN) for one in left]

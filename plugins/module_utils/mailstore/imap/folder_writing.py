@@ -17,6 +17,7 @@ from ..port import NewItem
 from . import held, names, tree
 from .annotations import Annotations, noted
 from .collection_writing import CollectionWriter
+from .intents import Intent
 from .mirror import Mirror
 from .notes import Notes
 from .rights import Rights
@@ -52,9 +53,9 @@ class FolderWriter:
         if state.attrs.get("view", "") not in ("", kinds.MESSAGE):
             raise Refused(f"This mail server has no folders for what is no mail, as {state.name!r} is one.")
         self.check_free(state)
-        self._mirror.intend(self._number, import_id, [
-            (new.origin, kinds.FOLDER, number_of(state.folder), state.name, b"")
-        ])
+        self._mirror.intend(self._number, Intent(
+            import_id, new.origin, kinds.FOLDER, number_of(state.folder), state.name
+        ))
         special = next((item for item, known in tree.SYSTEM.items() if known == state.name), 0)
         try:
             use = tree.SPECIAL.get(special, b"") if number_of(state.folder) == ROOT else b""

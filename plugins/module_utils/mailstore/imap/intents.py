@@ -6,8 +6,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from ...model import kinds
+
+PORTION: Final = "portion"
+"""What a note is for that is of many messages: its origin says which."""
 REPLACEMENT: Final = "replacement"
 """What an intent is for where a message was about to take the place of another one."""
 UNSEEN: Final = "unseen"
@@ -32,7 +38,6 @@ class Sent(NamedTuple):
 class Intent(NamedTuple):
     """An item that was about to be written."""
 
-    seq: int
     import_id: str
     origin: str
     """Of a replacement the item, and folder and UID of what was to be replaced."""
@@ -40,10 +45,21 @@ class Intent(NamedTuple):
     folder: int
     place: str
     """Of a message what Sent has written; of others what the server was to call them."""
-    digest: bytes
+    digest: bytes = b""
 
     @property
     def sent(self) -> Sent:
         """What the place of a message says."""
         first, *rest = self.place.split(" ")
         return Sent(int(first), int(rest[0]) if rest else None, tuple(rest[1:]))
+
+
+def packing(messages: Iterable[tuple[str, Sent, bytes]]) -> str:
+    """Return messages as the origin of one note. :param messages: of each origin, what it is sent with, and digest."""
+    return json.dumps([(origin, sent.written(), digest.hex()) for origin, sent, digest in messages])
+
+
+def packed(import_id: str, origin: str, _kind: str, folder: int) -> Iterator[Intent]:
+    """Yield what a note of many messages is of."""
+    for one, place, digest in json.loads(origin):
+        yield Intent(import_id, one, kinds.MESSAGE, folder, place, bytes.fromhex(digest))

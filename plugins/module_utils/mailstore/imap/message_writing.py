@@ -12,14 +12,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ...model import kinds
 from ...model.errors import NotFound, Refused, Unavailable
 from ...model.state import ItemState
 from ..index.items import number_of
 from ..port import NewItem, Written
 from . import held, marks
 from .answers import Message, NewMessage
-from .intents import REPLACEMENT, Sent
+from .intents import REPLACEMENT, Intent, Sent
 from .mirror import Changing, Mirror, RemoteFolder, locator
 from .notes import Notes
 from .session import Session
@@ -116,9 +115,8 @@ class MessageWriter:
             return
         comparable = [self._session.comparable(one.message.content) for one in portion]
         digests = [_digest(one.new, content) for content, one in zip(comparable, portion)]
-        self._mirror.intend(self._number, import_id, [
-            (one.new.origin, kinds.MESSAGE, folder, _sent(remote, one.message).written(), digest)
-            for one, digest in zip(portion, digests)
+        self._mirror.intend_all(self._number, import_id, folder, [
+            (one.new.origin, _sent(remote, one.message), digest) for one, digest in zip(portion, digests)
         ])
         try:
             uids = self._session.append(remote.name, [one.message for one in portion])
@@ -259,9 +257,9 @@ class MessageWriter:
         :param send: makes it, and returns its UID where the server tells.
         """
         (remote, uid), (target, sent) = old, new
-        self._mirror.intend(self._number, "", [(
-            f"{item} {remote.item} {uid}", REPLACEMENT, target.item, sent.written(), self._notes.digest(content),
-        )])
+        self._mirror.intend(self._number, Intent(
+            "", f"{item} {remote.item} {uid}", REPLACEMENT, target.item, sent.written(), self._notes.digest(content),
+        ))
         try:
             uids = send()
         except Refused:

@@ -19,7 +19,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ...model import kinds
@@ -31,7 +31,7 @@ from ..index.reading import IndexReader, mailbox_number
 from ..index.writing import IndexWriter
 from . import mirror_schema, names
 from .answers import Mailbox
-from .intents import UNSEEN, Intent
+from .intents import PORTION, UNSEEN, Intent, Sent, packed, packing
 
 _ROOT_ONLY: Final = ((1, 0, "", ""),)
 _COPIES: Final = 100
@@ -325,19 +325,30 @@ class Mirror:
     def intents(self, number: int) -> list[Intent]:
         """Return what was about to be written to a mailbox and is not known to have been."""
         rows = self.database.execute(
-            "SELECT seq, import, origin, kind, folder, place, digest FROM intents WHERE mailbox = ? ORDER BY seq",
+            "SELECT import, origin, kind, folder, place, digest FROM intents WHERE mailbox = ? ORDER BY seq",
             (number,),
         ).fetchall()
-        return [Intent(*row) for row in rows]
+        return [intent for row in rows for intent in (packed(*row[:4]) if row[2] == PORTION else (Intent(*row),))]
 
-    def intend(self, number: int, import_id: str, wanted: Iterable[tuple[str, str, int, str, bytes]]) -> None:
-        """Write down, durably, what is about to be written: origin, kind, folder, place and digest of each."""
+    def intend(self, number: int, intent: Intent) -> None:
+        """Write down, durably, what is about to be written."""
         with self.database.transaction():
-            self.database.executemany(
-                "INSERT INTO intents (mailbox, import, origin, kind, folder, place, digest) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(number, import_id, *one) for one in wanted],
-            )
+            self._intend(number, [intent])
+
+    def intend_all(
+        self, number: int, import_id: str, folder: int, messages: Iterable[tuple[str, Sent, bytes]]
+    ) -> None:
+        """Write down, durably, which messages are about to be sent to a folder together: origin and digest of each.
+
+        They are one row: they are noted and settled together, and there may be a thousand of them every moment.
+        """
+        self.intend(number, Intent(import_id, packing(messages), PORTION, folder, "", b""))
+
+    def _intend(self, number: int, intents: Iterable[Intent]) -> None:
+        self.database.executemany(
+            "INSERT INTO intents (mailbox, import, origin, kind, folder, place, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(number, *intent) for intent in intents],
+        )
 
     def settle(self, number: int, import_id: str, done: Iterable[tuple[str, int]]) -> None:
         """Record what was written, and that nothing is about to be any more; inside a transaction.
@@ -351,15 +362,10 @@ class Mirror:
                 [(number, import_id, origin, item) for origin, item in done],
             )
 
-    def leave_unseen(self, number: int, seqs: Sequence[int]) -> None:
+    def leave_unseen(self, number: int, intents: Iterable[Intent]) -> None:
         """Record which of the intents were looked for in vain, and of no others; inside a transaction."""
-        chosen = json.dumps(seqs)
-        self.database.execute("UPDATE intents SET kind = ? WHERE seq IN (SELECT value FROM json_each(?))",
-                              (UNSEEN, chosen))
-        self.database.execute(
-            "DELETE FROM intents WHERE mailbox = ? AND kind = ? AND seq NOT IN (SELECT value FROM json_each(?))",
-            (number, UNSEEN, chosen),
-        )
+        self.database.execute("DELETE FROM intents WHERE mailbox = ? AND kind = ?", (number, UNSEEN))
+        self._intend(number, [intent._replace(kind=UNSEEN) for intent in intents])
 
     def forget_import(self, number: int, import_id: str) -> None:
         """Remove what is known of an import that nobody asks for again."""

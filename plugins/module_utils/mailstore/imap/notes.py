@@ -116,7 +116,7 @@ class Notes:
             unseen += self._recognise(folder, attempts, claimed, found)
         with self._database.transaction():
             # Without a date nothing that comes later is known well enough to be removed.
-            self._mirror.leave_unseen(self._number, [one.seq for one in unseen if one.sent.date is not None])
+            self._mirror.leave_unseen(self._number, [one for one in unseen if one.sent.date is not None])
             self._mirror.settle(self._number, "", ())
             for import_id, items in found.items():
                 self._mirror.settle(self._number, import_id, items.items())

@@ -19,6 +19,7 @@ from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .filters import Filters
 from .folder_writing import FolderWriter
+from .intents import Intent
 from .message_writing import MessageWriter
 from .mirror import Mirror, item_id
 from .notes import Notes
@@ -126,7 +127,7 @@ class MailboxWriter:
         if self._collections is None:
             raise Refused(f"This mail server has no folders for what is no mail, as {state.name!r} is one.")
         self._folders.check_free(state)
-        self._mirror.intend(self._number, import_id, [(new.origin, kinds.FOLDER, ROOT, state.name, b"")])
+        self._mirror.intend(self._number, Intent(import_id, new.origin, kinds.FOLDER, ROOT, state.name))
         try:
             item, lost = self._collections.create(new.state)
         except (Refused, InvalidInput, NotFound):
@@ -160,7 +161,7 @@ class MailboxWriter:
             (self._number, new.state.name),
         ).fetchone():
             raise AlreadyExists(f"There is a filter set named {new.state.name!r} already.")
-        self._mirror.intend(self._number, import_id, [(new.origin, kinds.FILTER_SET, 0, new.state.name, b"")])
+        self._mirror.intend(self._number, Intent(import_id, new.origin, kinds.FILTER_SET, 0, new.state.name))
         try:
             name = self._filters.put(new.state, new.blob or b"")
         except (Refused, InvalidInput, NotFound):
