@@ -112,8 +112,10 @@ class MessageWriter:
         for number, (_position, _new, message) in enumerate(portion):
             if comparable[number] != message.content:  # from here on what counts is what it was
                 digests[number] = hashlib.sha256(message.content).digest()
-        if len(uids) == len(portion):
-            listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
+        listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))} if uids else {}
+        if len(uids) == len(portion) and all(
+            uid in listed and _may_be(listed[uid], message) for uid, (_position, _new, message) in zip(uids, portion)
+        ):
             altered = self._session.contents(remote.name, [
                 uid for uid, content, (_position, _new, message) in zip(uids, comparable, portion)
                 if content != message.content
@@ -122,9 +124,8 @@ class MessageWriter:
                 (new.origin, listed[uid]._replace(size=len(altered.get(uid, message.content))),
                  hashlib.sha256(altered[uid]).digest() if uid in altered else digest)
                 for uid, digest, (_position, new, message) in zip(uids, digests, portion)
-                if uid in listed  # else it was expunged at once by somebody else
             ])
-        else:  # a server that does not say which numbers it gave
+        else:  # a server that does not say which numbers it gave, or others; or somebody has expunged one at once
             items = self._notes.claim(self._mirror.intents(self._number))
         self._notes.look_again()
         rows = {row[0]: row[1:] for row in self._database.execute(
@@ -258,6 +259,11 @@ class MessageWriter:
 
     def _keywords(self, tags: Iterable[str]) -> list[str]:
         return [self._mirror.keyword_of(self._number, tag) for tag in tags]
+
+
+def _may_be(listed: Message, sent: NewMessage) -> bool:
+    """Return whether what is listed can be what was sent. A server need keep neither dates nor count as we do."""
+    return listed.size == len(sent.content) or sent.date is not None and listed.date == sent.date
 
 
 def _sent(folder: RemoteFolder, message: NewMessage) -> Sent:
