@@ -70,6 +70,8 @@ class Changes(NamedTuple):
     """The new photograph of each added or changed item; folders before what lies in them. May be a generator."""
     deleted: Sequence[str]
     """Ids of items that are gone; empty when full."""
+    unseen: Sequence[str] = ()
+    """What could not be looked at, as sentences; what lies in there counts as it was."""
 
 
 class NewItem(NamedTuple):

@@ -74,6 +74,8 @@ class MailboxScan:
                 changes = self._store.changes(account_id, "" if self._deep else self._repository.token(account_id))
             # All that is known is needed only where the mail server cannot say what is gone.
             known = self._known(account_id) if changes.full else None
+            for reason in changes.unseen:
+                self._report.fail(address, "", reason)
             for states in _portions(_listed(changes.items)):
                 if not self._portion(account_id, address, states, known):
                     return

@@ -172,6 +172,8 @@ class Connection(socketserver.StreamRequestHandler):
             return b'* LIST (\\NoSelect) %s ""\r\nOK done' % self.server.delimiter
         lines = []
         for name, box in self.server.boxes.items():
+            if not self._wanted(arguments, name):
+                continue
             flags = box.flags + (b" \\Subscribed" if box.subscribed else b"")
             lines.append(b'* LIST (%s) %s "%s"' % (flags.strip(), self.server.delimiter, name))
             if b"STATUS" in arguments and b"\\noselect" not in flags.lower():
@@ -226,8 +228,12 @@ class Connection(socketserver.StreamRequestHandler):
             return b"OK done"
         return b"OK [APPENDUID %d %d:%d] done" % (box.uidvalidity, uids[0], uids[-1])
 
-    def do_uid_search(self, _arguments: bytes, _literals: list[bytes]) -> bytes:
-        return b"* SEARCH %s\r\nOK done" % b" ".join(b"%d" % uid for uid in self._box.mails)
+    def do_uid_search(self, arguments: bytes, _literals: list[bytes]) -> bytes:
+        chosen = self._chosen(arguments.partition(b" ")[2]) if arguments.startswith(b"UID ") else self._box.mails
+        return b"* SEARCH %s\r\nOK done" % b" ".join(
+            b"%d" % uid for uid in chosen
+            if arguments != b"DELETED" or b"\\deleted" in self._box.mails[uid].words.lower()
+        )
 
     def do_uid_fetch(self, arguments: bytes, _literals: list[bytes]) -> bytes:
         chosen, _unused, items = arguments.partition(b" ")
@@ -255,7 +261,10 @@ class Connection(socketserver.StreamRequestHandler):
         for uid in self._chosen(chosen):
             mail = self._box.mails[uid]
             given = words.strip(b"()")
-            mail.words = mail.words + b" " + given if how.startswith(b"+") else given
+            if how.startswith(b"-"):
+                mail.words = b" ".join(word for word in mail.words.split() if word.lower() != given.lower())
+            else:
+                mail.words = mail.words + b" " + given if how.startswith(b"+") else given
         return b"OK done"
 
     def do_uid_expunge(self, _arguments: bytes, _literals: list[bytes]) -> bytes:
@@ -296,6 +305,12 @@ class Connection(socketserver.StreamRequestHandler):
     def _name(arguments: bytes) -> bytes:
         found = re.match(rb'"((?:\\.|[^"\\])*)"', arguments)
         return found[1] if found else arguments.split(b" ")[0]
+
+    @staticmethod
+    def _wanted(arguments: bytes, name: bytes) -> bool:
+        """Return whether one of the patterns of a LIST is that of a mailbox."""
+        patterns = re.findall(rb'"((?:\\.|[^"\\])*)"', re.sub(rb" RETURN .*", b"", arguments))[1:]
+        return any(re.fullmatch(re.escape(one).replace(rb"\*", b".*"), name) for one in patterns)
 
     @staticmethod
     def _status(name: bytes, box: Box, wanted: bytes) -> bytes:

@@ -35,6 +35,8 @@ class Mailbox(NamedTuple):
     modseq: int = 0
     """0 where the server does not count changes (CONDSTORE)."""
     messages: int = 0
+    refusal: str = ""
+    """What the server says where it does not tell how it stands, and does not let it be opened either."""
 
 
 Marked = dict[int, tuple[bytes, ...]]

@@ -24,6 +24,15 @@ _LARGEST: Final = 1 << 30
 """No mail server takes a message that is larger."""
 _LONGEST_ANSWER: Final = _LARGEST + (1 << 28)
 """What comes for one command: the largest message, or what a server says of millions of them."""
+_LATER: Final = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT)\b", re.IGNORECASE)
+"""Says that it is not about who wants to log in (RFC 5530, RFC 9051)."""
+_ENDS: Final = (EOFError, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+_REOPENED: Final = 2000
+"""How often a connection is opened again, for a mailbox with that many messages that cannot be read."""
+
+
+class Ended(Unavailable):
+    """The server has ended the connection, maybe at what it was asked for."""
 
 
 class Connection:
@@ -36,6 +45,12 @@ class Connection:
             raise InvalidInput("The Python library IMAPClient is missing on this node; install python3-imapclient.")
         self.address = address
         self.server = f"The mail server {settings.host}:{settings.port}"
+        self._settings = settings
+        self._reopened = 0
+        self._connect()
+
+    def _connect(self) -> None:
+        settings, address = self._settings, self.address
         self._left = _LONGEST_ANSWER
         """Bytes that may still come for the command that was given."""
         with self._asking(f"opening {address}"):
@@ -62,10 +77,19 @@ class Connection:
                 elif self.supports("CONDSTORE") and self.supports("ENABLE"):
                     self._client.enable("CONDSTORE")
             self._identity = ""
-            self.prefix, self.delimiter, self._foreign = self._namespaces()
+            self._own, self.delimiter, self._foreign = self._namespaces()
+            self.prefix = self._own[0]
         except BaseException:
             self.close()
             raise
+
+    def reopen(self) -> None:
+        """Log in once more, after the server has ended the connection. :raises Unavailable: it does that ever again."""
+        self.close()
+        self._reopened += 1
+        if self._reopened > _REOPENED:
+            raise Unavailable(f"{self.server} ends the connection for {self.address} ever again; look into its log.")
+        self._connect()
 
     def _readline(self) -> bytes:
         """Read a line of an answer. The library's own way to read has an end that is too early, or none."""
@@ -154,7 +178,7 @@ class Connection:
         try:
             yield
         except library.IMAPClientAbortError as error:
-            raise Unavailable(
+            raise Ended(
                 f"{self.server} ended the connection for {self.address} ({what}): {said_by(error)} It is tried again."
             ) from error
         except library.IMAPClientError as error:
@@ -172,7 +196,7 @@ class Connection:
         except FileNotFoundError as error:  # of the ca_file
             raise InvalidInput(f"The ca_file of the imap settings is not there ({error.strerror}).") from error
         except (OSError, EOFError) as error:
-            raise Unavailable(
+            raise (Ended if isinstance(error, _ENDS) else Unavailable)(
                 f"{self.server} does not answer ({what} of {self.address}: {error}); check that it runs."
             ) from error
         except (ValueError, IndexError, KeyError, TypeError, MemoryError) as error:
@@ -192,33 +216,45 @@ class Connection:
             with self._asking(f"opening {self.address}"):
                 self._client.plain_login(who, settings.master_password, authorised)
         except Refused as error:
+            if _LATER.search(str(error)):
+                raise Unavailable(f"{self.server} does not let anybody in as {name} now: {error}") from error
             raise Refused(
                 f"{self.server} does not let the master user {settings.master_user} in as {name}: {error} Check that "
                 "the account is there, and master_user, master_password and impersonation of the imap settings."
             ) from error
 
-    def _namespaces(self) -> tuple[bytes, str, tuple[bytes, ...]]:
-        """Return the prefix of the account's own namespace, its delimiter, and the prefixes of all others."""
+    def _namespaces(self) -> tuple[tuple[bytes, ...], str, tuple[bytes, ...]]:
+        """Return the prefixes of the account's own namespaces, their delimiter, and the prefixes of all others.
+
+        The first is that of the INBOX: new folders go there.
+        """
         if self.supports("NAMESPACE"):
             with self._asking("asking for namespaces"):
                 found = self._client.namespace()
-            personal = found.personal or ()
-            others = [prefix for kind in (found.other, found.shared) for prefix, _unused in kind or ()]
+            personal, *others = (
+                [(octets(prefix), octets(delimiter or b"").decode("latin-1")) for prefix, delimiter in kind or ()]
+                for kind in (found.personal, found.other, found.shared)
+            )
             if personal:
-                prefix, delimiter = personal[0]
-                others += [prefix for prefix, _unused in personal[1:]]
-                return octets(prefix), octets(delimiter or b"").decode("latin-1"), tuple(map(octets, others))
+                personal.sort(key=lambda one: bool(one[0]) and not one[0].upper().startswith(b"INBOX"))
+                delimiter = personal[0][1]
+                own = tuple(prefix for prefix, other in personal if other == delimiter)
+                foreign = tuple(prefix for kind in (personal, *others) for prefix, _unused in kind if prefix not in own)
+                return own, delimiter, foreign
         lines, _unused = self._untagged("LIST", [b'""', b'""'])
         found_delimiter = re.search(rb'\) "\\?(.)"', lines[0]) if lines else None
-        return b"", found_delimiter[1].decode("latin-1") if found_delimiter else "", ()
+        return (b"",), found_delimiter[1].decode("latin-1") if found_delimiter else "", ()
 
     def _is_foreign(self, name: bytes) -> bool:
-        if name == b"INBOX":
-            return False
+        own = self._reach(self._own, name)
+        return name != b"INBOX" and (own < 0 or self._reach(self._foreign, name) > own)
+
+    def _reach(self, prefixes: Sequence[bytes], name: bytes) -> int:
+        """Return the length of the longest of some prefixes that a mailbox has, or is; -1 where there is none."""
         delimiter = self.delimiter.encode("latin-1")
-        return not name.startswith(self.prefix) or any(
-            other and (name.startswith(other) or name == other.rstrip(delimiter)) for other in self._foreign
-        )
+        return max((
+            len(prefix) for prefix in prefixes if name.startswith(prefix) or prefix and name == prefix.rstrip(delimiter)
+        ), default=-1)
 
     def _is_cyrus(self) -> bool:
         return self.supports("X-CREATEDMODSEQ")

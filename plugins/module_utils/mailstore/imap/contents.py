@@ -13,8 +13,10 @@ from typing import Any, Final
 from ...model import kinds
 from ...model.errors import NotFound, Refused
 from ..index.items import number_of
+from . import names
 from .collection_writing import KINDS
 from .collections import Collections
+from .connection import Ended
 from .filters import Filters
 from .mirror import Mirror
 from .session import Session
@@ -122,11 +124,24 @@ def _rows(mirror: Mirror, number: int, columns: str, item_ids: Sequence[str]) ->
     ).fetchall()}
 
 
-def _fetched(session: Session, name: bytes, uids: Sequence[int]) -> dict[int, bytes | Exception]:
-    """Return contents by UID; one that the server refuses to give costs no other."""
+def _fetched(session: Session, name: bytes, uids: Sequence[int], again: bool = False) -> dict[int, bytes | Exception]:
+    """Return contents by UID. One that the server refuses to give, or ends the connection at, costs no other.
+
+    :param again: whether it is the last time that one is asked for.
+    """
     try:
         return dict(session.contents(name, uids))
     except Refused as error:
-        if len(uids) == 1:
-            return {uids[0]: error}
-        return {uid: content for one in uids for uid, content in _fetched(session, name, [one]).items()}
+        refusal = error
+        again = True
+    except Ended as error:
+        session.reopen()
+        refusal = Refused(
+            f"{session.server} ends the connection when it is asked for the message with the UID {uids[0]} in "
+            f"{names.decoded(name)!r} of {session.address}: it cannot read it, or not give it. Look into its log. "
+            f"({error})"
+        )
+    if len(uids) > 1:
+        half = len(uids) // 2
+        return {**_fetched(session, name, uids[:half]), **_fetched(session, name, uids[half:])}
+    return {uids[0]: refusal} if again else _fetched(session, name, uids, again=True)

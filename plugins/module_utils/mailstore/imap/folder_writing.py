@@ -125,7 +125,8 @@ class FolderWriter:
         if self._collections is not None and self._collections.has(parent):
             raise Refused("An address book or a calendar has no folders for mail in it.")
         above = self._mirror.folder(self._number, parent)
-        whole = names.join((above.name, part), b"", self._session.delimiter)
-        if not self._session.delimiter or parent == tree.INBOX and self._session.prefix.startswith(b"INBOX"):
+        if not self._session.delimiter:
             raise Refused(f"This mail server has no folders below {above.name.decode('latin-1')!r}.")
-        return whole
+        # Where all is called INBOX.x, what lies below the Inbox is INBOX.INBOX.x.
+        outer = self._session.prefix if parent == tree.INBOX else b""
+        return names.join((above.name, part), outer, self._session.delimiter)

@@ -13,6 +13,7 @@ from typing import Final
 from ...model.errors import AlreadyExists, NotFound, Refused
 from .answers import Mailbox, annotations_in, listed, standing
 from .connection import Connection
+from .settings import ImapSettings
 from .syntax import astring, astrings, inbox, joined, quoted
 
 _STATUS: Final = re.compile(rb"([A-Z-]+) ([^ ()]+)")
@@ -23,9 +24,19 @@ _NOT_QUOTABLE: Final = re.compile(rb"[\r\n\x80-\xff]")
 class Mailboxes(Connection):
     """A connection, and what concerns whole mailboxes. Their names are bytes, as IMAP writes them."""
 
+    def __init__(self, settings: ImapSettings, address: str) -> None:
+        """Log in as an account. :raises InvalidInput: the library is not there, or the master user is not let in."""
+        self._views: dict[bytes, bool] = {}
+        """Of further namespaces of the account's own, whether they show what lies in other mailboxes."""
+        super().__init__(settings, address)
+
     _selected = b""
     _stale = False
     """Whether the one that is selected may be shown as it was."""
+
+    def reopen(self) -> None:
+        super().reopen()
+        self._selected = b""
 
     def mailboxes(self) -> list[Mailbox]:
         """Return the mailboxes of the account's own namespace and how they stand."""
@@ -51,10 +62,14 @@ class Mailboxes(Connection):
         with_status = self.supports("LIST-STATUS") and self.supports("LIST-EXTENDED")
         if with_status:
             returned.append(f"STATUS ({' '.join(wanted)})")
-        arguments = [self.prefix and quoted(b"") or b'""', quoted(self.prefix + b"*")]
+        options = []
         if returned and self.supports("LIST-EXTENDED"):
-            arguments += [b"RETURN", f"({' '.join(returned)})".encode()]
-        lines, statuses = self._untagged("LIST", arguments, "STATUS")
+            options = [b"RETURN", f"({' '.join(returned)})".encode()]
+        lines, statuses = [], []
+        for pattern in self._patterns():
+            told = self._untagged("LIST", [b'""', pattern, *options], "STATUS")
+            lines += told[0]
+            statuses += told[1]
         subscribed = None if self.supports("LIST-EXTENDED") else self._subscribed()
         states = {}
         for line in statuses:
@@ -74,12 +89,35 @@ class Mailboxes(Connection):
                 continue
             if subscribed is not None:
                 mailbox = mailbox._replace(subscribed=mailbox.name in subscribed)
-            if mailbox.selectable and not with_status:
-                states[mailbox.name] = self._status(mailbox.name, wanted)
             if mailbox.selectable and mailbox.name not in states:
-                continue  # gone since it was listed, or not to be opened
+                try:
+                    states[mailbox.name] = self._status(mailbox.name, wanted)
+                except Refused as error:
+                    if not self._untagged("LIST", [b'""', quoted(mailbox.name)])[0]:
+                        continue  # gone since it was listed
+                    mailbox = mailbox._replace(refusal=str(error))
             found.append(standing(mailbox, states.get(mailbox.name, {}), guid))
-        return found
+        views = tuple(prefix for prefix in self._own[1:] if self._shows_others(prefix, found))
+        return [mailbox for mailbox in found if not (views and mailbox.name.startswith(views))]
+
+    def _patterns(self) -> list[bytes]:
+        """Return what finds the mailboxes of the account's own namespaces, asked for one after the other."""
+        wanted = [b"*"] if b"" in self._own else [b"INBOX", *(prefix + b"*" for prefix in self._own)]
+        if len(wanted) > 1 and self.supports("LIST-EXTENDED"):
+            return [b"(" + b" ".join(map(quoted, wanted)) + b")"]
+        return list(map(quoted, wanted))
+
+    def _shows_others(self, prefix: bytes, found: Sequence[Mailbox]) -> bool:
+        """Return whether a further namespace only shows what lies in other mailboxes (Dovecot's plugin virtual)."""
+        if prefix not in self._views and self._is_dovecot():
+            filled = next((one for one in found if one.name.startswith(prefix) and one.messages), None)
+            if filled is None:
+                return False
+            self.select(filled.name)
+            lines, _unused = self._untagged("FETCH", [b"1", b"(X-MAILBOX)"])
+            real = re.search(rb"X-MAILBOX (.*)\)", lines[0]) if lines else None
+            self._views[prefix] = real is not None and astring(real[1])[0] != filled.name
+        return self._views.get(prefix, False)
 
     def create(self, name: bytes, special: bytes = b"") -> None:
         """Make a mailbox, with those above it. :raises AlreadyExists: it is there."""
@@ -189,5 +227,5 @@ class Mailboxes(Connection):
         return dict(_STATUS.findall(astring(lines[0])[1])) if lines else {}
 
     def _subscribed(self) -> set[bytes]:
-        lines, _unused = self._untagged("LSUB", [b'""', quoted(self.prefix + b"*")])
+        lines = [line for pattern in self._patterns() for line in self._untagged("LSUB", [b'""', pattern])[0]]
         return {mailbox.name for line in lines if (mailbox := listed(line))}

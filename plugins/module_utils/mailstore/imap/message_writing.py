@@ -128,9 +128,11 @@ class MessageWriter:
         for number, differs in enumerate(altered):
             if differs:  # from here on what counts is what it was
                 digests[number] = hashlib.sha256(portion[number].message.content).digest()
-        if len(uids) == len(portion):
-            items = self._take_in(remote, portion, list(zip(uids, digests, altered)), import_id)
-        else:  # a server that does not say which numbers it gave
+        listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))} if uids else {}
+        there = [listed[uid] for uid in uids if uid in listed]
+        if len(there) == len(portion) and all(map(_may_be, there, portion)):
+            items = self._take_in(remote, portion, list(zip(there, digests, altered)), import_id)
+        else:  # a server that does not say which numbers it gave, or others; or somebody has expunged one at once
             items = self._notes.claim(self._mirror.intents(self._number))
         self._notes.look_again()
         doubtful = [
@@ -176,22 +178,17 @@ class MessageWriter:
             results[one.position] = Written(one.new.origin, "", error=str(error))
 
     def _take_in(
-        self, remote: RemoteFolder, portion: Sequence[_Outgoing], there: Sequence[tuple[int, bytes, bool]],
+        self, remote: RemoteFolder, portion: Sequence[_Outgoing], there: Sequence[tuple[Message, bytes, bool]],
         import_id: str,
     ) -> dict[str, int]:
-        """Look at messages that are on the server, and write them down; return the item of each origin.
+        """Write down messages that are on the server; return the item of each origin.
 
-        :param there: of each its UID, the digest of its content, and whether the server may have altered that.
+        :param there: what the server says of each, the digest of its content, and whether it may have altered that.
         """
-        uids = [uid for uid, _digest, _altered in there]
-        listed = {message.uid: message for message in self._session.messages(remote.name, as_set(uids))}
-        contents = self._session.contents(remote.name, [uid for uid, _digest, altered in there if altered])
+        contents = self._session.contents(remote.name, [message.uid for message, _digest, altered in there if altered])
         written = []
-        for one, (uid, digest, _altered) in zip(portion, there):
-            message = listed.get(uid)
-            if message is None:
-                continue  # it was expunged at once by somebody else
-            content = contents.get(uid)
+        for one, (message, digest, _altered) in zip(portion, there):
+            content = contents.get(message.uid)
             if content is None:
                 content = one.message.content
             else:
@@ -299,6 +296,12 @@ class MessageWriter:
         """Return the flags and keywords of a message."""
         keywords = [self._mirror.keyword_of(self._number, tag) for tag in state.tags]
         return tuple(marks.written(state.flags, keywords))
+
+
+def _may_be(listed: Message, one: _Outgoing) -> bool:
+    """Return whether what is listed can be what was sent. A server need keep neither dates nor count as we do."""
+    sent = one.message
+    return listed.size == len(sent.content) or sent.date is not None and listed.date == sent.date
 
 
 def _sent(folder: RemoteFolder, message: NewMessage) -> Sent:

@@ -23,8 +23,8 @@ Path = tuple[str, ...]
 _ESCAPED: Final = re.compile("((?:=[0-9A-F]{2})+)")
 _AMBIGUOUS: Final = re.compile("=(?=[0-9A-F]{2})")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
-_RESERVED_FIRST: Final = "~#& "
-_RESERVED_LAST: Final = " "
+_RESERVED_FIRST: Final = "~#&"
+_OUTER_SPACE: Final = re.compile(r"\A | \Z")
 _DOUBTFUL: Final = re.compile("[^\\w $'()+,\\-.!:=?@]")
 """What some server or other has in no name: Cyrus has none of % " \\ { } | < > ; ` ^."""
 
@@ -52,15 +52,13 @@ def part(name: str, delimiter: str, careful: bool = False) -> bytes:
     text = _AMBIGUOUS.sub("=3D", name)
     text = _CONTROL.sub(_escape, text)
     if careful:
-        text = _DOUBTFUL.sub(_escape, text)
+        text = _OUTER_SPACE.sub(_escape, _DOUBTFUL.sub(_escape, text))
     if delimiter:
         text = text.replace(delimiter, _bytes(delimiter))
     if text in (".", ".."):
         text = _bytes(text)
     if text[:1] and text[0] in _RESERVED_FIRST:
         text = _bytes(text[0]) + text[1:]
-    if text[-1:] and text[-1] in _RESERVED_LAST:
-        text = text[:-1] + _bytes(text[-1])
     written: bytes = library.imap_utf7.encode(text)
     return written
 

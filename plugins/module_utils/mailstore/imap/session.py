@@ -16,6 +16,7 @@ from typing import Final
 
 from ...model.errors import Refused
 from .answers import HEADER, Marked, Message, NewMessage, fields_of, message_of
+from .connection import Ended
 from .mailboxes import Mailboxes
 from .settings import ImapSettings
 from .syntax import as_set, astring, expanded, internal_date, quoted, ranges, said_by, words_of
@@ -24,6 +25,9 @@ _CODE: Final = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
 _COPIED: Final = re.compile(rb"\[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]")
 _LITERAL: Final = re.compile(rb"\{(\d+)\+?\}$")
 _UNTAGGED: Final = re.compile(rb"\* (\d+|[A-Za-z-]+)(?: (FETCH))? ?", re.IGNORECASE)
+_ON_A_LINE: Final = 500
+_LARGE: Final = 1 << 20
+"""Bytes from which on a message may be more than a server takes."""
 _EIGHT_BIT: Final = re.compile(rb"[\x80-\xff]")
 
 
@@ -39,20 +43,41 @@ class Session(Mailboxes):
     def uids(self, name: bytes) -> list[int]:
         """Return the UIDs of a mailbox's messages, ascending."""
         self.select(name)
-        lines, _unused = self._untagged("UID SEARCH", [b"ALL"], response="SEARCH")
-        return sorted(int(word) for line in lines for word in line.split() if word.isdigit())
+        return self._searched("ALL")
 
     def messages(self, name: bytes, uids: str) -> Iterator[Message]:
         """Yield what a listing says of messages. :param uids: a set as IMAP writes it, such as "7:*"."""
         self.select(name)
         identity = self._message_identity()
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE {identity})"
-        fetched = self._fetched(uids, items)
+        fetched = self._listed(name, uids, items)
         with self._asking("UID FETCH"):
             for line, literal in fetched:
                 message = message_of(line, literal, identity)
                 if message is not None:
                     yield message
+
+    def _listed(self, name: bytes, uids: str, items: str) -> list[tuple[bytes, bytes]]:
+        """Return what _fetched does; of a message at which the server ends the connection, all but its size.
+
+        Dovecot does that at one that it cannot read, and finds out as it wants to know its size.
+        """
+        try:
+            return self._fetched(uids, items)
+        except Ended:
+            self.reopen()
+        self.select(name)
+        rest = self._searched(f"UID {uids}")
+        if len(rest) > 1:
+            half = len(rest) // 2
+            halves = (as_set(part) for part in (rest[:half], rest[half:]))
+            return [one for part in halves for one in self._listed(name, part, items)]
+        with contextlib.suppress(Ended):
+            return self._fetched(uids, items)  # it may have been another reason
+        self.reopen()
+        self.select(name)
+        items = items.replace(" RFC822.SIZE", "").replace(f" {HEADER}", "")
+        return [(line + b" RFC822.SIZE 0", literal) for line, literal in self._fetched(uids, items)]
 
     def marks(self, name: bytes, uids: str, since: int = 0) -> tuple[Marked, list[tuple[int, int]]]:
         """Return the flags and keywords of messages by UID, and the ranges of UIDs that are gone.
@@ -128,7 +153,10 @@ class Session(Mailboxes):
                 words = written.get(one.words)
                 # A server that does not like a flag may take what follows for commands, so it is told its length only
                 # when it has taken the flags; once it has, they can go with the rest.
-                at_once = plus and (words is not None or proven.issuperset(one.words))
+                # So it is of what may be too large: Cyrus ends the connection where it has no other way to say so.
+                at_once = (
+                    plus and (words is not None or proven.issuperset(one.words)) and len(one.content) < _LARGE
+                )
                 if words is None:
                     words = written[one.words] = " ".join(one.words).encode("latin-1")
                 date = b"" if one.date is None else b' "%s"' % internal_date(one.date).encode()
@@ -173,8 +201,7 @@ class Session(Mailboxes):
     def take_off(self, name: bytes, uids: Sequence[int], word: str) -> None:
         """Take a keyword off messages."""
         self.select(name)
-        chosen = as_set(uids).encode()
-        self._command("UID STORE", [chosen, b"-FLAGS.SILENT", f"({word})".encode("latin-1")])
+        self._store_each(uids, b"-", word)
 
     def move(self, name: bytes, uid: int, other: bytes) -> int:
         """Bring a message into another mailbox; needs MOVE (RFC 6851).
@@ -200,12 +227,25 @@ class Session(Mailboxes):
     def expunge(self, name: bytes, uids: Sequence[int]) -> None:
         """Remove messages for good."""
         self.select(name)
-        chosen = as_set(uids).encode()
-        self._command("UID STORE", [chosen, b"+FLAGS.SILENT", b"(\\Deleted)"])
+        self._store_each(uids, b"+", "\\Deleted")
         if self.supports("UIDPLUS"):
-            self._command("UID EXPUNGE", [chosen])
-        else:
-            self._command("EXPUNGE", [])
+            for chosen in _sets(uids):
+                self._command("UID EXPUNGE", [chosen])
+            return
+        # All that is marked so would go: what others have marked is not, meanwhile.
+        others = sorted(set(self._searched("DELETED")).difference(uids))
+        self._store_each(others, b"-", "\\Deleted")
+        self._command("EXPUNGE", [])
+        self._store_each(others, b"+", "\\Deleted")
+
+    def _store_each(self, uids: Sequence[int], sign: bytes, word: str) -> None:
+        for chosen in _sets(uids):
+            self._command("UID STORE", [chosen, sign + b"FLAGS.SILENT", f"({word})".encode("latin-1")])
+
+    def _searched(self, what: str) -> list[int]:
+        """Return the UIDs of those messages of the mailbox that is selected which a search finds, ascending."""
+        lines, _unused = self._untagged("UID SEARCH", [what.encode()], response="SEARCH")
+        return sorted(int(word) for line in lines for word in line.split() if word.isdigit())
 
     def _message_identity(self) -> str:
         if self._is_cyrus():
@@ -245,7 +285,7 @@ class Session(Mailboxes):
                 else:
                     imap._append_untagged(response[1].decode("latin-1"), line[response.end():])
         kind, _unused, said = line[len(end):].partition(b" ")
-        if kind.upper() != b"OK":
+        if kind.upper() != b"OK" and b"[EXPUNGEISSUED]" not in said.upper():  # some have gone meanwhile
             raise Refused(f"{self.server} refused UID FETCH for {self.address}: {said_by(said)}")
         return found
 
@@ -255,3 +295,9 @@ class Session(Mailboxes):
         if not line.endswith(b"\r\n"):
             raise EOFError("it ended the connection")
         return line[:-2]
+
+
+def _sets(uids: Sequence[int]) -> Iterator[bytes]:
+    """Yield UIDs in sets that fit into the line of a command, which servers limit: Dovecot to 64 KiB."""
+    for start in range(0, len(uids), _ON_A_LINE):
+        yield as_set(uids[start:start + _ON_A_LINE]).encode()

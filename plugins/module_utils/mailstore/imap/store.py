@@ -196,6 +196,8 @@ class ImapStore(MailStore):
         try:
             if self._synchronise(account_id):
                 self._listed.add(account_id)
+            if self._closed(account_id):
+                return f"unknown:{uuid.uuid4()}:closed"
             return self._mirror.reader.token(account_id)
         except (InvalidInput, Refused, Unavailable) as error:
             return f"unknown:{uuid.uuid4()}:{type(error).__name__}"
@@ -215,7 +217,12 @@ class ImapStore(MailStore):
     def changes(self, account_id: str, since: str = "") -> Changes:
         self._synchronise(account_id, thorough=not since and account_id not in self._listed)
         self._listed.discard(account_id)
-        return self._mirror.reader.changes(account_id, since)
+        return self._mirror.reader.changes(account_id, since)._replace(unseen=self._closed(account_id))
+
+    def _closed(self, account_id: str) -> Sequence[str]:
+        """Return what the server has said of the mailboxes of an account that it did not let be opened."""
+        opened = self._opened.get(account_id)
+        return tuple(opened.synchroniser.closed) if opened is not None else ()
 
     def item(self, account_id: str, item_id: str) -> ItemState | None:
         self._known(account_id)

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ...model import kinds
 from ...model.errors import NotFound, Refused
-from . import held, marks, tree
+from . import held, marks, names, tree
 from .annotations import Annotations
-from .answers import Marked, Message
+from .answers import Mailbox, Marked, Message
 from .mirror import Changing, Mirror, RemoteFolder, item_id, locator, tag_row
 from .rights import Rights
 from .session import Session
@@ -48,19 +48,29 @@ class Synchroniser:
         self._annotations = annotations
         self._lost: set[int] = set()
         """Messages that are no more where they were, and have not been found elsewhere."""
+        self.closed: list[str] = []
+        """Of the mailboxes that the server did not let be opened, what it said. They count as they were."""
 
     def run(self, thorough: bool = False) -> None:
         """Synchronise. :param thorough: look at every message, as if nothing were known of how folders stand."""
         try:
             self._run(thorough)
         except NotFound:  # a folder that was deleted since it was listed; else it is told the second time
-            self._run(thorough)
+            try:
+                self._run(thorough)
+            except NotFound as error:
+                raise Refused(str(error)) from error
 
     def _run(self, thorough: bool) -> None:
         self._lost.clear()
         self._session.renew()
         before = self._mirror.folders(self._number)
-        folders = tree.folders(self._session.mailboxes(), self._session.prefix, self._session.delimiter, before)
+        listed = _as_before(self._session.mailboxes(), before)
+        self.closed = [
+            f"The folder {names.decoded(mailbox.name)!r} was not looked at, and counts as it was. {mailbox.refusal}"
+            for mailbox in listed if mailbox.refusal
+        ]
+        folders = tree.folders(listed, self._session.prefix, self._session.delimiter, before)
         if not any(folder.item == tree.INBOX for folder in folders):
             raise Refused(
                 f"{self._session.server} shows no INBOX of {self._session.address}. Is there such an account? "
@@ -75,6 +85,8 @@ class Synchroniser:
         changed = []
         for folder in folders:
             known = before.get(folder.item)
+            if folder.mailbox.refusal:
+                continue
             if folder.mailbox.selectable and (thorough or known is None or not known.stands_as(folder.mailbox)):
                 changed.append((folder, known, self._since(folder, known, thorough)))
         for folder, known, since in changed:
@@ -100,7 +112,7 @@ class Synchroniser:
             "SELECT id, folder, name, flags, attrs FROM items INDEXED BY folder_names WHERE mailbox = ? "
             "AND kind IN ('folder', 'mountpoint')", (self._number,),
         ).fetchall()}
-        to_open = [folder for folder in folders if folder.mailbox.selectable]
+        to_open = [folder for folder in folders if folder.mailbox.selectable and not folder.mailbox.refusal]
         shares = self._rights.of_folders(to_open)
         annotations = self._annotations.of_folders(
             to_open, {item: json.loads(row[3]) for item, row in rows.items() if item in before}, thorough
@@ -111,6 +123,8 @@ class Synchroniser:
                 folder.mailbox.subscribed, shares.get(folder.item, ()), annotations.get(folder.item, {})
             )
             wanted[folder.item] = (folder.parent, folder.name, words, json.dumps(attributes))
+            if folder.mailbox.refusal and folder.item in rows:
+                wanted[folder.item] = (folder.parent, folder.name, *rows[folder.item][2:])
         rows = {item: row for item, row in rows.items() if item in before or item in wanted}
         other = {item: row for item, row in wanted.items() if rows.get(item) != row}
         names = {folder.item: folder.mailbox for folder in folders}
@@ -201,7 +215,7 @@ class Synchroniser:
     def _look(self, folder: tree.Folder, known: RemoteFolder | None, since: int) -> RemoteFolder:
         """Take in what is new in a folder and what has other flags; return how the folder stands."""
         mailbox = folder.mailbox
-        first = known.uidnext if known is not None else 1
+        first = known.uidnext or 1 if known is not None else 1  # a server need not tell (RFC 3501)
         if known is not None and first > 1:
             marked, _gone = self._session.marks(mailbox.name, f"1:{first - 1}", since)
             for portion in _portions(marked.items()):
@@ -328,6 +342,15 @@ class Synchroniser:
                     f"INSERT INTO items VALUES ({', '.join('?' * 14)})", tag_row(self._number, word, work.change)
                 )
         return read.flags, " ".join(sorted(tags))
+
+
+def _as_before(listed: Sequence[Mailbox], before: Mapping[int, RemoteFolder]) -> list[Mailbox]:
+    """Return mailboxes, and those that cannot be opened as they were seen last."""
+    known = {folder.name: folder for folder in before.values()}
+    return [
+        mailbox._replace(guid=one.guid, uidvalidity=one.uidvalidity, uidnext=one.uidnext)
+        if mailbox.refusal and (one := known.get(mailbox.name)) else mailbox for mailbox in listed
+    ]
 
 
 def _gaps(uids: Sequence[int]) -> Iterator[tuple[int, int]]:

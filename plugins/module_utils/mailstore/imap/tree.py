@@ -44,11 +44,7 @@ def folders(
 
     :param prefix: of its namespace. :param known: how they were last seen.
     """
-    by_parts = {names.split(mailbox.name, prefix, delimiter): mailbox for mailbox in listed}
-    for parts in list(by_parts):
-        for depth in range(1, len(parts)):  # a level that the server does not list is a folder all the same
-            above = parts[:depth]
-            by_parts.setdefault(above, Mailbox(names.join(above, prefix, delimiter), selectable=False))
+    by_parts = _by_parts(listed, prefix, delimiter)
     system = _system(by_parts)
     ids = _ids(by_parts, system, known)
     made: list[Folder] = []
@@ -68,6 +64,26 @@ def folders(
 
 
 _Parts = tuple[bytes, ...]
+
+
+def _by_parts(listed: Sequence[Mailbox], prefix: bytes, delimiter: str) -> dict[_Parts, Mailbox]:
+    """Return mailboxes by where they are, from the top down, and the levels that the server does not list.
+
+    Where one is called INBOX.x and another x, or one INBOX.INBOX, there is one place for both: the longer name is
+    taken for that of a folder below the Inbox.
+    """
+    found: dict[_Parts, Mailbox] = {}
+    for mailbox in sorted(listed, key=lambda one: bool(prefix) and one.name.startswith(prefix)):
+        parts = names.split(mailbox.name, prefix, delimiter)
+        if parts in found and mailbox.selectable:
+            parts = names.split(mailbox.name, b"", delimiter)
+        found.setdefault(parts, mailbox)
+    for parts, mailbox in list(found.items()):
+        whole = names.split(mailbox.name, b"", delimiter)
+        for depth in range(1, len(parts)):
+            above = names.join(whole[:depth - len(parts)], b"", delimiter)
+            found.setdefault(parts[:depth], Mailbox(above, selectable=False))
+    return found
 
 
 def _system(by_parts: Mapping[_Parts, Mailbox]) -> dict[_Parts, int]:
