@@ -26,6 +26,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap i
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
 
 from . import daemon
+from .ports import free_port
 
 PACKAGES = ("cyrus-imapd", "cyrus-caldav", "sasl2-bin")
 USELESS = ("exim4", "gawk")
@@ -114,7 +115,9 @@ class Cyrus(daemon.Server):
     """A Cyrus, and what tests do with it besides talking to it."""
 
     def __init__(self, directory: Path, more: str) -> None:
-        self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port, self.http_port = daemon.free_ports(5)
+        self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port, self.http_port = (
+            free_port() for _unused in range(5)
+        )
         self.master_user, self.master_password = MASTER_USER, MASTER_PASSWORD
         configuration, services = directory / "imapd.conf", directory / "cyrus.conf"
         super().__init__(directory, self.imap_port, [

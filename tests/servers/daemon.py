@@ -28,10 +28,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tools import debian
 
+from .ports import HOST
+
 BUILD = Path(__file__).resolve().parents[2] / "build"
 PACKAGES = BUILD / "packages"
 """Whoever holds the lock there may run apt-get."""
-HOST = "127.0.0.1"
 PATIENCE = 60.0
 ORDERLY = 10.0
 """How long a server may take to stop by itself."""
@@ -58,15 +59,6 @@ def missing(packages: Mapping[str, str]) -> str:
     """Return what tools.debian.missing does. Only one process at a time asks, since apt-get lets no second one in."""
     with alone(PACKAGES):
         return debian.missing(packages)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return so many different ports that nobody listens on at the moment."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _unused in range(count)]
-        for listener in listeners:
-            listener.bind((HOST, 0))
-        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def greets(host: str, port: int, *, speaks: bool = True) -> bool:

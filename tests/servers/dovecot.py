@@ -31,6 +31,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.s
 
 from . import daemon
 from .openldap import OpenLdap
+from .ports import free_port
 
 PACKAGES = {
     "/usr/lib/dovecot/imap": "dovecot-imapd",
@@ -193,7 +194,7 @@ class Dovecot(daemon.Server):
         self, directory: Path, *, storage: str, separator: str, quota: int, fsync: bool, more: str,
         ldap: OpenLdap | None, home: str,
     ) -> None:
-        self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port = daemon.free_ports(4)
+        self.imap_port, self.imaps_port, self.sieve_port, self.lmtp_port = (free_port() for _unused in range(4))
         self.storage, self.separator = storage, separator
         self.master_user, self.master_password = MASTER_USER, MASTER_PASSWORD
         self.configuration = directory / "dovecot.conf"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import NamedTuple
 
 
@@ -16,10 +15,3 @@ class Endpoint(NamedTuple):
     url: str
     access_key: str
     secret_key: str
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -26,7 +26,7 @@ from typing import Any
 
 from . import daemon
 from .daemon import BUILD, PATIENCE
-from .endpoint import free_port
+from .ports import free_port
 
 USER = "zextras"
 HOME = "/opt/zextras"

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import daemon
+from .ports import free_port
 
 REQUIREMENT = "radicale>=3,<4"
 PLACE = daemon.BUILD / "radicale"
@@ -46,7 +47,7 @@ class Radicale(daemon.Server):
     """A Radicale, and what tests do with it besides talking to it."""
 
     def __init__(self, directory: Path) -> None:
-        [self.port] = daemon.free_ports(1)
+        self.port = free_port()
         self.url = f"http://{daemon.HOST}:{self.port}"
         self.password = PASSWORD
         users = directory / "state" / "users"

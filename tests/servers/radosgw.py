@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from tools import debian
 
-from .endpoint import Endpoint, free_port
+from .endpoint import Endpoint
+from .ports import free_port
 
 PACKAGES = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
 PATIENCE = 120.0

@@ -22,8 +22,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.probe im
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3 import S3Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.s3_settings import S3Settings
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, Unavailable
-from servers.endpoint import free_port
 from servers.faulty_proxy import SLOW_DOWN, faulty_proxy
+from servers.ports import free_port
 
 RULES = (LifecycleRule("versions", "", 0, 30, 7), LifecycleRule("whole", "old/", 90))
 

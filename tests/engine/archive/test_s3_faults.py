@@ -39,7 +39,6 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader
 from archive_kit import Backup, Interposed
-from servers.endpoint import free_port
 from servers.faulty_proxy import (
     ALTER,
     DATED,
@@ -57,6 +56,7 @@ from servers.faulty_proxy import (
     FaultyProxy,
     faulty_proxy,
 )
+from servers.ports import free_port
 
 NAME = "commits/1.json"
 SECRET = "Zm9yYmlkZGVuLXNlY3JldA"
