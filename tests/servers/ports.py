@@ -15,14 +15,14 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 from pathlib import Path
 from typing import IO
 
 HOST = "127.0.0.1"
 RANGE = range(10_000, 32_000)
 """Below those that Linux gives to whoever connects (net.ipv4.ip_local_port_range)."""
-PLACE = Path(tempfile.gettempdir(), f"restante-ports-{os.getuid()}")
+PLACE = Path(f"/tmp/restante-ports-{os.getuid()}")
+"""One for all, wherever else each has its files."""
 
 _kept: list[IO[bytes]] = []
 """The locks of this process."""
