@@ -110,7 +110,7 @@ class LdapDirectory(Directory):
                 steps.modify(found, changes)
             return bool(steps)
 
-    def reshape(self, entry: Entry) -> bool:
+    def reshape(self, entry: Entry, half: str = "") -> bool:
         self._check(entry)
         found = self._by_id(entry.kind, entry.entry_id)
         name = self._entries.name(entry.kind, found)
@@ -122,7 +122,7 @@ class LdapDirectory(Directory):
         self._refuse_claimed(
             entry, [address for address in (entry.name, *entry.aliases) if address.casefold() not in had], found.dn
         )
-        changes = self._entries.reshaped(entry, found, name)
+        changes = self._entries.reshaped(entry, found, [name, half] if half else [name])
         children = self._children(found.dn) if entry.kind == kinds.ACCOUNT else []
         emptied, gone = self._signatures.gone(found, children, entry.signatures)
         after = Found(found.dn, changed(found.attrs, changes + emptied))
@@ -134,9 +134,10 @@ class LdapDirectory(Directory):
                 steps.delete(child)
             for signature in further:
                 self._writer.write_signature(steps, found.dn, self._signatures, signature)
-            if changes or emptied or on_account:
-                steps.modify(found, changes + emptied + on_account)
+            # The DN first: as long as the name is the old one it is seen that there is something left to be done.
             self._writer.move(steps, found.dn, to)
+            if changes or emptied or on_account:
+                steps.modify(Found(to, found.attrs), changes + emptied + on_account)
             made = self.find(entry.kind, entry.entry_id)
             if made is None or shape(made) != shape(entry):
                 raise Refused(
@@ -167,7 +168,9 @@ class LdapDirectory(Directory):
             new, old = self._find(kinds.DOMAIN, domain), self._find(kinds.DOMAIN, domain_before)
             if new is None:
                 raise NotFound(f"The domain {domain!r} of {entry.name} does not exist; create it first.")
-            if old is not None and is_within(above, old.dn):
+            if old is not None and is_within(above, old.dn) and not (
+                is_within(new.dn, old.dn) and is_within(above, new.dn)  # it is there already
+            ):
                 above = moved(above, old.dn, new.dn)
         return under(above, rdn(attribute, local if value.casefold() == local_before.casefold() else value))
 

@@ -81,6 +81,7 @@ class ImapStore(MailStore):
         self._mirror = Mirror(path)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._names = AccountNames(self._directory, settings)
+        self._renamings = renaming.Renamings(self._mirror, self._directory, self._standing)
         self._coming = Connecting(settings)
         self._seen: set[str] = set()
         """Accounts that were synchronised since this was opened."""
@@ -119,32 +120,39 @@ class ImapStore(MailStore):
     # -- the directory ---------------------------------------------------------------------------------------------
 
     def entries(self, kind: str) -> Iterator[Entry]:
-        return self._directory.entries(kind)
+        return self._settled(kind).entries(kind)
 
     def find_entry(self, kind: str, name_or_id: str) -> Entry | None:
-        return self._directory.find(kind, name_or_id)
+        return self._settled(kind).find(kind, name_or_id)
 
     def create_entry(self, entry: Entry) -> Entry:
         self._renew_followers()
-        return self._directory.create(entry)
+        return self._settled(entry.kind).create(entry)
 
     def update_entry(self, entry: Entry) -> bool:
         self._renew_followers()
-        return self._directory.update(entry)
+        return self._settled(entry.kind).update(entry)
 
     def reshape_entry(self, entry: Entry) -> bool:
         self._renew_followers()
-        present = self._directory.find(entry.kind, entry.entry_id)
+        present = self._settled(entry.kind).find(entry.kind, entry.entry_id)
         if entry.kind != kinds.ACCOUNT or present is None or present.name.casefold() == entry.name.casefold():
             return self._directory.reshape(entry)
-        with renaming.followed(present, entry, self._directory, self._standing):
-            return self._directory.reshape(entry)
+        self._renamings.rename(present, entry)
+        return True
 
-    def _standing(self, account_id: str) -> object:
+    def _settled(self, kind: str) -> Directory:
+        """Return the directory, in which no account is half renamed."""
+        if kind == kinds.ACCOUNT:
+            self._renamings.settle_all()
+        return self._directory
+
+    def _standing(self, account_id: str) -> str:
         """Return by what the mailbox of an account is known, which is asked for anew."""
+        self._renew_followers()
         self._drop(account_id)
         self._names.forget(account_id)
-        return self._with(account_id, renaming.standing)
+        return self._connected(account_id, renaming.standing, alone=False)
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
         if kind == kinds.ACCOUNT and self._directory.find(kind, entry_id) is not None:
@@ -154,6 +162,7 @@ class ImapStore(MailStore):
         if kind == kinds.ACCOUNT:
             self._drop(entry_id)
             self._names.forget(entry_id)
+            self._renamings.forget(entry_id)
             self._mirror.forget(entry_id)
 
     def _renew_followers(self) -> None:
@@ -173,7 +182,7 @@ class ImapStore(MailStore):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[tuple[str, str]]:
-        accounts = list(self._directory.entries(kinds.ACCOUNT))
+        accounts = list(self.entries(kinds.ACCOUNT))
         try:
             for position, entry in enumerate(accounts):
                 self._expect(accounts[position + 1:position + self._settings.connections])
@@ -310,6 +319,11 @@ class ImapStore(MailStore):
         return self._with(account_id, work, alone=True)
 
     def _with(self, account_id: str, work: Callable[[Opened], _Answer], alone: bool = False) -> _Answer:
+        """Do something on the connections of an account, which is not half renamed."""
+        self._renamings.settle(account_id)
+        return self._connected(account_id, work, alone)
+
+    def _connected(self, account_id: str, work: Callable[[Opened], _Answer], alone: bool) -> _Answer:
         """Do something on the connections of an account; once more on new ones where these were ended meanwhile."""
         try:
             return self._tried(account_id, work, alone)
