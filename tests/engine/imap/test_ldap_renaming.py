@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.ldap_server import LdapServer
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.renaming import Renamings
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.session import Session
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
@@ -77,16 +78,23 @@ def subjects(store: ImapStore, account: str) -> list[bytes]:
     ]
 
 
+def session(store: ImapStore, account: str) -> Session:
+    """Return the connection to an account's mail."""
+    return store._open(account).session
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "after the note": lambda: after(Renamings, "_note"),
+    "when a share was taken away": lambda: after(Session, "set_rights"),
     "when the entry lies elsewhere": lambda: after(LdapServer, "rename"),
     "when the entry is changed": lambda: after(LdapServer, "modify"),
-    "after the look": lambda: after(ImapStore, "_standing", 2),
+    "after the look": lambda: after(ImapStore, "_asked_anew", 3),
     "before the note is removed": lambda: setattr(Renamings, "forget", die),
     "after the note was removed": lambda: after(Renamings, "forget"),
     "after the note of taking it back": lambda: after(Renamings, "_note", 2),
     "when the entry lies where it did": lambda: after(LdapServer, "rename", 2),
     "when the entry is what it was": lambda: after(LdapServer, "modify", 2),
+    "when the share is there again": lambda: after(Session, "set_rights", 2),
 }
 
 
@@ -94,7 +102,8 @@ def test_a_renaming_that_is_killed_at_any_step_is_gone_on_with(site: Site) -> No
     for number, (step, prepare) in enumerate(STEPS.items()):
         with contextlib.closing(site.open()) as store:
             entry = made(store, f"one{number}")
-        wanted = entry._replace(name=f"two{number}@sub.example.com", aliases=(entry.name,))
+            wanted = entry._replace(name=f"two{number}@sub.example.com", aliases=(entry.name,))
+            session(store, entry.entry_id).set_rights(b"INBOX", wanted.name, "lr")
 
         def work(prepare: Callable[[], None] = prepare, wanted: Entry = wanted) -> None:
             prepare()
@@ -120,6 +129,8 @@ def test_a_renaming_that_is_killed_at_any_step_is_gone_on_with(site: Site) -> No
             ), step
             assert subjects(store, entry.entry_id) == [b"Subject: one%d" % number], step
             assert not store._mirror.database.execute("SELECT * FROM renamings").fetchall()
+            may, = session(store, entry.entry_id).rights_of([b"INBOX"])
+            assert "a" in may[wanted.name] if is_new else may[wanted.name] == "lr", step  # the owner, or a share
             if site.stays:
                 assert store.reshape_entry(wanted) == (not is_new)
             else:
@@ -171,13 +182,13 @@ def test_what_is_refused_or_cannot_be_looked_at_is_taken_back(site: Site, monkey
             store.reshape_entry(entry._replace(name=other.name))
         looks: list[str] = []
 
-        def away(account: str) -> Any:
+        def away(account: str, ask: Any) -> Any:
             looks.append(account)
-            if len(looks) > 1:
+            if len(looks) > 2:
                 raise Unavailable("It is away.")
-            return "what it was"
+            return "what it was" if len(looks) == 1 else []
 
-        monkeypatch.setattr(store._renamings, "_look", away)
+        monkeypatch.setattr(store._renamings, "_ask", away)
         with pytest.raises(Unavailable):
             store.reshape_entry(entry._replace(name="away@example.com"))
         monkeypatch.undo()

@@ -10,7 +10,7 @@ from typing import Final
 
 _RENAMINGS: Final = (
     "CREATE TABLE IF NOT EXISTS renamings (account TEXT PRIMARY KEY, goal TEXT NOT NULL, back TEXT NOT NULL, "
-    "standing TEXT NOT NULL) WITHOUT ROWID"
+    "standing TEXT NOT NULL, shares TEXT NOT NULL) WITHOUT ROWID"
 )
 """Accounts that are being renamed (renaming.py)."""
 TABLES: Final = (

@@ -8,6 +8,9 @@ Whether it is depends on how the mail server finds mailboxes. One that finds the
 same one; one that finds them by the address would show an empty one, and whoever gets the old address next would find
 the mail there. So what is shown is looked at, and the old address is given back where it is another mailbox.
 
+Shares name addresses. Where one is with the very address that its owner gets, it would become what the owner may do,
+which is less than an owner may: the server would let nobody put that right any more. So it is taken away before.
+
 What is about to be done is noted in the mirror, durably, before anything is. Where a process ended in between, whoever
 needs the account next, or looks into the directory, goes on with what is noted.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from ...model import foreign, kinds
 from ...model.errors import InvalidInput, NotFound, Refused, RestanteError, Unavailable
@@ -25,7 +28,9 @@ from ...model.state import Entry, state_from_json
 from .collections import Collections
 from .directory import Directory
 from .mirror import Mirror
+from .rights import Rights
 from .session import Session
+from .settings import ImapSettings, login_name
 
 _UNOPENED: Final = (InvalidInput, NotFound, Refused)
 """How a mailbox is refused that is not there, or not for who comes by that name."""
@@ -39,8 +44,18 @@ class Shown(Protocol):
         """That to its mail."""
 
     @property
+    def rights(self) -> Rights:
+        """The rights of its folders."""
+
+    @property
     def collections(self) -> Collections | None:
         """That to its address books and calendars."""
+
+
+Ask = Callable[[str, Callable[[Shown], Any]], Any]
+"""Asks the mail server something of an account, on new connections."""
+Shares = list[tuple[str, str]]
+"""What somebody may do, by the names of mailboxes (in latin-1)."""
 
 
 def standing(shown: Shown) -> str:
@@ -48,6 +63,23 @@ def standing(shown: Shown) -> str:
     inbox = [(one.guid, one.uidvalidity) for one in shown.session.mailboxes() if one.name == b"INBOX"]
     collections = () if shown.collections is None else shown.collections.account.collections()
     return json.dumps([inbox, sorted((one.name, one.view, one.tag) for one in collections)])
+
+
+def shares(shown: Shown, who: str) -> Shares:
+    """Return which mailboxes of an account are shared with somebody."""
+    if not shown.rights.known:
+        return []
+    names = [one.name for one in shown.session.mailboxes() if one.selectable]
+    return [
+        (name.decode("latin-1"), rights[who]) for name, rights in zip(names, shown.session.rights_of(names))
+        if who in rights
+    ]
+
+
+def share(shown: Shown, who: str, wanted: Shares) -> None:
+    """Share mailboxes of an account with somebody. :param wanted: no rights for no more."""
+    for name, rights in wanted:
+        shown.session.set_rights(name.encode("latin-1"), who, rights)
 
 
 class _Renaming(NamedTuple):
@@ -59,17 +91,19 @@ class _Renaming(NamedTuple):
     """What it was, which it becomes again where its mailbox has not come along."""
     standing: str
     """By what its mailbox was known before; empty where it becomes again what it was: that is the goal then."""
+    shares: Shares
+    """What it shares with the address that it is to get."""
 
 
 class Renamings:
     """Renames the accounts of a directory, and notes that in the mirror."""
 
-    def __init__(self, mirror: Mirror, directory: Directory, look: Callable[[str], str]) -> None:
-        """:param look: returns by what the mailbox of an account is known, which is asked for anew."""
+    def __init__(self, mirror: Mirror, directory: Directory, settings: ImapSettings, ask: Ask) -> None:
         self._mirror = mirror
         self._database = mirror.database
         self._directory = directory
-        self._look = look
+        self._settings = settings
+        self._ask = ask
 
     def rename(self, present: Entry, entry: Entry) -> None:
         """Rename an account. Errors as those of Directory.reshape, and:
@@ -77,7 +111,9 @@ class Renamings:
         :raises Refused: its mailbox has not come along, or cannot be looked at; the account is what it was.
         """
         with self._mirror.alone(entry.entry_id):
-            noted = _Renaming(entry, present, self._look(entry.entry_id))
+            before = self._ask(entry.entry_id, standing)
+            shared = self._ask(entry.entry_id, lambda shown: shares(shown, self._login(entry)))
+            noted = _Renaming(entry, present, before, shared)
             self._note(noted)
             error = self._go_on(noted)
         if error is not None:
@@ -125,18 +161,22 @@ class Renamings:
             if why is None:
                 self.forget(account)
                 return None
-            noted = _Renaming(noted.back, noted.goal, "")
+            noted = _Renaming(noted.back, noted.goal, "", noted.shares)
             self._note(noted)
         self._directory.reshape(noted.goal, noted.back.name)
-        self.forget(account)
         with contextlib.suppress(*_UNOPENED, Unavailable):
-            self._look(account)
+            self._ask(account, lambda shown: share(shown, self._login(noted.back), noted.shares))
+        self.forget(account)
         return why
 
     def _tried(self, noted: _Renaming) -> RestanteError | None:
         """Rename an account; return why it cannot be called that, None where it can."""
         goal, back = noted.goal, noted.back
         try:
+            present = self._directory.find(kinds.ACCOUNT, goal.entry_id)
+            if noted.shares and present is not None and present.name.casefold() != goal.name.casefold():
+                none = [(name, "") for name, _rights in noted.shares]
+                self._ask(goal.entry_id, lambda shown: share(shown, self._login(goal), none))
             self._directory.reshape(goal, back.name)
         except Unavailable:
             raise  # it may have been done in part
@@ -145,7 +185,7 @@ class Renamings:
         same = False
         try:
             with contextlib.suppress(*_UNOPENED):
-                same = self._look(back.entry_id) == noted.standing
+                same = self._ask(back.entry_id, standing) == noted.standing
         except RestanteError as error:
             return error
         return None if same else Refused(
@@ -154,16 +194,19 @@ class Renamings:
             "the mailbox there and do that by hand."
         )
 
+    def _login(self, entry: Entry) -> str:
+        return login_name(self._settings, entry.name)
+
     def _note(self, noted: _Renaming) -> None:
-        self._database.execute("INSERT OR REPLACE INTO renamings VALUES (?, ?, ?, ?)", (
-            noted.goal.entry_id, _written(noted.goal), _written(noted.back), noted.standing,
+        self._database.execute("INSERT OR REPLACE INTO renamings VALUES (?, ?, ?, ?, ?)", (
+            noted.goal.entry_id, _written(noted.goal), _written(noted.back), noted.standing, json.dumps(noted.shares),
         ))
 
     def _noted(self, account: str) -> _Renaming | None:
         row = self._database.execute(
-            "SELECT goal, back, standing FROM renamings WHERE account = ?", (account,)
+            "SELECT goal, back, standing, shares FROM renamings WHERE account = ?", (account,)
         ).fetchone()
-        return None if row is None else _Renaming(_read(row[0]), _read(row[1]), row[2])
+        return None if row is None else _Renaming(_read(row[0]), _read(row[1]), row[2], foreign.parse(row[3]))
 
 
 def _written(entry: Entry) -> str:

@@ -19,7 +19,7 @@ from ...model.state import Entry, ItemState
 from ..following import Follower
 from ..index.items import number_of
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
-from . import held, renaming, storable
+from . import held, storable
 from .account_names import AccountNames
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
@@ -32,6 +32,7 @@ from .filters import Filters
 from .ldap_directory import LdapDirectory
 from .listed_directory import ListedDirectory
 from .mirror import Mirror
+from .renaming import Renamings
 from .rights import Rights
 from .session import Session
 from .settings import LDAP, ImapSettings, login_name
@@ -81,7 +82,7 @@ class ImapStore(MailStore):
         self._mirror = Mirror(path)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._names = AccountNames(self._directory, settings)
-        self._renamings = renaming.Renamings(self._mirror, self._directory, self._standing)
+        self._renamings = Renamings(self._mirror, self._directory, settings, self._asked_anew)
         self._coming = Connecting(settings)
         self._seen: set[str] = set()
         """Accounts that were synchronised since this was opened."""
@@ -147,12 +148,12 @@ class ImapStore(MailStore):
             self._renamings.settle_all()
         return self._directory
 
-    def _standing(self, account_id: str) -> str:
-        """Return by what the mailbox of an account is known, which is asked for anew."""
+    def _asked_anew(self, account_id: str, ask: Callable[[Opened], _Answer]) -> _Answer:
+        """Ask something of an account whose name may be another one since."""
         self._renew_followers()
         self._drop(account_id)
         self._names.forget(account_id)
-        return self._connected(account_id, renaming.standing, alone=False)
+        return self._connected(account_id, ask, alone=False)
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
         if kind == kinds.ACCOUNT and self._directory.find(kind, entry_id) is not None:
