@@ -187,6 +187,31 @@ def test_accounts_that_share_folders_exchange_their_addresses(pair: Pair, tmp_pa
         assert not follower.round().changed
 
 
+def test_a_domain_is_renamed_with_all_its_accounts(pair: Pair, tmp_path: Path) -> None:
+    with over_ldap(pair, tmp_path, home="%{ldap:zimbraId}") as (store, follower):
+        before = {account: {one.item_id for one in store.changes(account).items} for account in (ANNA, "a-bruno")}
+        shared = grants(store, ANNA)
+        old, new = "@example.com", "@new.example.net"
+        domain = pair.primary.find_entry(kinds.DOMAIN, old[1:])
+        pair.primary.reshape_entry(domain._replace(name=new[1:]))
+        for kind in (kinds.DISTRIBUTION_LIST, kinds.ACCOUNT):
+            for entry in list(pair.primary.entries(kind)):
+                pair.primary.reshape_entry(entry._replace(
+                    name=entry.name.replace(old, new), aliases=tuple(one.replace(old, new) for one in entry.aliases),
+                    members=tuple(one.replace(old, new) for one in entry.members),
+                ))
+        pair.scan()
+        catch_up(follower, SILENT)
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        assert_equal(pair, store)
+        assert {account: {one.item_id for one in store.changes(account).items} for account in before} == before
+        assert grants(store, ANNA) == shared
+        assert store.find_entry(kinds.DOMAIN, new[1:]).entry_id == domain.entry_id
+        assert store.find_entry(kinds.DOMAIN, old[1:]) is None
+        group, = store.entries(kinds.DISTRIBUTION_LIST)
+        assert group.name.endswith(new) and all(member.endswith(new) for member in group.members)
+
+
 def shared_with(account: str, rights: str) -> dict[str, str]:
     """A share, as the primary has it."""
     return {"grantee_id": account, "grantee_type": "usr", "grantee_name": "", "rights": rights}

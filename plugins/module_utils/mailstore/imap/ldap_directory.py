@@ -149,19 +149,23 @@ class LdapDirectory(Directory):
     def _renamed(self, entry: Entry, found: Found, name: str) -> str:
         """Return the DN of an entry once it has another name; as far as it follows from the name.
 
-        :raises Refused: entries of this kind keep their names. :raises NotFound: there is no such domain.
+        :raises Refused: it cannot lie there. :raises NotFound: there is no such domain.
         :raises AlreadyExists: another one is called so.
         """
         attribute, value = first(found.dn)
         if entry.name == name:
             return found.dn
-        if entry.kind not in WITH_ADDRESSES and entry.name.casefold() != name.casefold():
-            if entry.kind == kinds.DOMAIN:
-                raise Refused(f"The domain {name} cannot become {entry.name}: all its accounts lie under it.")
-            if self._find(entry.kind, entry.name) is not None:
-                raise AlreadyExists(f"{entry.name} is there already.")
         if entry.kind not in WITH_ADDRESSES:
-            return under(parent(found.dn), rdn(attribute, entry.name)) if entry.kind == kinds.COS else found.dn
+            if entry.name.casefold() == name.casefold() and entry.kind == kinds.DOMAIN:
+                return found.dn
+            if entry.name.casefold() != name.casefold() and self._find(entry.kind, entry.name) is not None:
+                raise AlreadyExists(f"{entry.name} is there already.")
+            if entry.kind == kinds.COS:
+                return under(parent(found.dn), rdn(attribute, entry.name))
+            to = domain_dn(entry.name, self._base)
+            if key(to) != key(found.dn):
+                self._writer.check_domain_moves(name, found, to)
+            return to
         (local, _at, domain), above = entry.name.rpartition("@"), parent(found.dn)
         local_before, _at, domain_before = name.rpartition("@")
         if domain.casefold() != domain_before.casefold():

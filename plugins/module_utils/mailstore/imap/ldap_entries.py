@@ -211,6 +211,8 @@ class Entries:
             wanted[self._names.there(MAIL)] = (entry.name, *entry.aliases)
         if entry.kind == kinds.DISTRIBUTION_LIST:
             wanted[self._has(MEMBER, "members") if entry.members else self._names.there(MEMBER)] = entry.members
+        if entry.kind == kinds.DOMAIN:
+            wanted[self._names.there(DOMAIN_NAME)] = (entry.name,)
         before, after = [self._fillers(entry.kind, name) for name in names], self._fillers(entry.kind, entry.name)
         encoded = {attribute: _encode(texts) for attribute, texts in wanted.items() if attribute}
         encoded.update({one: after[one] for one in after if list(found.values(one)) in [was[one] for was in before]})
