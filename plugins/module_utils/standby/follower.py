@@ -86,6 +86,11 @@ class Follower:
         head = self._origin.repository().head() if self._origin.retrieved() else None
         return (0, 0) if head is None else (head.seq, head.at)
 
+    def signed(self) -> int:
+        """Return when the primary gave its last sign of life, by its own clock, UTC milliseconds; 0 for never."""
+        sign = self._origin.sign() if self._origin.retrieved() else None
+        return 0 if sign is None else sign.at
+
     def may_go_on(self) -> bool:
         """Return whether nobody has stopped the standby, or promoted it."""
         return self.record.meta("state") == FOLLOWING
