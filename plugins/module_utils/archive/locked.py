@@ -102,7 +102,7 @@ class LockedArchive(S3Archive):
 
     @functools.cached_property
     def _brief(self) -> LockedArchive:
-        """The same, with a lock that is soon over: without one, the bucket would lock for as long as its default says."""
+        """The same, with a lock that is soon over; without one, the bucket would lock as long as its default says."""
         return self.briefly(_NOTE_SECONDS)
 
     @functools.cached_property

@@ -78,7 +78,7 @@ class Archive(abc.ABC):
         """
 
     def put_note(self, name: str, data: bytes) -> None:
-        """Store bytes under a name that is written over and over, of which the last ones count; no lock keeps them long."""
+        """Store bytes under a name that is written over and over, of which the last ones count and no lock is long."""
         self.put(name, data)
 
     def get_note(self, name: str, most: int) -> bytes:
