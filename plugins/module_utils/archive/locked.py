@@ -94,16 +94,8 @@ class LockedArchive(S3Archive):
         super().put_file(name, path, sha256)
         self._forget(name)
 
-    def put_note(self, name: str, data: bytes) -> None:
-        self._brief.put(name, data)
-
     def get_note(self, name: str, most: int) -> bytes:
         return self._plain.get(name, most)
-
-    @functools.cached_property
-    def _brief(self) -> LockedArchive:
-        """The same, with a lock that is soon over; without one, the bucket would lock as long as its default says."""
-        return self.briefly(_NOTE_SECONDS)
 
     @functools.cached_property
     def _plain(self) -> S3Archive:
@@ -283,8 +275,9 @@ class LockedArchive(S3Archive):
     def _mode(self) -> Any:
         return self._settings.lock_mode
 
-    def _kept(self) -> dict[str, Any]:
-        until = int(time.time() * 1000) + self.retention
+    def _kept(self, note: bool) -> dict[str, Any]:
+        # A note without a lock would get that which the bucket has by default.
+        until = int(time.time() * 1000) + (_NOTE_SECONDS * 1000 if note else self.retention)
         return {"ObjectLockMode": self._mode, "ObjectLockRetainUntilDate": _date(until)}
 
 

@@ -367,7 +367,7 @@ def test_a_store_that_lets_locked_files_be_removed_is_refused(
     settings: S3Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that takes the headers and forgets them."""
-    monkeypatch.setattr(LockedArchive, "_kept", lambda _self: {})
+    monkeypatch.setattr(LockedArchive, "_kept", lambda _self, _note: {})
     with pytest.raises(Refused, match="does not enforce Object Lock: a locked file could be removed"):
         probe(bucket_archive(settings))
 
