@@ -110,6 +110,14 @@ options:
       - V(0) for a drill in any case.
     type: int
     default: 0
+  reports_keep:
+    description:
+      - Remove the reports of older drills of this node when there are more than so many. That of the newest drill that
+        has passed stays in any case, and so does what somebody has put beside a report.
+      - V(0) for none of them. A removed report is remembered all the same, see M(restante.carbonio.drill_info).
+    type: int
+    default: 0
+    version_added: 1.1.0
   fail_on_failure:
     description: Fail the task, after the report was written, when the drill has failed.
     type: bool
@@ -209,6 +217,7 @@ ARGUMENTS = {
     "metrics_path": {"type": "path"},
     "concurrent_accounts": {"type": "int", "default": 1},
     "due_after_days": {"type": "int", "default": 0},
+    "reports_keep": {"type": "int", "default": 0},
     "fail_on_failure": {"type": "bool", "default": True},
 }
 

@@ -10,10 +10,30 @@ module: standby_info
 short_description: Read how far a warm standby is behind its primary
 description:
   - Returns what a standby does, its lag, when the archive was last read, and what could not be applied.
+  - A primary that nobody uses makes no commits. So its uploads leave a sign of life in the archive once a minute, by
+    which it is told from a dead one. There is none where a Backup Path is followed and no archive.
 version_added: 1.0.0
 extends_documentation_fragment:
   - restante.carbonio.attributes
   - restante.carbonio.attributes.info
+options:
+  warn_silence_seconds:
+    description:
+      - From how many seconds without a sign of life of the primary, or without a look into its archive, on there is a
+        warning. V(0) for never.
+    type: int
+    default: 180
+    version_added: 1.1.0
+  max_silence_seconds:
+    description: The same, from where on that is one of the RV(problems).
+    type: int
+    default: 900
+    version_added: 1.1.0
+  max_lag_seconds:
+    description: By how many seconds the standby may be behind before that is one of the RV(problems). V(0) for any.
+    type: int
+    default: 60
+    version_added: 1.1.0
 attributes:
   vendor_engine:
     support: none
@@ -24,18 +44,19 @@ seealso:
 EXAMPLES = r"""
 - name: See whether the standby could take over
   restante.carbonio.standby_info:
+    max_silence_seconds: 600
   register: standby
-
-- name: Complain where it could not
-  ansible.builtin.assert:
-    that:
-      - standby.status.running
-      - standby.status.lag_seconds < 60
-      - standby.status.contact_seconds < 60
-      - standby.status.failure_count == 0
+  failed_when: standby.problems | length > 0
 """
 
 RETURN = r"""
+problems:
+  description: Why it could not take over now, or the primary seems to be dead, as sentences.
+  returned: success
+  type: list
+  elements: str
+  sample: ["The primary last gave a sign of life 1260 s ago."]
+  version_added: 1.1.0
 status:
   description:
     - How far the standby is. Times are ISO 8601, empty for "never".
@@ -112,9 +133,29 @@ status:
       sample: 0.7
     silent_seconds:
       description:
-        - How long ago the newest commit was made; V(-1) for never. A primary that nobody uses makes none.
+        - How long ago the newest commit was made; V(-1) for never. A primary that nobody uses makes none, see
+          RV(status.sign_of_life_seconds).
       type: float
       sample: 148.8
+    last_sign_of_life:
+      description:
+        - When the primary is known to have lived, by a commit or a sign of life. One from the future counts from when
+          it was seen here.
+      type: str
+      sample: "2026-11-02T09:14:31.250Z"
+    sign_of_life_seconds:
+      description: How long ago that is; V(-1) for never.
+      type: float
+      sample: 28.7
+    gives_signs_of_life:
+      description:
+        - Whether the primary leaves signs of life in its archive. Without, an idle one cannot be told from a dead one.
+      type: bool
+      sample: true
+    clock_ahead_seconds:
+      description: By how much the primary's clock is ahead of this node's, as its last sign of life says.
+      type: float
+      sample: 0.0
     entries:
       description: How many accounts, lists, domains and classes of service it follows.
       type: int
@@ -159,9 +200,15 @@ status:
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import standby
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.module import run
 
+ARGUMENTS = {
+    "warn_silence_seconds": {"type": "int", "default": 180},
+    "max_silence_seconds": {"type": "int", "default": 900},
+    "max_lag_seconds": {"type": "int", "default": 60},
+}
+
 
 def main() -> None:
-    run(standby.info)
+    run(standby.info, ARGUMENTS)
 
 
 if __name__ == "__main__":

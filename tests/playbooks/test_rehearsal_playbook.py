@@ -29,7 +29,10 @@ def test_the_rehearsal_restores_proves_and_reports(node_a: NodeA, tmp_path: Path
     place = tmp_path / "scratch" / "drill"
     (place / "mailstore").mkdir(parents=True)
     (place / "mailstore" / "store.sqlite").write_text("left by an earlier drill")
-    done = run(PLAYBOOKS / "recovery_rehearsal.yml", drill_variables(node_a, place), tmp_path)
+    given = drill_variables(node_a, place)
+    inventory = tmp_path / "place.json"
+    inventory.write_text(json.dumps({"all": {"vars": {"drill_path": given.pop("drill_path")}}}), encoding="utf-8")
+    done = run(PLAYBOOKS / "recovery_rehearsal.yml", given, tmp_path, "-i", str(inventory))
     assert done.status == 0, done.output
     report = json.loads((place / "report.json").read_text(encoding="utf-8"))
     assert report["passed"] is True

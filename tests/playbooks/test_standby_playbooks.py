@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def test_a_standby_is_set_up_follows_and_takes_over(nodes: Nodes) -> None:
     assert len(done.changed()) == 2 and nodes.mail("standby") == nodes.mail("primary")
     assert not played(nodes, "standby.yml", "--check", "--diff").changed(), "what follows is left to follow"
     assert nodes.status()["running"]
+    checked = played(nodes, "standby_check.yml")
+    assert not checked.changed() and "0.0 s behind; the last sign of life of the primary came" in checked.output
 
     with nodes.primary() as store:
         account = next(one.entry_id for one in store.entries(kinds.ACCOUNT) if one.name.startswith("ann@"))
@@ -73,6 +76,22 @@ def test_a_standby_is_set_up_follows_and_takes_over(nodes: Nodes) -> None:
         assert len(moved) == 1, "accounts keep their ids"
     assert realtime.status(nodes.node("standby"))["running"]
     assert not nodes.status()["running"] and nodes.status()["state"] == "promoted"
+
+
+def test_the_check_fails_where_the_primary_is_silent_for_too_long(nodes: Nodes) -> None:
+    nodes.answer(service=True)
+    given: dict[str, Any] = {
+        "standby_hosts": "node", "standby_become": False, "standby_config_file": nodes.config_file("standby"),
+        "standby_warn_silence_seconds": 1, "standby_max_silence_seconds": 0,
+    }
+    end = time.monotonic() + 60
+    while not nodes.status()["sign_of_life_seconds"] > 1:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    done = run(PLAYBOOKS / "standby_check.yml", given, nodes.path)
+    assert not done.status and "The primary last gave a sign of life" in done.output
+    done = run(PLAYBOOKS / "standby_check.yml", {**given, "standby_max_silence_seconds": 1}, nodes.path)
+    assert done.status and "The primary last gave a sign of life" in done.output
 
 
 def test_a_standby_that_was_promoted_is_not_set_up_again_and_what_is_none_is_not_promoted(nodes: Nodes) -> None:

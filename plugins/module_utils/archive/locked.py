@@ -5,7 +5,7 @@
 """An archive in a bucket with Object Lock: what was written is there until its lock ends, whoever holds the keys.
 
 A bucket with Object Lock keeps every version of a file. Nobody can remove a locked one, but who holds the keys can
-write another version over it, or a delete marker. All names of an archive are written once, so the first version of a
+write another version over it, or a delete marker. All names of a backup are written once, so the first version of a
 name is the file: it is the one that is read, and delete markers mean nothing. This also decides between two writers on
 stores that ignore If-None-Match where there are versions: the first one has won, and the other one sees that.
 """
@@ -13,6 +13,7 @@ stores that ignore If-None-Match where there are versions: the first one has won
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import itertools
 import re
@@ -30,6 +31,8 @@ from .s3_settings import LOCK_MODES, S3Settings
 
 _REMEMBERED: Final = 1 << 16
 """Names of which the versions are remembered: the first version of a name stays the first."""
+_NOTE_SECONDS: Final = 60
+"""For which a note is locked, that is written over."""
 _NEIGHBOURS: Final = re.compile(r"(.*/\d+)\d{3}\.\w+|(.*/)[0-9a-f]{64}")
 """What the names begin with that are read together with one: of a thousand commits, of a folder of packs."""
 
@@ -90,6 +93,14 @@ class LockedArchive(S3Archive):
     def put_file(self, name: str, path: str, sha256: str) -> None:
         super().put_file(name, path, sha256)
         self._forget(name)
+
+    def get_note(self, name: str, most: int) -> bytes:
+        return self._plain.get(name, most)
+
+    @functools.cached_property
+    def _plain(self) -> S3Archive:
+        """The bucket without its locks: the last version of a name is what is read."""
+        return S3Archive(self._settings)
 
     def size(self, name: str) -> int | None:
         self._forget(name)  # another process may have removed it when its lock had ended
@@ -264,8 +275,9 @@ class LockedArchive(S3Archive):
     def _mode(self) -> Any:
         return self._settings.lock_mode
 
-    def _kept(self) -> dict[str, Any]:
-        until = int(time.time() * 1000) + self.retention
+    def _kept(self, note: bool) -> dict[str, Any]:
+        # A note without a lock would get that which the bucket has by default.
+        until = int(time.time() * 1000) + (_NOTE_SECONDS * 1000 if note else self.retention)
         return {"ObjectLockMode": self._mode, "ObjectLockRetainUntilDate": _date(until)}
 
 

@@ -77,6 +77,14 @@ class Archive(abc.ABC):
         :raises NotFound: there is no such file. :raises Damaged: it has more.
         """
 
+    def put_note(self, name: str, data: bytes) -> None:
+        """Store bytes under a name that is written over and over, of which the last ones count and no lock is long."""
+        self.put(name, data)
+
+    def get_note(self, name: str, most: int) -> bytes:
+        """Return what was stored there last. Parameters and errors as get."""
+        return self.get(name, most)
+
     @abc.abstractmethod
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return length bytes from offset; fewer only where the file ends."""

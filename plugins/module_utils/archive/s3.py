@@ -57,6 +57,9 @@ class S3Archive(Archive):
     def put(self, name: str, data: bytes) -> None:
         self._put(self._client, name, data, len(data), hashlib.sha256(data).digest())
 
+    def put_note(self, name: str, data: bytes) -> None:
+        self._put(self._client, name, data, len(data), hashlib.sha256(data).digest(), note=True)
+
     def put_file(self, name: str, path: str, sha256: str) -> None:
         with reading(path) as file:
             source = Hashed(file, path)
@@ -129,8 +132,8 @@ class S3Archive(Archive):
         """Return what names a file in a request that reads it."""
         return self._key(name)
 
-    def _kept(self) -> dict[str, Any]:
-        """Return what a request that writes says of how long the file must be kept."""
+    def _kept(self, note: bool) -> dict[str, Any]:
+        """Return what a request that writes says of how long the file must be kept. :param note: see put_note."""
         return {}
 
     def now(self) -> int:
@@ -237,9 +240,10 @@ class S3Archive(Archive):
         client.meta.events.register("before-call.s3.PutObject", _never_overwrite)
         return client
 
-    def _put(self, client: Any, name: str, body: Body, size: int, digest: bytes) -> None:
-        arguments = self._kept()
-        if self._settings.storage_class and size >= self._settings.storage_class_from:
+    def _put(self, client: Any, name: str, body: Body, size: int, digest: bytes, note: bool = False) -> None:
+        arguments = self._kept(note)
+        # What is written over soon is dear in the classes that are cheap to keep.
+        if self._settings.storage_class and not note and size >= self._settings.storage_class_from:
             arguments["StorageClass"] = self._settings.storage_class
         with explained(self._settings, "write", name):
             client.put_object(

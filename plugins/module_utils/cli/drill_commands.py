@@ -36,6 +36,7 @@ _HELP: Final[Mapping[str, str]] = {
     "signing_key": "the private key that the report is signed with",
     "metrics_path": "a file for the textfile collector of Prometheus",
     "concurrent_accounts": "how many at the same time",
+    "reports_keep": "so many of the newest reports; 0 for all",
     "due_after_days": "not where the last one has passed and is younger",
 }
 

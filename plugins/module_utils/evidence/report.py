@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ PAGE: Final = "report.html"
 JSON: Final = "report.json"
 JUNIT: Final = "junit.xml"
 METRICS: Final = "metrics.prom"
+_FILES: Final = (PAGE, JUNIT, METRICS, MANIFEST, SIGNATURE, JSON)
 
 
 def forms(record: Mapping[str, Any]) -> dict[str, bytes]:
@@ -57,6 +59,21 @@ def write(record: Mapping[str, Any], directory: str, signer: Signer | None) -> s
         os.rename(part, directory)
         sync_directory(os.path.dirname(directory))
     return hashlib.sha256(listed).hexdigest()
+
+
+def remove(directory: str) -> None:
+    """Remove a report, and nothing that was put beside it: the directory stays then.
+
+    :raises Refused: it cannot be removed.
+    """
+    try:
+        for name in _FILES:  # the record last: as long as it is there, this is a report
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise Refused(f"The report {directory} cannot be removed ({error.strerror}).") from error
 
 
 def replace(path: str, text: str) -> None:

@@ -36,7 +36,7 @@ from ..operations.records import DRILL_QUEUE
 from . import drill_options, drill_source, metrics
 from .call import Call
 from .drill_options import OF_ONE_DRILL, Options, check, targets
-from .drill_reports import directory, key_file, past
+from .drill_reports import directory, key_file, outdated, past
 from .node import Node
 from .operations import operation
 
@@ -132,6 +132,11 @@ def _left_behind(
     node.notifications().notify(level, f"{OPERATION}: {verdict}", stats, notifications)
     running.record.result = {"passed": record["passed"], "reasons": record["reasons"], "report_path": path}
     warnings = []
+    for one in outdated(node, options.reports_keep) if options.reports_keep else ():
+        try:
+            report.remove(one)
+        except Refused as error:
+            warnings.append(str(error))
     if options.metrics_path:
         try:
             metrics.write(node, options.metrics_path)
@@ -175,12 +180,14 @@ def preview(node: Node, options: Options) -> dict[str, Any]:
     newest = drill_source.newest(archive)
     if not newest:
         raise NotABackup(f"There is no backup in {archive.describe()}: it has no commit.")
+    old = outdated(node, options.reports_keep - 1) if options.reports_keep else []
     lines = [
         f"restore commit {newest} of {archive.describe()}",
         f"{f'a sample of {options.sample} accounts' if options.sample else 'all accounts'} into "
         f"{_scratch_path(node, options)}, which is removed afterwards" + (" unless kept" if options.keep else ""),
         "compare every item with the backup",
         f"leave a report in {options.report_path or os.path.join(directory(node), 'reports')}",
+        *(f"remove the older report {one}" for one in old),
     ]
     return {"changed": True, "plan": lines}
 

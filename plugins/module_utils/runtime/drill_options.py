@@ -12,6 +12,7 @@ from typing import Final
 from ..drill.record import Targets
 from ..drill.sample import size
 from ..evidence import durations
+from ..evidence.history import KEPT
 from ..model import moment
 from ..model.errors import InvalidInput
 
@@ -43,9 +44,11 @@ class Options:
     metrics_path: str = ""
     concurrent_accounts: int = 1
     due_after_days: int = 0
+    reports_keep: int = 0
+    """The newest reports that are kept; 0 for all."""
 
 
-OF_ONE_DRILL: Final = ("seed", "declared", "keep", "due_after_days", "report_path", "metrics_path")
+OF_ONE_DRILL: Final = ("seed", "declared", "keep", "due_after_days", "report_path", "metrics_path", "reports_keep")
 """Options that say nothing of what is drilled."""
 
 
@@ -59,6 +62,8 @@ def check(options: Options, time_zone: str = "") -> None:
         raise InvalidInput(f"concurrent_accounts is {options.concurrent_accounts}; give 1 or more.")
     if options.due_after_days < 0:
         raise InvalidInput(f"due_after_days is {options.due_after_days}; give days, or 0 for a drill in any case.")
+    if not 0 <= options.reports_keep <= KEPT:
+        raise InvalidInput(f"reports_keep is {options.reports_keep}; give 1 to {KEPT}, or 0 for all.")
     if options.bucket_configuration_id and (options.source == BACKUP_PATH or options.source_path):
         raise InvalidInput("Name the source either by its bucket_configuration_id or by its source_path, not by both.")
     targets(options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..evidence import seal
+from ..evidence import report, seal
 from ..evidence.history import History
 from ..model.errors import NotFound
 from . import metrics
@@ -25,6 +25,19 @@ def directory(node: Node) -> str:
 def past(node: Node) -> History:
     """Return the history of a node's drills."""
     return History(os.path.join(directory(node), "history"))
+
+
+def outdated(node: Node, keep: int) -> list[str]:
+    """Return the reports that are too many, oldest first. The newest of a drill that has passed is never one of them.
+
+    :param keep: how many of the newest are kept.
+    """
+    drills = past(node).past()
+    passed = [one for one in drills if one["passed"]][-1:]
+    return [
+        one["report_path"] for one in drills[:max(len(drills) - keep, 0)]
+        if one not in passed and os.path.exists(os.path.join(one["report_path"], report.JSON))
+    ]
 
 
 def key_file(node: Node, named: str = "") -> str:

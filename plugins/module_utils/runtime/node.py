@@ -21,6 +21,7 @@ from ..mailstore.port import MailStore
 from ..model.errors import InvalidInput, NotABackup
 from ..operations.notifications import MailSettings, Notifications
 from ..operations.operation import Operations
+from ..scan import alive
 from ..scan.upload import THREADS as UPLOADS
 from ..scan.upload import Uploader
 from ..scan.witness import Witness
@@ -109,9 +110,10 @@ class Node:
         return None
 
     def uploader(self, repository: Repository, archive: Archive, threads: int = UPLOADS) -> Uploader:
-        """Return what sends the node's own backup to its archive, and writes down what has arrived."""
+        """Return what sends the node's own backup to its archive, writes down what has arrived, and gives signs of
+        life."""
         witness = Witness(repository.files, archive, self.settings.witness_path)
-        return Uploader(repository, archive, threads, witness)
+        return Uploader(repository, archive, threads, witness, sign_every=alive.EVERY)
 
     def bucket(self, name: str) -> BucketRecord:
         """Return the bucket configuration with an id or a label. :raises NotFound: there is none."""

@@ -26,6 +26,7 @@ from . import service
 from .call import Call
 from .node import Node
 from .operations import operation
+from .standby_health import Limits, problems, warnings
 from .standing_by import (
     Source,
     Status,
@@ -88,6 +89,10 @@ def status(node: Node) -> dict[str, Any]:
             "last_contact": _iso(found.contact),
             "contact_seconds": round(max(now - found.contact, 0) / 1000, 3) if found.contact else -1.0,
             "silent_seconds": round(max(now - newest_at, 0) / 1000, 3) if newest_at else -1.0,
+            "last_sign_of_life": _iso(found.alive),
+            "sign_of_life_seconds": round(max(now - found.alive, 0) / 1000, 3) if found.alive else -1.0,
+            "gives_signs_of_life": found.signed > 0,
+            "clock_ahead_seconds": round(found.ahead / 1000, 3),
             "entries": len(names),
             "accounts": sum(one.kind == kinds.ACCOUNT for one in record.entries()),
             "damages": found.damages,
@@ -256,7 +261,7 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
     began, clock = moment.now(), time.monotonic()
     before = status(node)
     STANDBY.stop(node)
-    error, warnings = "", []
+    error, told = "", []
     newest, newest_at = before["newest_commit"], _ms(before["newest_commit_at"])
     with operation(node, PROMOTION, {"last_round": last_round}) as running:
         if last_round and before["state"] == FOLLOWING:
@@ -278,15 +283,15 @@ def promote(node: Node, last_round: bool = True, timeout: float = 600.0) -> dict
             }
             record.set(state=PROMOTED, promotion=json.dumps(result))
     if error:
-        warnings.append(f"The archive could not be followed once more: {error}")
-    warnings += [f"The primary's backup is damaged: {one}" for one in read_status(node).damages]
+        told.append(f"The archive could not be followed once more: {error}")
+    told += [f"The primary's backup is damaged: {one}" for one in read_status(node).damages]
     if result["failures"]:
-        warnings.append(f"{result['failures']} items could not be applied; standby_info names them.")
+        told.append(f"{result['failures']} items could not be applied; standby_info names them.")
     node.notifications().notify(
-        WARNING if warnings else INFORMATION, f"{PROMOTION}: this node is a primary now",
+        WARNING if told else INFORMATION, f"{PROMOTION}: this node is a primary now",
         "".join(f"{name}: {value}\n" for name, value in result.items()),
     )
-    return {"changed": True, **result, "operation_id": running.id, "warnings": warnings}
+    return {"changed": True, **result, "operation_id": running.id, "warnings": told}
 
 
 def _last_round(node: Node, until: float, known: tuple[int, int]) -> tuple[str, int, int]:
@@ -403,4 +408,6 @@ def _brief(found: dict[str, Any]) -> dict[str, Any]:
 
 def info(call: Call) -> dict[str, Any]:
     """Answer the module standby_info."""
-    return {"status": status(call.node())}
+    found = status(call.node())
+    limits = Limits(call["warn_silence_seconds"], call["max_silence_seconds"], call["max_lag_seconds"])
+    return {"status": found, "problems": problems(found, limits), "warnings": warnings(found, limits)}

@@ -82,6 +82,12 @@ class Status:
     newest: int = 0
     """The newest commit that is known to be in the archive."""
     newest_at: int = 0
+    signed: int = 0
+    """When the primary gave its last sign of life, by its own clock; 0 where it never did."""
+    alive: int = 0
+    """When it is known to have lived, by a commit or a sign: never later than that was seen here."""
+    ahead: int = 0
+    """By how much the last of these was from the future: by how much the primary's clock is ahead of the one here."""
     damages: list[str] = dataclasses.field(default_factory=list)
     """What of the primary's backup cannot be read."""
 
@@ -264,7 +270,12 @@ class _Telling:
 def seen(status: Status, follower: Follower) -> None:
     """Note in a status what was seen of the archive."""
     status.contact = follower.contact
-    status.newest, status.newest_at = follower.newest()
+    signed, (newest, newest_at), now = follower.signed(), follower.newest(), moment.now()
+    new = [at for at, is_new in ((signed, signed != status.signed), (newest_at, newest != status.newest)) if is_new]
+    if any(new):
+        # What comes from the future has come now, and is not from then: a clock is wrong, or it was forged.
+        status.alive, status.ahead = max(status.alive, *(min(at, now) for at in new)), max(max(new) - now, 0)
+    status.signed, status.newest, status.newest_at = signed, newest, newest_at
     status.damages = follower.damages()
 
 

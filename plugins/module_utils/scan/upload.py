@@ -20,8 +20,10 @@ from ..backup.commits import Commit, PackInfo
 from ..backup.files import Files
 from ..backup.repository import Repository
 from ..care.keyrings import remove_keyrings
+from ..model import moment
 from ..model.errors import Damaged, NotFound, Refused, Unavailable
 from ..operations.progress import SILENT, Progress
+from . import alive
 from .witness import Witness
 
 EVERY: Final = 5.0
@@ -71,11 +73,12 @@ class Uploader:
     :param archive: where to; its prefix belongs to this backup alone.
     :param threads: packs on their way at once.
     :param witness: where it is written down what has arrived; None for nowhere. :param clock: seconds.
+    :param sign_every: seconds between two signs of life, while there are no commits; 0 for none.
     """
 
     def __init__(
         self, repository: Repository, archive: Archive, threads: int = THREADS, witness: Witness | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, sign_every: float = 0,
     ) -> None:
         self._info = repository.info
         self._witness = witness
@@ -89,6 +92,11 @@ class Uploader:
         self._threads = threads
         self._clock = clock
         self._looked = 0.0
+        self._sign_every = sign_every
+        self._signed: float | None = None
+        """When the archive was last written to; None for never."""
+        self._unsigned = ""
+        """Why there is no sign of life; empty where there is."""
         self._newest_there = -1
         self._keys_there = 0
         """Number of the keyring that was sent."""
@@ -138,6 +146,7 @@ class Uploader:
 
     def _ended(self, report: UploadReport) -> UploadReport:
         """Write down what has arrived, and return the report with what must be known."""
+        self._sign(report)
         if self._witness is not None and report.newest and self._noted != report.newest:
             self._witness.note(self._info.repository, self._info.server, report.newest)
             self._noted = report.newest
@@ -168,6 +177,19 @@ class Uploader:
                 if done.changed:
                     report(done)
 
+    def _sign(self, done: UploadReport) -> None:
+        """Give a sign of life where it is time; one that does not arrive stops nothing."""
+        now = self._clock()
+        if self._signed is not None and done.changed:
+            self._signed = now
+        if not self._sign_every or (self._signed is not None and now - self._signed < self._sign_every):
+            return
+        self._signed, self._unsigned = now, ""
+        try:
+            alive.give(self._archive, alive.Sign(self._info.repository, done.newest, moment.now()))
+        except (NotFound, Refused, Unavailable) as error:
+            self._unsigned = f"No sign of life could be left for a standby: {error}"
+
     def _warnings(self, done: UploadReport) -> Iterator[str]:
         if done.lost:
             yield (
@@ -177,6 +199,9 @@ class Uploader:
             )
         if self._witness is not None and self._witness.complaint:
             yield self._witness.complaint
+        if self._unsigned:
+            yield self._unsigned
+            self._unsigned = ""  # one refusal is told once
 
     # -- meeting the archive ---------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ class DirectoryWriter:
         self._report = report
         self._meanings = Meanings(sides.record, sides.store.capabilities().keeps_entry_ids)
         self._held = sides.store.capabilities().entry_kinds
+        self.readdressed = False
+        """Whether something has got another address: a mail server may know by it whom a folder is shared with."""
 
     def remove(self, steps: Iterable[plan.EntryStep]) -> None:
         """Remove what is gone at the primary, where the standby has made it; what an account had, in any case."""
@@ -163,7 +165,9 @@ class DirectoryWriter:
             if here is not None:
                 shaped = plan.shaped(wanted, known.applied, here)
                 if shaped is not here:
-                    changed = bool(self._tried(shaped, self._store.reshape_entry, problems)) or changed
+                    reshaped = bool(self._tried(shaped, self._store.reshape_entry, problems))
+                    self.readdressed = self.readdressed or (reshaped and shaped.name != here.name)
+                    changed = reshaped or changed
         with self._record.changing():
             self._record.keep_entry(known._replace(name=entry.name, applied=meant.entry))
             self._record.refer(scope, item, meant.references)

@@ -86,6 +86,11 @@ class Follower:
         head = self._origin.repository().head() if self._origin.retrieved() else None
         return (0, 0) if head is None else (head.seq, head.at)
 
+    def signed(self) -> int:
+        """Return when the primary gave its last sign of life, by its own clock, UTC milliseconds; 0 for never."""
+        sign = self._origin.sign() if self._origin.retrieved() else None
+        return 0 if sign is None else sign.at
+
     def may_go_on(self) -> bool:
         """Return whether nobody has stopped the standby, or promoted it."""
         return self.record.meta("state") == FOLLOWING
@@ -106,8 +111,8 @@ class Follower:
         return self.record.number("seq"), self.newest()[0]
 
     def is_behind(self) -> bool:
-        """Return whether there is something that is not applied."""
-        return self.record.number("seq") != self.newest()[0] or self._origin.is_ahead()
+        """Return whether there is something that is not applied, or is to be looked at."""
+        return self._looked is None or self.record.number("seq") != self.newest()[0] or self._origin.is_ahead()
 
     def sides(self, progress: Progress) -> Sides:
         """Return both sides."""
@@ -125,6 +130,10 @@ class Follower:
             return False
         self._looked = now
         return True
+
+    def look_soon(self) -> None:
+        """Have the next round look at the standby."""
+        self._looked = None
 
     def _check_identity(self) -> None:
         """:raises Diverged: what was retrieved is not of the primary whose standby this is."""
@@ -147,6 +156,7 @@ class _Round:
         self._store = self._sides.store
         self._progress = progress
         self._report = report
+        self._follower = follower
         self._looks = follower.look_is_due()
         self._directory = DirectoryWriter(self._sides, report)
         self._damages = self._source.damages()
@@ -178,6 +188,9 @@ class _Round:
                 complete = self._apply([], heads, outdated, False, look=False) and complete
         except Stopped:
             return
+        finally:
+            if self._directory.readdressed:
+                self._follower.look_soon()
         if complete:
             self._record.set(seq=head.seq, at=head.at, applied=moment.now(), damages=damages)
 

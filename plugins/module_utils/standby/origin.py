@@ -10,6 +10,7 @@ back or has got a second writer, and is not followed any further.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +22,8 @@ from ..backup.repository import Repository
 from ..model.errors import Damaged, InvalidInput, NotABackup, NotFound, Refused, RestanteError
 from ..operations.progress import Progress
 from ..restore.retrieve import retrieve
-from ..scan import witness
+from ..scan import alive, witness
+from ..scan.alive import Sign
 from ..scan.witness import Seen
 
 CHECK_SECONDS: Final = 60.0
@@ -50,6 +52,9 @@ class Origin:
         self._check_seconds = check_seconds
         self._checked: float | None = None
         self._repository: Repository | None = None
+        self._sign: Sign | None = None
+        self._asked: float | None = None
+        """When that was read."""
         self._damages: list[Damage] = []
         """What could not be retrieved the last time."""
 
@@ -78,6 +83,16 @@ class Origin:
         if due or not self.retrieved():
             return True
         return self.archive.size(commits.name(self.repository().newest() + 1)) is not None
+
+    def sign(self) -> Sign | None:
+        """Return the primary's last sign of life, which is asked for now and then; None for none."""
+        now = time.monotonic()
+        if self._asked is None or now - self._asked >= self._check_seconds:
+            self._asked = now
+            with contextlib.suppress(RestanteError):  # an archive that is away is told by what comes next
+                self._sign = alive.read(self.archive)
+        mine = self._sign is not None and self._sign.repository == self.repository().repository_id
+        return self._sign if mine else None
 
     def fetch(self, progress: Progress) -> None:
         """Retrieve what is new.

@@ -46,6 +46,17 @@ def test_put_replaces(archive: Archive) -> None:
     assert archive.get(PACK) == b"2nd"
 
 
+def test_a_note_is_written_over_and_over(archive: Archive) -> None:
+    for text in (b"first", b"2nd", b""):
+        archive.put_note("alive.json", text)
+        assert archive.get_note("alive.json", 100) == text
+    archive.put_note("alive.json", b"x" * 101)
+    with pytest.raises(Damaged, match="larger than 100 bytes"):
+        archive.get_note("alive.json", 100)
+    with pytest.raises(NotFound):
+        archive.get_note("none.json", 100)
+
+
 def test_a_range_is_cut_where_the_file_ends(archive: Archive) -> None:
     archive.put(PACK, b"0123456789")
     assert archive.get_range(PACK, 2, 3) == b"234"

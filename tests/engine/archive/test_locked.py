@@ -122,6 +122,14 @@ def restored(settings: S3Settings, destination: Path) -> dict[str, bytes]:
 # -- what is written is locked ---------------------------------------------------------------------------------------
 
 
+def test_a_note_is_locked_for_a_moment_and_the_last_one_counts(archive: LockedArchive) -> None:
+    for text in (b"first", b"2nd"):
+        archive.put_note("alive.json", text)
+        assert archive.get_note("alive.json", 100) == text
+    until = archive.locked_until("alive.json")
+    assert until is not None and moment.now() < until < moment.now() + 61_000
+
+
 def test_every_file_that_is_written_is_locked(archive: LockedArchive, thief: Thief, tmp_path: Path) -> None:
     (tmp_path / "pack").write_bytes(b"a pack")
     archive.put_file(PACK, str(tmp_path / "pack"), hashlib.sha256(b"a pack").hexdigest())
@@ -359,7 +367,7 @@ def test_a_store_that_lets_locked_files_be_removed_is_refused(
     settings: S3Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that takes the headers and forgets them."""
-    monkeypatch.setattr(LockedArchive, "_kept", lambda _self: {})
+    monkeypatch.setattr(LockedArchive, "_kept", lambda _self, _note: {})
     with pytest.raises(Refused, match="does not enforce Object Lock: a locked file could be removed"):
         probe(bucket_archive(settings))
 

@@ -17,9 +17,11 @@ from ansible_collections.restante.carbonio.plugins.module_utils.archive.director
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.port import Archive
 from ansible_collections.restante.carbonio.plugins.module_utils.backup import commits, packs
 from ansible_collections.restante.carbonio.plugins.module_utils.backup.repository import Repository
+from ansible_collections.restante.carbonio.plugins.module_utils.model import moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Damaged, Refused, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import Until
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.retrieve import retrieve
+from ansible_collections.restante.carbonio.plugins.module_utils.scan import alive
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.upload import Uploader, UploadReport
 from ansible_collections.restante.carbonio.plugins.module_utils.scan.witness import Witness
 from archive_kit import Backup, Interposed
@@ -69,6 +71,55 @@ def test_only_what_is_new_is_sent(local: Archive, backup: Backup) -> None:
     assert uploader.sync().commits == 1
     assert watched.requests("put_new") == [commits.name(4)]
     assert len(watched.log) == 1 + len(backup.repository.commit(4).packs), "one request for each new file"
+
+
+def test_a_sign_of_life_is_left_as_long_as_there_are_no_commits(local: Archive, backup: Backup) -> None:
+    class Unwilling(Interposed):
+        def put_note(self, name: str, data: bytes) -> None:
+            self.log.append(("put_note", name))
+            if len(self.log) > self.most:
+                raise Refused("There is no permission.")
+            self.archive.put_note(name, data)
+
+        most = 10**6
+
+    now = [1000.0]
+    watched = Unwilling(local)
+    uploader = Uploader(backup.repository, watched, clock=lambda: now[0], sign_every=60)
+
+    def signs(seconds: float) -> int:
+        now[0] += seconds
+        watched.log.clear()
+        uploader.sync()
+        return len(watched.requests("put_note"))
+
+    def sign() -> alive.Sign:
+        found = alive.read(local)
+        assert found is not None
+        return found
+
+    backup.grow()
+    assert signs(0) == 1, "the first one at once"
+    assert sign().repository == backup.repository.repository_id and sign().commit == 1
+    assert [signs(seconds) for seconds in (5, 50, 5, 30, 29, 1)] == [0, 0, 1, 0, 0, 1]
+    backup.grow()
+    assert [signs(seconds) for seconds in (59, 59, 1)] == [0, 0, 1], "a commit is one"
+    assert abs(sign().at - moment.now()) < 60_000 and sign().commit == 2
+    watched.most = 0
+    backup.grow()
+    assert not uploader.sync().warnings
+    now[0] += 60
+    assert "No sign of life could be left for a standby: There is no permission." in uploader.sync().warnings[0]
+    assert not uploader.sync().warnings, "it is told once"
+    assert not Uploader(backup.repository, local).sync().changed and sign().commit == 2
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b'{"at": 1}', b'{"at": "x", "commit": 1, "repository": ""}', b"{" * 5000])
+def test_what_is_no_sign_of_life_is_told(local: Archive, said: bytes) -> None:
+    assert alive.read(local) is None
+    local.put_note(alive.FILE, said)
+    with pytest.raises(Damaged):
+        alive.read(local)
 
 
 def test_the_next_process_goes_on_where_the_archive_ends(local: Archive, backup: Backup) -> None:

@@ -92,7 +92,7 @@ class Machine:
     def classes(self) -> dict[str, str]:
         """Return the storage class of each file in the bucket."""
         found = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        return {one["Key"]: one["StorageClass"] for one in found}
+        return {one["Key"]: one["StorageClass"] for one in found if not one["Key"].endswith("/alive.json")}
 
 
 @pytest.fixture
@@ -176,6 +176,8 @@ def test_the_storage_class_is_that_of_new_files_from_a_size_on(machine: Machine)
     machine.mail(b"another")
     after = machine.classes()
     assert {after[name] for name in set(after) - set(before)} == {"INTELLIGENT_TIERING"}
+    found = machine.s3.list_objects_v2(Bucket=machine.bucket)["Contents"]
+    assert [one["StorageClass"] for one in found if one["Key"].endswith("/alive.json")] == ["STANDARD"]
     assert {name: after[name] for name in before} == before and "INTELLIGENT_TIERING" not in before.values()
     machine.answer(*update, "use-intelligent-tiering", "false")
     assert machine.node.bucket(bucket_id).storage_class == ""

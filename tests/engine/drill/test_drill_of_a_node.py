@@ -330,6 +330,26 @@ def test_a_report_shows_the_drills_before_it(machine: Machine) -> None:
     assert [one["id"] for one in record({"report_path": str(machine.reports()[-1])})["past"]] == ids[:2]
 
 
+def test_so_many_reports_are_kept_and_that_of_the_last_drill_that_has_passed(machine: Machine) -> None:
+    passed = machine.drill(sample="1")["report_path"]
+    failed = [machine.drill(sample="1", rto_target="0.001s")["report_path"] for _unused in range(3)]
+    assert {*map(str, machine.reports())} == {passed, *failed}, "all of them without a bound"
+    Path(failed[1], "notes of the auditor").touch()
+    plan = drill.preview(machine.node, Options(reports_keep=2))["plan"]
+    assert plan[4:] == [f"remove the older report {one}" for one in failed[:2]]
+    done = machine.drill(sample="1", rto_target="0.001s", reports_keep=2)
+    assert not done["warnings"] and not drill_reports.outdated(machine.node, 2)
+    assert {*map(str, machine.reports())} == {passed, failed[1], failed[2], done["report_path"]}
+    assert os.listdir(failed[1]) == ["notes of the auditor"]
+    assert len(drill_reports.past(machine.node).past()) == 5, "they are remembered"
+    newest = machine.drill(sample="1", reports_keep=1)["report_path"]
+    assert {*map(str, machine.reports())} == {failed[1], newest}
+    Path(newest, "report.html").unlink()
+    Path(newest, "report.html").mkdir()  # what cannot be unlinked
+    warning, = machine.drill(sample="1", reports_keep=1)["warnings"]
+    assert warning == f"The report {newest} cannot be removed (Is a directory)."
+
+
 def test_monitoring_is_told_of_the_backup_and_its_drill(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "restante.prom"
     machine.drill(sample="1", metrics_path=str(path), rpo_target="1h")
@@ -355,6 +375,8 @@ def test_monitoring_is_told_of_the_backup_and_its_drill(machine: Machine, tmp_pa
     ({"rpo_target": "soon"}, InvalidInput, "rpo_target"), ({"declared": "2999-01-01"}, InvalidInput, "future"),
     ({"declared": "last"}, InvalidInput, "declared"), ({"concurrent_accounts": 0}, InvalidInput, "1 or more"),
     ({"due_after_days": -1}, InvalidInput, "due_after_days"),
+    ({"reports_keep": -1}, InvalidInput, "reports_keep"),
+    ({"reports_keep": 121}, InvalidInput, "give 1 to 120"),
     ({"bucket_configuration_id": "x", "source_path": "/x"}, InvalidInput, "not by both"),
     ({"witness": "/nonexistent"}, NotFound, "nonexistent"), ({"bucket_configuration_id": "x"}, NotFound, "x"),
     ({"source": "backup_path", "source_path": "/nonexistent"}, NotABackup, "no backup"),

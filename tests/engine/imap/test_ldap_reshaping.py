@@ -85,7 +85,7 @@ def test_signatures_that_are_not_named_go(slapd: openldap.OpenLdap, directory: L
 
 
 @pytest.mark.parametrize("slapd", [True], indirect=True, ids=["Carbonio's names"])
-def test_lists_and_classes_of_service_get_other_names_and_domains_do_not(directory: LdapDirectory) -> None:
+def test_lists_and_classes_of_service_get_other_names(directory: LdapDirectory) -> None:
     members = ("a@example.com", "b@example.com")
     group = directory.create(
         Entry("l-1", kinds.DISTRIBUTION_LIST, "all@example.com", {}, ("every@example.com",), members)
@@ -98,10 +98,60 @@ def test_lists_and_classes_of_service_get_other_names_and_domains_do_not(directo
         directory.reshape(cos._replace(name="silver"))
     assert directory.reshape(cos._replace(name="platinum"))
     assert directory.find(kinds.COS, "c-1") == cos._replace(name="platinum")
+
+
+def test_a_domain_gets_another_name_and_its_accounts_and_lists_after_it(
+    slapd: openldap.OpenLdap, directory: LdapDirectory
+) -> None:
+    anna = created(directory, ANNA._replace(name="anna@sub.example.com", aliases=("one@sub.example.com",)))
     domain = directory.find(kinds.DOMAIN, "sub.example.com")
     assert domain is not None
-    with pytest.raises(Refused, match=r"sub\.example\.com cannot become other\.example"):
-        directory.reshape(domain._replace(name="other.example"))
+    wanted = domain._replace(name="other.example.com")
+    assert directory.reshape(wanted) and not directory.reshape(wanted)
+    assert directory.find(kinds.DOMAIN, domain.entry_id) == wanted == directory.find(kinds.DOMAIN, wanted.name)
+    assert directory.find(kinds.DOMAIN, domain.name) is None
+    assert directory.find(kinds.ACCOUNT, anna.entry_id) == anna
+    renamed = anna._replace(name="anna@other.example.com", aliases=("one@other.example.com",))
+    assert directory.reshape(renamed) and directory.find(kinds.ACCOUNT, anna.entry_id) == renamed
+    assert "uid=anna,ou=people,dc=other,dc=example,dc=com" in content(slapd)
+    directory.create(Entry("b-1", kinds.ACCOUNT, "bruno@other.example.com"))
+    for account in directory.entries(kinds.ACCOUNT):
+        directory.delete(kinds.ACCOUNT, account.entry_id)
+    directory.delete(kinds.DOMAIN, domain.entry_id)
+    assert directory.find(kinds.DOMAIN, wanted.name) is None
+
+
+@pytest.mark.parametrize("slapd", [True], indirect=True, ids=["Carbonio's names"])
+def test_a_domain_that_was_moved_by_a_process_that_was_killed_then_is_renamed(
+    slapd: openldap.OpenLdap, directory: LdapDirectory
+) -> None:
+    domain = directory.find(kinds.DOMAIN, "sub.example.com")
+    assert domain is not None
+    connection = slapd.connect()
+    connection.rename_s("dc=sub,dc=example,dc=com", "dc=other", None, 1)
+    connection.unbind_s()
+    wanted = domain._replace(name="other.example.com")
+    assert directory.reshape(wanted) and directory.find(kinds.DOMAIN, domain.entry_id) == wanted
+
+
+def test_a_domain_that_cannot_be_renamed_is_told_with_what_to_do(
+    slapd: openldap.OpenLdap, directory: LdapDirectory
+) -> None:
+    top, sub = (directory.find(kinds.DOMAIN, name) for name in ("example.com", "sub.example.com"))
+    directory.create(Entry("", kinds.DOMAIN, "deep.sub.example.com"))
+    taken = directory.create(Entry("", kinds.DOMAIN, "taken.example.com"))
+    assert top is not None and sub is not None
+    before = content(slapd)
+    for wanted, why in (
+        (top._replace(name="new.example"), "it is ldap_base" if slapd.base else "lie under it"),
+        (sub._replace(name="new.example.com"), "lie under it"),
+        (taken._replace(name="below.taken.example.com"), "under itself"),
+    ):
+        with pytest.raises(Refused, match=f"{why}.* Create the domain with its new name"):
+            directory.reshape(wanted)
+    with pytest.raises(AlreadyExists):
+        directory.reshape(sub._replace(name="taken.example.com"))
+    assert content(slapd) == before
 
 
 def test_what_is_refused_leaves_everything_as_it_was(slapd: openldap.OpenLdap, directory: LdapDirectory) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.operations.progress import SILENT
 from ansible_collections.restante.carbonio.plugins.module_utils.restore.sides import BackupSide, StoreSide
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.standing_by import catch_up
 from ansible_collections.restante.carbonio.plugins.module_utils.standby.follower import Follower
 
 from tests.conformance.imap_servers import DOVECOTS
@@ -97,7 +99,9 @@ def test_dovecot_follows_an_embedded_store(pair: Pair, dovecot: Any) -> None:
 
 
 @contextlib.contextmanager
-def over_ldap(pair: Pair, tmp_path: Path, **dovecot: str) -> Iterator[tuple[ImapStore, Follower]]:
+def over_ldap(
+    pair: Pair, tmp_path: Path, look_seconds: float = 0, **dovecot: str
+) -> Iterator[tuple[ImapStore, Follower]]:
     """A standby that has followed once, over a Dovecot whose accounts are in OpenLDAP."""
     needed("Dovecot", dovecot_server.missing())
     needed("OpenLDAP", openldap.missing())
@@ -108,7 +112,7 @@ def over_ldap(pair: Pair, tmp_path: Path, **dovecot: str) -> Iterator[tuple[Imap
         ldap=ldap, in_memory=True, **dovecot
     ) as server, contextlib.closing(
         ImapStore(str(tmp_path / "mirror"), server.settings(**ldap.settings()))
-    ) as store, pair.follower(store=store) as follower:
+    ) as store, pair.follower(store=store, look_seconds=look_seconds) as follower:
         pair.scan()
         follower.round()
         yield store, follower
@@ -145,3 +149,69 @@ def test_an_account_whose_mailbox_would_stay_behind_is_not_renamed(pair: Pair, t
         assert "finds mailboxes by the address" in failure.reason
         assert store.find_entry(kinds.ACCOUNT, ANNA).name == anna.name
         assert folders_of_mail(pair, store, ANNA) == there
+
+
+def exchanged(store: Any, one: str, other: str) -> None:
+    """Two accounts of a primary exchange their addresses."""
+    first, second = (store.find_entry(kinds.ACCOUNT, account) for account in (one, other))
+    store.reshape_entry(first._replace(name="between@example.com"))
+    store.reshape_entry(second._replace(name=first.name))
+    store.reshape_entry(first._replace(name=second.name))
+
+
+def grants(store: Any, account: str) -> dict[str, Any]:
+    """Whom the folders of an account are shared with, and how."""
+    return {
+        folder.name: sorted((one["grantee_id"], one["rights"]) for one in folder.attrs["grants"])
+        for folder in store.folders(account) if folder.attrs.get("grants")
+    }
+
+
+def test_accounts_that_share_folders_exchange_their_addresses(pair: Pair, tmp_path: Path) -> None:
+    with over_ldap(pair, tmp_path, 3600, home="%{ldap:zimbraId}") as (store, follower):
+        # One shares a folder with the other, and so does the other, and a third one with both.
+        add(pair.primary, "a-bruno", kinds.FOLDER, INBOX, "mine", attrs={"grants": [shared_with(ANNA, "r")]})
+        add(pair.primary, "a-galsync", kinds.FOLDER, INBOX, "theirs", attrs={
+            "grants": [shared_with(ANNA, "rw"), shared_with("a-bruno", "r")],
+        })
+        pair.scan()
+        follower.round()
+        before = {account: grants(store, account) for account in (ANNA, "a-bruno", "a-galsync")}
+        assert before["a-galsync"] == {"theirs": [(ANNA, "rw"), ("a-bruno", "r")]} and all(before.values())
+        exchanged(pair.primary, ANNA, "a-bruno")
+        pair.scan()
+        catch_up(follower, SILENT)
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        assert_equal(pair, store)
+        assert {account: grants(store, account) for account in before} == before
+        assert not follower.round().changed
+
+
+def test_a_domain_is_renamed_with_all_its_accounts(pair: Pair, tmp_path: Path) -> None:
+    with over_ldap(pair, tmp_path, home="%{ldap:zimbraId}") as (store, follower):
+        before = {account: {one.item_id for one in store.changes(account).items} for account in (ANNA, "a-bruno")}
+        shared = grants(store, ANNA)
+        old, new = "@example.com", "@new.example.net"
+        domain = pair.primary.find_entry(kinds.DOMAIN, old[1:])
+        pair.primary.reshape_entry(domain._replace(name=new[1:]))
+        for kind in (kinds.DISTRIBUTION_LIST, kinds.ACCOUNT):
+            for entry in list(pair.primary.entries(kind)):
+                pair.primary.reshape_entry(entry._replace(
+                    name=entry.name.replace(old, new), aliases=tuple(one.replace(old, new) for one in entry.aliases),
+                    members=tuple(one.replace(old, new) for one in entry.members),
+                ))
+        pair.scan()
+        catch_up(follower, SILENT)
+        assert not pair.failures(), [one.reason for one in pair.failures()]
+        assert_equal(pair, store)
+        assert {account: {one.item_id for one in store.changes(account).items} for account in before} == before
+        assert grants(store, ANNA) == shared
+        assert store.find_entry(kinds.DOMAIN, new[1:]).entry_id == domain.entry_id
+        assert store.find_entry(kinds.DOMAIN, old[1:]) is None
+        group, = store.entries(kinds.DISTRIBUTION_LIST)
+        assert group.name.endswith(new) and all(member.endswith(new) for member in group.members)
+
+
+def shared_with(account: str, rights: str) -> dict[str, str]:
+    """A share, as the primary has it."""
+    return {"grantee_id": account, "grantee_type": "usr", "grantee_name": "", "rights": rights}

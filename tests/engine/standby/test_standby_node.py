@@ -20,11 +20,13 @@ from typing import Any
 import boto3
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.archive.buckets import BucketRecord
-from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
+from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds, moment
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import InvalidInput, NotFound, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime import backups, recovery, standby
+from ansible_collections.restante.carbonio.plugins.module_utils.runtime.call import Call
 from ansible_collections.restante.carbonio.plugins.module_utils.runtime.settings import BackupVolume
+from ansible_collections.restante.carbonio.plugins.module_utils.scan import alive
 from servers.moto_server import moto_server
 
 from tests.engine.restore.restore_kit import INBOX, fill, mail
@@ -224,6 +226,46 @@ def test_another_mail_store_in_its_place_is_not_written_to(nodes: Nodes) -> None
     nodes.change("standby", mailstore_path=nodes.node("primary").settings.mailstore_path)
     with pytest.raises(InvalidInput, match="is not the one that was made the standby"):
         nodes.answer()
+
+
+def test_an_idle_primary_is_told_from_a_dead_one(nodes: Nodes) -> None:
+    file, = nodes.archive.glob(f"*/{alive.FILE}")
+    repository = json.loads(file.read_bytes())["repository"]
+
+    def seen(at: object, **other: Any) -> dict[str, Any]:
+        """What is known after a sign of life; what was known before that is forgotten."""
+        (nodes.path / "standby" / "state_path" / "standby" / "status.json").unlink()
+        return seen_again(at, **other)
+
+    def seen_again(at: object, **other: Any) -> dict[str, Any]:
+        file.write_text(json.dumps({"repository": repository, "commit": 1, "at": at, **other}))
+        nodes.answer()
+        return nodes.status()
+
+    nodes.answer()
+    status = nodes.status()
+    assert status["gives_signs_of_life"] and 0 <= status["sign_of_life_seconds"] <= status["silent_seconds"] < 600
+    hour, now, committed = 3_600_000, moment.now(), moment.parse(status["newest_commit_at"])
+    assert isinstance(committed, int)
+    # An old one is older than the commit; a new one counts, and one from the future from when it came.
+    assert moment.parse(seen(now - hour)["last_sign_of_life"]) == committed
+    assert moment.parse(seen(committed + 1)["last_sign_of_life"]) == committed + 1
+    wrong = seen(now + hour)
+    assert wrong["sign_of_life_seconds"] < 60 and 3500 < wrong["clock_ahead_seconds"] <= 3600
+    again = seen_again(now + hour)
+    assert again["last_sign_of_life"] == wrong["last_sign_of_life"], "the same one is no further sign"
+    later = seen_again(now + hour + 1)
+    assert later["last_sign_of_life"] > wrong["last_sign_of_life"], "another one is"
+    # What others say, or is no sign at all, counts for nothing, and stops nothing.
+    assert not seen(now, repository="another")["gives_signs_of_life"]
+    assert not seen("soon")["gives_signs_of_life"]
+    file.unlink()
+    nodes.answer()
+    info = standby.info(Call({
+        "config_file": nodes.config_file("standby"), "warn_silence_seconds": 0, "max_silence_seconds": 1,
+        "max_lag_seconds": 0,
+    }, False))
+    assert info["problems"] == ["The standby does not follow: it is following."]
 
 
 def test_the_primarys_backup_path_can_be_followed_where_it_is_mounted(nodes: Nodes) -> None:

@@ -42,8 +42,11 @@ class Directory(abc.ABC):
     def update(self, entry: Entry) -> bool:
         """Merge attributes, aliases, members and signatures into the entry of this id. As MailStore.update_entry."""
 
-    def reshape(self, entry: Entry) -> bool:
-        """Give the entry of this id this very name, aliases, members and signatures. As MailStore.reshape_entry."""
+    def reshape(self, entry: Entry, half: str = "") -> bool:
+        """Give the entry of this id this very name, aliases, members and signatures. As MailStore.reshape_entry.
+
+        :param half: the other name, where a process that gave it this one may have been killed in the middle of that.
+        """
         return keep_shape(entry, self.find(entry.kind, entry.entry_id), "in a list of accounts")
 
     @abc.abstractmethod

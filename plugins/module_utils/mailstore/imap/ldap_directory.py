@@ -110,7 +110,7 @@ class LdapDirectory(Directory):
                 steps.modify(found, changes)
             return bool(steps)
 
-    def reshape(self, entry: Entry) -> bool:
+    def reshape(self, entry: Entry, half: str = "") -> bool:
         self._check(entry)
         found = self._by_id(entry.kind, entry.entry_id)
         name = self._entries.name(entry.kind, found)
@@ -122,7 +122,7 @@ class LdapDirectory(Directory):
         self._refuse_claimed(
             entry, [address for address in (entry.name, *entry.aliases) if address.casefold() not in had], found.dn
         )
-        changes = self._entries.reshaped(entry, found, name)
+        changes = self._entries.reshaped(entry, found, [name, half] if half else [name])
         children = self._children(found.dn) if entry.kind == kinds.ACCOUNT else []
         emptied, gone = self._signatures.gone(found, children, entry.signatures)
         after = Found(found.dn, changed(found.attrs, changes + emptied))
@@ -134,9 +134,10 @@ class LdapDirectory(Directory):
                 steps.delete(child)
             for signature in further:
                 self._writer.write_signature(steps, found.dn, self._signatures, signature)
-            if changes or emptied or on_account:
-                steps.modify(found, changes + emptied + on_account)
+            # The DN first: as long as the name is the old one it is seen that there is something left to be done.
             self._writer.move(steps, found.dn, to)
+            if changes or emptied or on_account:
+                steps.modify(Found(to, found.attrs), changes + emptied + on_account)
             made = self.find(entry.kind, entry.entry_id)
             if made is None or shape(made) != shape(entry):
                 raise Refused(
@@ -148,26 +149,32 @@ class LdapDirectory(Directory):
     def _renamed(self, entry: Entry, found: Found, name: str) -> str:
         """Return the DN of an entry once it has another name; as far as it follows from the name.
 
-        :raises Refused: entries of this kind keep their names. :raises NotFound: there is no such domain.
+        :raises Refused: it cannot lie there. :raises NotFound: there is no such domain.
         :raises AlreadyExists: another one is called so.
         """
         attribute, value = first(found.dn)
         if entry.name == name:
             return found.dn
-        if entry.kind not in WITH_ADDRESSES and entry.name.casefold() != name.casefold():
-            if entry.kind == kinds.DOMAIN:
-                raise Refused(f"The domain {name} cannot become {entry.name}: all its accounts lie under it.")
-            if self._find(entry.kind, entry.name) is not None:
-                raise AlreadyExists(f"{entry.name} is there already.")
         if entry.kind not in WITH_ADDRESSES:
-            return under(parent(found.dn), rdn(attribute, entry.name)) if entry.kind == kinds.COS else found.dn
+            if entry.name.casefold() == name.casefold() and entry.kind == kinds.DOMAIN:
+                return found.dn
+            if entry.name.casefold() != name.casefold() and self._find(entry.kind, entry.name) is not None:
+                raise AlreadyExists(f"{entry.name} is there already.")
+            if entry.kind == kinds.COS:
+                return under(parent(found.dn), rdn(attribute, entry.name))
+            to = domain_dn(entry.name, self._base)
+            if key(to) != key(found.dn):
+                self._writer.check_domain_moves(name, found, to)
+            return to
         (local, _at, domain), above = entry.name.rpartition("@"), parent(found.dn)
         local_before, _at, domain_before = name.rpartition("@")
         if domain.casefold() != domain_before.casefold():
             new, old = self._find(kinds.DOMAIN, domain), self._find(kinds.DOMAIN, domain_before)
             if new is None:
                 raise NotFound(f"The domain {domain!r} of {entry.name} does not exist; create it first.")
-            if old is not None and is_within(above, old.dn):
+            if old is not None and is_within(above, old.dn) and not (
+                is_within(new.dn, old.dn) and is_within(above, new.dn)  # it is there already
+            ):
                 above = moved(above, old.dn, new.dn)
         return under(above, rdn(attribute, local if value.casefold() == local_before.casefold() else value))
 

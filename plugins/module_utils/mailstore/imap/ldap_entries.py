@@ -195,10 +195,12 @@ class Entries:
                 changes.append((ADD, attribute, _encode(added)))
         return changes
 
-    def reshaped(self, entry: Entry, found: Found, name: str) -> list[Change]:
+    def reshaped(self, entry: Entry, found: Found, names: Sequence[str]) -> list[Change]:
         """Return what makes an entry that is there have this name, and these aliases and members, and no others.
 
-        Its DN is not among that. :param name: of the entry that is there. :raises Refused: as changes.
+        Its DN is not among that.
+
+        :param names: those that the entry that is there may have. :raises Refused: as changes.
         """
         wanted: dict[str, Sequence[str]] = {}
         if entry.kind in WITH_ADDRESSES:
@@ -209,9 +211,11 @@ class Entries:
             wanted[self._names.there(MAIL)] = (entry.name, *entry.aliases)
         if entry.kind == kinds.DISTRIBUTION_LIST:
             wanted[self._has(MEMBER, "members") if entry.members else self._names.there(MEMBER)] = entry.members
-        before, after = self._fillers(entry.kind, name), self._fillers(entry.kind, entry.name)
+        if entry.kind == kinds.DOMAIN:
+            wanted[self._names.there(DOMAIN_NAME)] = (entry.name,)
+        before, after = [self._fillers(entry.kind, name) for name in names], self._fillers(entry.kind, entry.name)
         encoded = {attribute: _encode(texts) for attribute, texts in wanted.items() if attribute}
-        encoded.update({one: after[one] for one in after if list(found.values(one)) == before[one]})
+        encoded.update({one: after[one] for one in after if list(found.values(one)) in [was[one] for was in before]})
         return [
             (REPLACE, attribute, values) for attribute, values in encoded.items()
             if set(values) != set(found.values(attribute))

@@ -13,7 +13,7 @@ from typing import Final
 from ...model.errors import AlreadyExists, NotFound, Refused, RestanteError
 from ...model.state import Entry
 from .ldap_entries import OBJECT_CLASS, WITH_ADDRESSES
-from .ldap_names import Names, depth, domain_of, equal, first, key, parent, under
+from .ldap_names import Names, depth, domain_of, equal, first, is_within, key, parent, under
 from .ldap_server import ADD, ALL, CHILDREN, REPLACE, Attributes, Change, Found, LdapServer
 from .ldap_signatures import SIGNATURE, Signatures, Wanted, differences
 from .ldap_steps import Steps
@@ -123,6 +123,26 @@ class Writer:
         self._server.modify(found.dn, [(REPLACE, OBJECT_CLASS, _NODE), *(
             (REPLACE, attribute, ()) for attribute in found.attrs if attribute.lower() not in ("objectclass", "dc", "o")
         )])
+
+    def check_domain_moves(self, name: str, found: Found, to: str) -> None:
+        """Refuse to give a domain another DN, with all that lies under it, where that cannot be done.
+
+        :raises Refused: it cannot, with what to do instead.
+        """
+        why = ""
+        if key(found.dn) == key(self._base):
+            why = "it is ldap_base, under which everything lies"
+        elif is_within(to, found.dn) or any(
+            first(child.dn)[0] == "dc" for child in self._server.search(found.dn, CHILDREN, _ALL, NOTHING)
+        ):
+            why = "other domains lie under it, or it would lie under itself"
+        elif self._server.get(to, NOTHING) is not None:
+            why = f"there is an entry {to!r} already"
+        if why:
+            raise Refused(
+                f"The domain {name} cannot be renamed: {why}. Create the domain with its new name, give its accounts "
+                "and lists their new addresses, and delete the old one."
+            )
 
     def alias_entries(self, entry_id: str) -> list[Found]:
         """Return the entries that Carbonio has for the aliases of an account or list."""

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+_RENAMINGS: Final = (
+    "CREATE TABLE IF NOT EXISTS renamings (account TEXT PRIMARY KEY, goal TEXT NOT NULL, back TEXT NOT NULL, "
+    "standing TEXT NOT NULL, shares TEXT NOT NULL) WITHOUT ROWID"
+)
+"""Accounts that are being renamed (renaming.py)."""
 TABLES: Final = (
     # How each folder stood when all that was in it had been seen. What is not selectable has nothing in it.
     "CREATE TABLE remote_folders (mailbox INTEGER NOT NULL, id INTEGER NOT NULL, name BLOB NOT NULL, "
@@ -30,9 +35,11 @@ TABLES: Final = (
     "CREATE INDEX intents_of_mailboxes ON intents (mailbox)",
     # The locator of a message is its UID, of ten digits.
     "CREATE INDEX messages_by_uid ON items (mailbox, folder, locator) WHERE kind = 'message'",
+    _RENAMINGS,
 )
 UPGRADES: Final[tuple[tuple[str, ...], ...]] = (
     (),  # a mirror in which no version is written
+    (_RENAMINGS,),
 )
 """What makes a mirror of each version one of the next. Not all of what is in one could be had from the server again:
 what was imported or was about to be, which message is another one's item, and contents that need not be read anew."""

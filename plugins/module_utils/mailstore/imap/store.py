@@ -19,7 +19,7 @@ from ...model.state import Entry, ItemState
 from ..following import Follower
 from ..index.items import number_of
 from ..port import Capabilities, Changes, MailStore, NewItem, Written
-from . import held, renaming, storable
+from . import held, storable
 from .account_names import AccountNames
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
@@ -32,6 +32,7 @@ from .filters import Filters
 from .ldap_directory import LdapDirectory
 from .listed_directory import ListedDirectory
 from .mirror import Mirror
+from .renaming import Renamings
 from .rights import Rights
 from .session import Session
 from .settings import LDAP, ImapSettings, login_name
@@ -81,6 +82,7 @@ class ImapStore(MailStore):
         self._mirror = Mirror(path)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._names = AccountNames(self._directory, settings)
+        self._renamings = Renamings(self._mirror, self._directory, settings, self._asked_anew)
         self._coming = Connecting(settings)
         self._seen: set[str] = set()
         """Accounts that were synchronised since this was opened."""
@@ -119,32 +121,39 @@ class ImapStore(MailStore):
     # -- the directory ---------------------------------------------------------------------------------------------
 
     def entries(self, kind: str) -> Iterator[Entry]:
-        return self._directory.entries(kind)
+        return self._settled(kind).entries(kind)
 
     def find_entry(self, kind: str, name_or_id: str) -> Entry | None:
-        return self._directory.find(kind, name_or_id)
+        return self._settled(kind).find(kind, name_or_id)
 
     def create_entry(self, entry: Entry) -> Entry:
         self._renew_followers()
-        return self._directory.create(entry)
+        return self._settled(entry.kind).create(entry)
 
     def update_entry(self, entry: Entry) -> bool:
         self._renew_followers()
-        return self._directory.update(entry)
+        return self._settled(entry.kind).update(entry)
 
     def reshape_entry(self, entry: Entry) -> bool:
         self._renew_followers()
-        present = self._directory.find(entry.kind, entry.entry_id)
+        present = self._settled(entry.kind).find(entry.kind, entry.entry_id)
         if entry.kind != kinds.ACCOUNT or present is None or present.name.casefold() == entry.name.casefold():
             return self._directory.reshape(entry)
-        with renaming.followed(present, entry, self._directory, self._standing):
-            return self._directory.reshape(entry)
+        self._renamings.rename(present, entry)
+        return True
 
-    def _standing(self, account_id: str) -> object:
-        """Return by what the mailbox of an account is known, which is asked for anew."""
+    def _settled(self, kind: str) -> Directory:
+        """Return the directory, in which no account is half renamed."""
+        if kind == kinds.ACCOUNT:
+            self._renamings.settle_all()
+        return self._directory
+
+    def _asked_anew(self, account_id: str, ask: Callable[[Opened], _Answer]) -> _Answer:
+        """Ask something of an account whose name may be another one since."""
+        self._renew_followers()
         self._drop(account_id)
         self._names.forget(account_id)
-        return self._with(account_id, renaming.standing)
+        return self._connected(account_id, ask, alone=False)
 
     def delete_entry(self, kind: str, entry_id: str) -> None:
         if kind == kinds.ACCOUNT and self._directory.find(kind, entry_id) is not None:
@@ -154,6 +163,7 @@ class ImapStore(MailStore):
         if kind == kinds.ACCOUNT:
             self._drop(entry_id)
             self._names.forget(entry_id)
+            self._renamings.forget(entry_id)
             self._mirror.forget(entry_id)
 
     def _renew_followers(self) -> None:
@@ -173,7 +183,7 @@ class ImapStore(MailStore):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[tuple[str, str]]:
-        accounts = list(self._directory.entries(kinds.ACCOUNT))
+        accounts = list(self.entries(kinds.ACCOUNT))
         try:
             for position, entry in enumerate(accounts):
                 self._expect(accounts[position + 1:position + self._settings.connections])
@@ -317,6 +327,11 @@ class ImapStore(MailStore):
         return self._with(account_id, work, alone=True)
 
     def _with(self, account_id: str, work: Callable[[Opened], _Answer], alone: bool = False) -> _Answer:
+        """Do something on the connections of an account, which is not half renamed."""
+        self._renamings.settle(account_id)
+        return self._connected(account_id, work, alone)
+
+    def _connected(self, account_id: str, work: Callable[[Opened], _Answer], alone: bool) -> _Answer:
         """Do something on the connections of an account; once more on new ones where these were ended meanwhile."""
         try:
             return self._tried(account_id, work, alone)
