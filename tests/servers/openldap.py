@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import daemon
-from .ports import free_port
+from .ports import HOST, free_port
 
 PACKAGES = {"slapd": "slapd", "ldapsearch": "ldap-utils"}
 LIBRARY_PACKAGES = {"cc": "gcc", "/usr/include/ldap.h": "libldap2-dev", "/usr/include/sasl/sasl.h": "libsasl2-dev"}
@@ -123,7 +123,7 @@ class OpenLdap(daemon.Server):
         self.manager, self.reader = f"cn=manager,{above}", f"cn=reader,{above}"
         """Who may write everything, and who may only read."""
         port, tls_port = free_port(), free_port()
-        self.url, self.tls_url = f"ldap://{daemon.HOST}:{port}", f"ldaps://{daemon.HOST}:{tls_port}"
+        self.url, self.tls_url = f"ldap://{HOST}:{port}", f"ldaps://{HOST}:{tls_port}"
         self.unnamed_url = f"ldaps://{UNNAMED}:{tls_port}"
         """The same at an address that is not in its certificate."""
         self._configuration = directory / "slapd.conf"

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import daemon
-from .ports import free_port
+from .ports import HOST, free_port
 
 REQUIREMENT = "radicale>=3,<4"
 PLACE = daemon.BUILD / "radicale"
@@ -48,11 +48,11 @@ class Radicale(daemon.Server):
 
     def __init__(self, directory: Path) -> None:
         self.port = free_port()
-        self.url = f"http://{daemon.HOST}:{self.port}"
+        self.url = f"http://{HOST}:{self.port}"
         self.password = PASSWORD
         users = directory / "state" / "users"
         super().__init__(directory, self.port, [
-            sys.executable, "-m", "radicale", "--config", "", "--hosts", f"{daemon.HOST}:{self.port}",
+            sys.executable, "-m", "radicale", "--config", "", "--hosts", f"{HOST}:{self.port}",
             "--auth-type", "htpasswd", "--auth-htpasswd-filename", users, "--auth-htpasswd-encryption", "plain",
             "--auth-delay", "0", "--storage-filesystem-folder", directory / "state" / "collections",
         ], {**os.environ, "PYTHONPATH": str(INSTALLED)}, greets=False)

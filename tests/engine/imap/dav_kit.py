@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.settings import ImapSettings
+from servers.ports import HOST
 
 from tests.servers import cyrus as cyrus_server
 from tests.servers import daemon
@@ -87,9 +88,9 @@ class Scripted:
         if certificate:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate.certificate, certificate.key)
-        self._listener = socket.create_server((daemon.HOST, 0))
+        self._listener = socket.create_server((HOST, 0))
         scheme = "https" if certificate else "http"
-        self.url = f"{scheme}://{daemon.HOST}:{self._listener.getsockname()[1]}"
+        self.url = f"{scheme}://{HOST}:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._listen, daemon=True).start()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import tls
+from servers.ports import HOST
 
 from tests.servers import daemon
 
@@ -29,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[tuple[int, str]]:
     certificate = daemon.certify(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
-    listener = socket.create_server((daemon.HOST, 0))
+    listener = socket.create_server((HOST, 0))
 
     def serve() -> None:
         with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as client:
@@ -47,8 +48,8 @@ def server(tmp_path: Path) -> Iterator[tuple[int, str]]:
 def test_a_server_does_not_wait_for_what_is_acknowledged(server: tuple[int, str]) -> None:
     port, authority = server
     took = []
-    with socket.create_connection((daemon.HOST, port)) as plain:
-        with tls.context(authority).wrap_socket(plain, server_hostname=daemon.HOST) as connection:
+    with socket.create_connection((HOST, port)) as plain:
+        with tls.context(authority).wrap_socket(plain, server_hostname=HOST) as connection:
             answers = connection.makefile("rb")
             for _unused in range(20):
                 began = time.monotonic()

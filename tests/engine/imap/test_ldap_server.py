@@ -26,6 +26,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from servers import daemon
 from servers.openldap import LIMIT, PASSWORD, OpenLdap
+from servers.ports import HOST
 
 DOMAIN = Entry("d-1", kinds.DOMAIN, "example.com")
 ANNA = Entry("id-anna", kinds.ACCOUNT, "anna@example.com")
@@ -122,9 +123,9 @@ def test_a_server_that_is_away_is_unavailable_until_it_is_back(
 @pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
 def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
     with socket.socket() as silent:
-        silent.bind((daemon.HOST, 0))
+        silent.bind((HOST, 0))
         silent.listen()
-        url = f"{scheme}://{daemon.HOST}:{silent.getsockname()[1]}"
+        url = f"{scheme}://{HOST}:{silent.getsockname()[1]}"
         directory = LdapDirectory(ImapSettings(ldap_url=url, timeout=1))
         with pytest.raises(Unavailable, match=url):
             directory.find(kinds.DOMAIN, "example.com")
