@@ -19,6 +19,7 @@ from ..index.items import number_of
 from ..port import NewItem, Written
 from . import held, marks
 from .answers import Message, NewMessage
+from .connection import Ended
 from .intents import REPLACEMENT, Sent
 from .mirror import Changing, Mirror, RemoteFolder, locator
 from .notes import Notes
@@ -43,6 +44,8 @@ class MessageWriter:
         self._number = number
         self._synchroniser = synchroniser
         self._notes = notes
+        self._ended_at: set[str] = set()
+        """Origins of messages that were sent by themselves when the server ended the connection."""
 
     def write(self, wanted: Sequence[tuple[int, NewItem]], import_id: str, results: dict[int, Written]) -> None:
         """Write messages, those of one folder together."""
@@ -109,6 +112,9 @@ class MessageWriter:
             self._notes.forget()
             self._append_apart(folder, portion, import_id, results, error)
             return
+        except Ended:
+            self._append_once_more(folder, portion, import_id, results)
+            return
         for number, (_position, _new, message) in enumerate(portion):
             if comparable[number] != message.content:  # from here on what counts is what it was
                 digests[number] = hashlib.sha256(message.content).digest()
@@ -147,6 +153,30 @@ class MessageWriter:
             if item in rows and not set(new.state.tags) <= set(rows[item][0].split()):
                 lost += ("tags",)
             results[position] = Written(new.origin, str(item), lost=lost)
+
+    def _append_once_more(
+        self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
+        results: dict[int, Written],
+    ) -> None:
+        """Go on where the server has ended the connection: it may have taken messages, or have come to grief with one.
+
+        Cyrus does with several messages that have more keywords than a mailbox can.
+        """
+        self._session.reopen()
+        self._notes.recover()
+        origins = [new.origin for _position, new, _message in portion]
+        known = self._mirror.writer.find_imported(self._number, import_id, origins)
+        for position, new, _message in portion:
+            if new.origin in known:
+                results[position] = Written(new.origin, str(known[new.origin]), existed=True)
+        rest = [one for one in portion if one[1].origin not in known]
+        if len(rest) == 1 and rest[0][1].origin not in self._ended_at:  # as likely it was the network
+            self._ended_at.add(rest[0][1].origin)
+            self._append(folder, rest, import_id, results)
+        elif rest:
+            self._append_apart(folder, rest, import_id, results, Refused(
+                f"{self._session.server} ends the connection when it is sent this message; look into its log."
+            ))
 
     def _append_apart(
         self, folder: int, portion: Sequence[tuple[int, NewItem, NewMessage]], import_id: str,
