@@ -368,3 +368,14 @@ def test_a_folder_in_which_mail_arrives_all_the_time_is_not_waited_for_for_ever(
     server.answers["APPEND"] = answer
     assert not any(one.error for one in written(store, 2, 3))
     assert [mail(one) in server.contents() for one in (1, 2, 3)] == [True] * 3
+
+
+@pytest.mark.parametrize("verb", ["LIST", "UID FETCH"])
+def test_words_for_people_that_end_like_a_literal_have_none(server: ScriptedImap, store: ImapStore, verb: str) -> None:
+    server.boxes[b"INBOX"].add(Mail(b"", DATE, mail(1)))
+
+    def answer(link: Connection, _tag: bytes, _arguments: bytes, _literals: list[bytes]) -> None:
+        link.say(b"* NO [ALERT] There is little room in {5}\r\n")
+
+    server.answers[verb] = answer
+    assert read(store) == [mail(1)]
