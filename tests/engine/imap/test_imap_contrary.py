@@ -317,3 +317,65 @@ def test_all_namespaces_of_an_account_are_its_own(server: ScriptedImap, store: I
     inbox = NewItem("f", ItemState("", kinds.FOLDER, "2", "new"))
     done, = store.write_items(anna(store), [inbox], "import")
     assert not done.error and b"INBOX.INBOX.new" in server.boxes
+
+
+# -- what a server comes to grief with ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("taken", [False, True], ids=["and takes nothing", "and has taken all"])
+def test_a_message_that_ends_the_server_costs_no_other(server: ScriptedImap, store: ImapStore, taken: bool) -> None:
+    def answer(link: Connection, _tag: bytes, arguments: bytes, literals: list[bytes]) -> None:
+        if mail(2) in literals:
+            if taken:
+                link.do_append(arguments, literals)
+            link.leave()
+
+    server.answers["APPEND"] = answer
+    done = written(store, *range(1, 7))
+    assert ["ends the connection" in one.error for one in done] == [not taken and one == 2 for one in range(1, 7)]
+    assert sorted(server.contents()) == [mail(one) for one in range(1, 7) if taken or one != 2]
+    assert [one.existed for one in written(store, 1, 3, 4, 5, 6)] == [True] * 5
+
+
+def test_a_message_that_was_cut_off_once_keeps_its_tags(server: ScriptedImap, store: ImapStore) -> None:
+    tag, = store.write_items(anna(store), [NewItem("t", ItemState("", kinds.TAG, "", "red"))], "import")
+    times: list[int] = []
+
+    def answer(link: Connection, _tag: bytes, _arguments: bytes, _literals: list[bytes]) -> None:
+        times.append(1)
+        if len(times) == 1:
+            link.leave()
+
+    server.answers["APPEND"] = answer
+    state = ItemState("", kinds.MESSAGE, "2", flags="f", tags=(tag.item_id,), date=1_600_000_000_000)
+    done, = store.write_items(anna(store), [NewItem("1", state, mail(1))], "import")
+    assert (done.error, done.lost) == ("", ())
+    assert [b"red" in message.words for message in server.boxes[b"INBOX"].mails.values()] == [True]
+
+
+def test_a_folder_in_which_mail_arrives_all_the_time_is_not_waited_for_for_ever(
+    server: ScriptedImap, store: ImapStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "_TIMES", 5)
+    written(store, 1)
+
+    def answer(link: Connection, _tag: bytes, _arguments: bytes, _literals: list[bytes]) -> None:
+        server.answers["LIST"] = lambda _link, _tag, _arguments, _literals: (
+            server.boxes[b"INBOX"].add(Mail(b"", DATE, b"Subject: one more\r\n\r\n")), None
+        )[1]
+        server.answers.pop("APPEND")
+        link.leave()
+
+    server.answers["APPEND"] = answer
+    assert not any(one.error for one in written(store, 2, 3))
+    assert [mail(one) in server.contents() for one in (1, 2, 3)] == [True] * 3
+
+
+@pytest.mark.parametrize("verb", ["LIST", "UID FETCH"])
+def test_words_for_people_that_end_like_a_literal_have_none(server: ScriptedImap, store: ImapStore, verb: str) -> None:
+    server.boxes[b"INBOX"].add(Mail(b"", DATE, mail(1)))
+
+    def answer(link: Connection, _tag: bytes, _arguments: bytes, _literals: list[bytes]) -> None:
+        link.say(b"* NO [ALERT] There is little room in {5}\r\n")
+
+    server.answers[verb] = answer
+    assert read(store) == [mail(1)]

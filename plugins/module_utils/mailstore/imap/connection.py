@@ -26,6 +26,7 @@ _LONGEST_ANSWER: Final = _LARGEST + (1 << 28)
 """What comes for one command: the largest message, or what a server says of millions of them."""
 _LATER: Final = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT)\b", re.IGNORECASE)
 """Says that it is not about who wants to log in (RFC 5530, RFC 9051)."""
+_TELLS: Final = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH) ", re.IGNORECASE)
 _ENDS: Final = (EOFError, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _REOPENED: Final = 2000
 """How often a connection is opened again, for a mailbox with that many messages that cannot be read."""
@@ -97,7 +98,8 @@ class Connection:
         if len(line) > _LONGEST_LINE:
             raise ValueError("a line without an end")
         self._take(len(line))
-        return line
+        # What a server tells people has no literals, though it may end like one.
+        return line[:-2] + b" \r\n" if line.endswith(b"}\r\n") and _TELLS.match(line) else line
 
     def _read(self, size: int) -> bytes:
         """Read a literal; as much memory is taken as has come."""

@@ -43,7 +43,7 @@ class Contents:
     def read(self, item_ids: Sequence[str]) -> list[bytes | Exception]:
         """Return the contents of items in this order; of one that cannot be read, why."""
         found: dict[str, bytes | Exception] = {}
-        uids: dict[bytes, dict[int, str]] = {}
+        uids: dict[bytes, dict[int, list[str]]] = {}
         hrefs: dict[str, str] = {}
         rows = _rows(self._mirror, self._number, "kind, locator, folder", item_ids)
         folders = self._mirror.folders(self._number)
@@ -55,7 +55,7 @@ class Contents:
                 if not row[1] or row[2] not in folders:
                     found[item_id] = NotFound(f"The message {item_id} of {self._session.address} is nowhere.")
                 else:
-                    uids.setdefault(folders[row[2]].name, {})[int(row[1])] = item_id
+                    uids.setdefault(folders[row[2]].name, {}).setdefault(int(row[1]), []).append(item_id)
             elif row[0] == kinds.FILTER_SET and self._filters is not None:
                 try:
                     found[item_id] = self._filters.read(row[1])
@@ -72,33 +72,31 @@ class Contents:
         for name, wanted in uids.items():
             contents = _fetched(self._session, name, list(wanted))
             self._mirror.learn(self._number, {
-                number_of(wanted[uid]): content for uid, content in contents.items() if isinstance(content, bytes)
+                number_of(item_id): content for uid, content in contents.items() if isinstance(content, bytes)
+                for item_id in wanted[uid]
             })
-            for uid, item_id in wanted.items():
+            for uid, items in wanted.items():
                 if uid in contents:
-                    found[item_id] = contents[uid]
+                    found.update(dict.fromkeys(items, contents[uid]))
                 else:
-                    gone.append(item_id)
-        for item_id in gone:  # it may be elsewhere by now
+                    gone += items
+        if gone:  # they may be elsewhere by now
+            with self._mirror.alone(self._account):
+                self._synchroniser.run()
+        for item_id in gone:
             found[item_id] = self._now(item_id)
         return [found[item_id] for item_id in item_ids]
 
     def _now(self, item_id: str) -> bytes | Exception:
-        """Return the content of a message that was not where it was last seen."""
-        before = None
-        with self._mirror.alone(self._account):
-            self._synchroniser.run()
-        while True:
-            try:
-                remote, uid = self._mirror.locate(self._number, number_of(item_id))
-            except NotFound as error:
-                return error
-            if (remote.name, uid) == before:
-                return NotFound(f"The message {item_id} is gone from the mailbox of {self._session.address}.")
-            before = remote.name, uid
-            content = self._session.contents(remote.name, [uid]).get(uid)
-            if content is not None:
-                return content
+        """Return the content of a message that was not where it was last seen, from where it is seen now."""
+        try:
+            remote, uid = self._mirror.locate(self._number, number_of(item_id))
+        except NotFound as error:
+            return error
+        content = _fetched(self._session, remote.name, [uid]).get(uid)
+        if content is None:
+            return NotFound(f"The message {item_id} is gone from the mailbox of {self._session.address}.")
+        return content
 
 
 def portions(mirror: Mirror, number: int, item_ids: Sequence[str]) -> Iterator[list[str]]:
@@ -131,6 +129,8 @@ def _fetched(session: Session, name: bytes, uids: Sequence[int], again: bool = F
     """
     try:
         return dict(session.contents(name, uids))
+    except NotFound:  # the folder is
+        return {}
     except Refused as error:
         refusal = error
         again = True

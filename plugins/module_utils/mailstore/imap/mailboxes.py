@@ -39,10 +39,15 @@ class Mailboxes(Connection):
         self._selected = b""
 
     def mailboxes(self) -> list[Mailbox]:
-        """Return the mailboxes of the account's own namespace and how they stand."""
+        """Return the mailboxes of the account's own namespaces and how they stand.
+
+        All are opened anew after that. One that stayed open would be shown as it was before, so that something in it
+        was missed for ever, and of what was told to have gone meanwhile it would not be told once more.
+        """
         if self._selected:
-            self._command("NOOP", [])  # else Dovecot shows the one that is selected as it was
-            self._stale = False
+            if not self.supports("UNSELECT"):
+                self._command("NOOP", [])  # else Dovecot says how it stood
+            self._leave(self._selected)
         with self._asking("LIST"):
             return self._mailboxes()
 

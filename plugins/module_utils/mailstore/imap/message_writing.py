@@ -18,6 +18,7 @@ from ..index.items import number_of
 from ..port import NewItem, Written
 from . import held, marks
 from .answers import Message, NewMessage
+from .connection import Ended
 from .intents import REPLACEMENT, Intent, Sent
 from .mirror import Changing, Mirror, RemoteFolder, locator
 from .notes import Notes
@@ -53,6 +54,8 @@ class MessageWriter:
         self._number = number
         self._synchroniser = synchroniser
         self._notes = notes
+        self._ended_at: set[str] = set()
+        """Origins of messages that were sent by themselves when the server ended the connection."""
 
     def write(self, wanted: Sequence[tuple[int, NewItem]], import_id: str, results: dict[int, Written]) -> None:
         """Write messages, those of one folder together."""
@@ -124,6 +127,9 @@ class MessageWriter:
             self._notes.forget()
             self._append_apart(folder, portion, import_id, results, error)
             return
+        except Ended:
+            self._append_once_more(folder, portion, import_id, results)
+            return
         altered = [content != one.message.content for content, one in zip(comparable, portion)]
         for number, differs in enumerate(altered):
             if differs:  # from here on what counts is what it was
@@ -158,6 +164,28 @@ class MessageWriter:
             if item in rows and not set(one.new.state.tags) <= set(rows[item][0].split()):
                 lost += ("tags",)
             results[one.position] = Written(one.new.origin, str(item), lost=lost)
+
+    def _append_once_more(
+        self, folder: int, portion: Sequence[_Outgoing], import_id: str, results: dict[int, Written]
+    ) -> None:
+        """Go on where the server has ended the connection: it may have taken messages, or have come to grief with one.
+
+        Cyrus does with several messages that have more keywords than a mailbox can.
+        """
+        self._session.reopen()
+        self._notes.recover()
+        known = self._mirror.writer.find_imported(self._number, import_id, [one.new.origin for one in portion])
+        for one in portion:
+            if one.new.origin in known:
+                results[one.position] = Written(one.new.origin, str(known[one.new.origin]), existed=True)
+        rest = [one for one in portion if one.new.origin not in known]
+        if len(rest) == 1 and rest[0].new.origin not in self._ended_at:  # as likely it was the network
+            self._ended_at.add(rest[0].new.origin)
+            self._append(folder, rest, import_id, results)
+        elif rest:
+            self._append_apart(folder, rest, import_id, results, Refused(
+                f"{self._session.server} ends the connection when it is sent this message; look into its log."
+            ))
 
     def _append_apart(
         self, folder: int, portion: Sequence[_Outgoing], import_id: str, results: dict[int, Written], error: Refused

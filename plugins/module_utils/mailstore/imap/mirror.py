@@ -245,6 +245,21 @@ class Mirror:
         ).fetchall()
         return [row[0] for row in rows]
 
+    def nowhere(self, number: int) -> list[int]:
+        """Return the ids of the messages that are no more where they were, and have not been found elsewhere yet."""
+        rows = self.database.execute(
+            "SELECT id FROM items INDEXED BY messages_by_uid WHERE mailbox = ? AND kind = 'message' "
+            "AND folder IN (SELECT id FROM remote_folders WHERE mailbox = ?) AND locator IS NULL", (number, number),
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def leave_nowhere(self, number: int, items: Iterable[int]) -> None:
+        """Write down that messages are no more where they were; inside a transaction."""
+        self.database.execute(
+            "UPDATE items SET locator = NULL WHERE mailbox = ? AND id IN (SELECT value FROM json_each(?))",
+            (number, json.dumps(list(items))),
+        )
+
     def last_uid(self, number: int, folder: int) -> tuple[int, int]:
         """Return the highest UID that is known in a folder, and the item that it is; 0 where there is none."""
         row = self.database.execute(

@@ -38,6 +38,8 @@ from .sync import Synchroniser
 _AT_ONCE: Final = 250
 _QUIET: Final = 1.0
 """Seconds in which nothing arrives in a folder before what a process has left there counts as all of it."""
+_TIMES: Final = 60
+"""How often that is waited for."""
 
 
 class _Arrived(NamedTuple):
@@ -236,7 +238,7 @@ class Notes:
         """Wait until nothing arrives any more: a server may still be at work on what a killed process has sent."""
         remotes = [self._mirror.folders(self._number).get(folder) for folder in folders]
         before = None
-        while folders:
+        for _unused in range(_TIMES if folders else 0):  # in a busy folder others' mail arrives for ever
             standing = {mailbox.name: mailbox.uidnext for mailbox in self._session.mailboxes()}
             now = [standing.get(remote.name) for remote in remotes if remote is not None]
             if now == before:

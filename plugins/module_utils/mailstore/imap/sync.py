@@ -12,6 +12,7 @@ synchronisation that was cut off goes on with the next one.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,8 @@ class Synchroniser:
         self._annotations = annotations
         self._lost: set[int] = set()
         """Messages that are no more where they were, and have not been found elsewhere."""
+        self._lost_from: dict[int, list[int]] = {}
+        """Messages that are no more where they were, by the folder that they were in."""
         self.closed: list[str] = []
         """Of the mailboxes that the server did not let be opened, what it said. They count as they were."""
 
@@ -56,20 +59,15 @@ class Synchroniser:
         try:
             self._run(thorough)
         except NotFound:  # a folder that was deleted since it was listed; else it is told the second time
-            try:
-                self._run(thorough)
-            except NotFound as error:
-                raise Refused(str(error)) from error
+            self._run(thorough, again=True)
 
-    def _run(self, thorough: bool) -> None:
-        self._lost.clear()
+    def _run(self, thorough: bool, again: bool = False) -> None:
+        self._lost = set(self._mirror.nowhere(self._number))
+        self._lost_from.clear()
         self._session.renew()
         before = self._mirror.folders(self._number)
         listed = _as_before(self._session.mailboxes(), before)
-        self.closed = [
-            f"The folder {names.decoded(mailbox.name)!r} was not looked at, and counts as it was. {mailbox.refusal}"
-            for mailbox in listed if mailbox.refusal
-        ]
+        self.closed = [_not_looked_at(mailbox, mailbox.refusal) for mailbox in listed if mailbox.refusal]
         folders = tree.folders(listed, self._session.prefix, self._session.delimiter, before)
         if not any(folder.item == tree.INBOX for folder in folders):
             raise Refused(
@@ -88,20 +86,34 @@ class Synchroniser:
             if folder.mailbox.refusal:
                 continue
             if folder.mailbox.selectable and (thorough or known is None or not known.stands_as(folder.mailbox)):
-                changed.append((folder, known, self._since(folder, known, thorough)))
+                with self._opening(folder, again):
+                    changed.append((folder, known, self._since(folder, known, thorough)))
         for folder, known, since in changed:
             if since is None:
                 self._lose_all(folder.item)
             elif known is not None:
-                self._lose_vanished(folder, known, since)
+                with self._opening(folder, again):
+                    self._lose_vanished(folder, known, since)
         standing = []
         for folder, known, since in changed:
-            standing.append(self._look(folder, known if since is not None else None, since or 0))
+            with self._opening(folder, again):
+                standing.append(self._look(folder, known if since is not None else None, since or 0))
             if folder.mailbox.messages:  # all that is done need not be done again; of many, most are empty
                 self._remember(standing)
                 standing = []
         self._remember(standing)
         self._bury(gone)
+
+    @contextlib.contextmanager
+    def _opening(self, folder: tree.Folder, again: bool) -> Iterator[None]:
+        """Let a folder be as it was that is listed once more and cannot be opened either."""
+        try:
+            yield
+        except NotFound as error:
+            if not again:
+                raise
+            self._lost.difference_update(self._lost_from.pop(folder.item, ()))
+            self.closed.append(_not_looked_at(folder.mailbox, str(error)))
 
     # -- folders ---------------------------------------------------------------------------------------------------
 
@@ -187,16 +199,24 @@ class Synchroniser:
         return known.modseq
 
     def _lose_all(self, folder: int) -> None:
-        self._lost.update(self._mirror.ids_between(self._number, folder, 0, 2**32))
+        self._lose(folder, 0, 2**32)
+
+    def _lose(self, folder: int, first: int, last: int) -> None:
+        lost = self._mirror.ids_between(self._number, folder, first, last)
+        self._lost.update(lost)
+        self._lost_from.setdefault(folder, []).extend(lost)
 
     def _lose_vanished(self, folder: tree.Folder, known: RemoteFolder, since: int) -> None:
         """Gather what is gone from a folder: as the server tells, or else by comparing all numbers."""
         if self._session.supports("QRESYNC") and since:
-            _marked, gone = self._session.marks(folder.mailbox.name, "1:*", max(since, 1))
+            # Not up to "*": that is the last one which is there, and those after it may be gone (Cyrus).
+            _marked, gone = self._session.marks(folder.mailbox.name, f"1:{known.uidnext or 2**32 - 1}", max(since, 1))
         else:
             gone = list(_gaps(self._session.uids(folder.mailbox.name)))
         for first, last in gone:
-            self._lost.update(self._mirror.ids_between(self._number, folder.item, first, last))
+            self._lose(folder.item, first, last)
+        # What was seen before all in the folder had been is listed once more.
+        self._lose(folder.item, known.uidnext, 2**32)
 
     def _bury(self, folders: Sequence[int]) -> None:
         """Remove folders that are gone, and what was found nowhere."""
@@ -234,6 +254,9 @@ class Synchroniser:
         if standing:
             with self._database.transaction():
                 for folder in standing:
+                    # Nobody looks for them there again, should this be cut off before they are found, or buried.
+                    lost = self._lost.intersection(self._lost_from.pop(folder.item, ()))
+                    self._mirror.leave_nowhere(self._number, lost)
                     self._mirror.remember(self._number, folder)
 
     def _new(self, name: bytes, first: int, uidnext: int) -> Iterator[Message]:
@@ -342,6 +365,10 @@ class Synchroniser:
                     f"INSERT INTO items VALUES ({', '.join('?' * 14)})", tag_row(self._number, word, work.change)
                 )
         return read.flags, " ".join(sorted(tags))
+
+
+def _not_looked_at(mailbox: Mailbox, reason: str) -> str:
+    return f"The folder {names.decoded(mailbox.name)!r} was not looked at, and counts as it was. {reason}"
 
 
 def _as_before(listed: Sequence[Mailbox], before: Mapping[int, RemoteFolder]) -> list[Mailbox]:

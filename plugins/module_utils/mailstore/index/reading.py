@@ -66,8 +66,10 @@ class IndexReader:
             if not 0 < after <= now or since != self._token(number, after, _session_of(snapshot, number, after)):
                 return Changes(token, True, _all_items(snapshot, number), [])
             deleted = snapshot.execute(
-                "SELECT id FROM tombstones WHERE mailbox = ? AND change > ? ORDER BY change, id", (number, after)
-            )
+                "SELECT id FROM tombstones WHERE mailbox = ? AND change > ? AND NOT EXISTS (SELECT 1 FROM items "
+                "WHERE items.mailbox = tombstones.mailbox AND items.id = tombstones.id) ORDER BY change, id",
+                (number, after),
+            )  # what has come back since is none of them: a mail server may have one id for it
             return Changes(token, False, _changed_items(snapshot, number, after), [str(row[0]) for row in deleted])
         except BaseException:
             snapshot.close()
