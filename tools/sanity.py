@@ -10,6 +10,9 @@ ansible-test wants to be inside .../ansible_collections/restante/carbonio, so it
 knows or would take. It makes small virtual environments of its own and would download a script that installs pip into
 them; it finds a script in its cache instead that has this environment's pip do so, from the package index alone. All
 that it keeps is under build/sanity/home.
+
+Its test of imports imports every file for itself, and Ansible's loader compiles all that this one imports, each time
+anew: most of what the sanity tests took. So the environments of that test remember what they have compiled.
 """
 
 from __future__ import annotations
@@ -34,6 +37,16 @@ import sys
 wanted = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.call([{sys.executable!r}, "-m", "pip", "--python", sys.executable, "install", "-q", *wanted]))
 """
+
+REMEMBER = """\
+import builtins
+import functools
+
+builtins.compile = functools.lru_cache(maxsize=None, typed=True)(builtins.compile)
+"""
+"""What Python runs when it starts in one of those. An object of code does not change."""
+IMPORTING = ("sanity", "sanity.import*")
+"""Their names: the first one is of all tests that need no packages."""
 
 
 def copy_checkout(copy: Path) -> None:
@@ -61,6 +74,13 @@ def put_get_pip() -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
 
 
+def put_remember() -> None:
+    """Put what remembers into the environments that are there for the test of imports."""
+    for name in IMPORTING:
+        for place in (HOME / ".ansible" / "test" / "venv").glob(f"{name}/*/*/lib/python*/site-packages"):
+            (place / "sitecustomize.py").write_text(REMEMBER, encoding="utf-8")
+
+
 def main() -> int:
     copy_checkout(COPY)
     # A repository of its own: otherwise ansible-test asks that of the checkout, which ignores build/.
@@ -71,6 +91,8 @@ def main() -> int:
     environment.setdefault("XDG_CONFIG_HOME", str(Path.home() / ".config"))  # pip's own settings stay in force
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = ["ansible-test", "sanity", "--local", "--python", python, "--requirements", "--color", "no"]
+    subprocess.run([*command, "--prime-venvs"], cwd=COPY, env=environment, check=True)
+    put_remember()
     return subprocess.run([*command, *sys.argv[1:]], cwd=COPY, env=environment, check=False).returncode
 
 

@@ -6,17 +6,20 @@
 
     build/env-test/bin/python tools/testrun.py [phase ...]
 
-A check (ruff, mypy, ...) counts as one test. The suites run one after the other, each in one process more than there
-are processors, as tests wait for servers and for processes that they start; the checks run beside them, one at a time,
-and take what the tests leave. A failed phase does not hide the next one, but fails the run, and what has failed is told
-once more at the end. Where the environment variable CI is set, a skipped test fails the run too: there, everything can
-be installed, so nothing is excused.
+A check (ruff, mypy, ...) counts as one test. Two suites run at a time, as tests wait for servers and for processes that
+they start: together they have more processes than there are processors, and where the one waits or comes to its end,
+the other one works. The checks run beside them, one at a time, and take what the tests leave. What tests write to files
+is in memory, where the machine has enough: on a disk they would wait for half of the time, since whatever keeps mail
+safe waits for the disk. What a phase says is shown when it has ended, unless it is the only suite. A failed phase does
+not hide the next one, but fails the run, and what has failed is told once more at the end. Where the environment
+variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is excused.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -40,27 +43,33 @@ CHECKS = {
     "changelog": ["antsibull-changelog", "lint"],
     "ruff": ["ruff", "check", "."],
 }
+# These too, by what takes longest in them and cannot be divided; the last one is of many small tests that fill the end.
 SUITES = {
-    "unit": ["tests/unit"],
+    "fleet": ["tests/fleet"],
     "engine": ["tests/engine", "tests/conformance"],
     "playbooks": ["tests/playbooks"],
-    "fleet": ["tests/fleet"],
     "molecule": ["tests/molecule"],
     "versions": ["tests/versions"],
     "drill": ["tests/drill"],
-    "torture": ["tests/torture", "tests/fuzz"],
     "bench": ["tests/bench"],
+    "torture": ["tests/torture", "tests/fuzz"],
+    "unit": ["tests/unit"],
 }
+# How many suites run at a time.
+LANES = 2
 # The suites that need servers which are not of Python alone.
 SERVED = {"engine", "torture", "fleet"}
 # What installs them.
 PREPARING = "tests.servers.prepare"
-# Of a check beside the suites; the tests are what is waited for.
-_NICENESS = 10
+# Of a check beside the suites: the tests go first, but with much more the checks would be all that is left at the end.
+_NICENESS = 3
+# Where files are in memory, and how many bytes have to be free there.
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 << 30
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
-SPREAD = {"molecule": "load", "torture": "load", "versions": "load"}
+SPREAD = {"drill": "load", "molecule": "load", "torture": "load", "versions": "load"}
 
 
 class Counts(NamedTuple):
@@ -106,18 +115,19 @@ def _findings(output: str) -> str:
     return "\n".join([line for line in lines if line.startswith(("ERROR", "FATAL"))] or lines[-_LAST:])
 
 
-def run_suite(name: str, workers: int) -> Counts:
+def run_suite(name: str, workers: int, beside: bool = False) -> Counts:
     """Run one pytest suite and count by its JUnit file; a run that could not report has failed.
 
-    :param workers: pytest processes; 0 for none but its own.
+    :param workers: pytest processes; 0 for none but its own. :param beside: whether others have something to say, too.
     """
     started = time.monotonic()
-    print(f"\n==== {name} ====", flush=True)
+    print(f"\n==== {name}{' has begun' if beside else ''} ====", flush=True)
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
-    status = call(["pytest", *SUITES[name], *options]).returncode
-    print(f"==== {name}: {time.monotonic() - started:.0f} s", flush=True)
+    done = call(["pytest", *SUITES[name], *options], subprocess.PIPE if beside else None, **_place_of_files())
+    said = f"\n==== {name} ====\n{done.stdout}" if beside else ""
+    print(f"{said}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
         return Counts(failed=1, reasons="it has written no report")
     results = ElementTree.parse(report).getroot()
@@ -126,9 +136,16 @@ def run_suite(name: str, workers: int) -> Counts:
     skipped = sum(int(suite["skipped"]) for suite in counts)
     passed = sum(int(suite["tests"]) for suite in counts) - failed - skipped
     reasons = _reasons(results)
-    if status and not failed:
-        failed, reasons = 1, f"{reasons}\nit stopped before the end, or found no test (status {status})".lstrip()
+    if done.returncode and not failed:
+        reasons = f"{reasons}\nit stopped before the end, or found no test (status {done.returncode})".lstrip()
+        failed = 1
     return Counts(passed, failed, skipped, reasons)
+
+
+def _place_of_files() -> dict[str, str]:
+    """Return the variable that tells tests to have their files in memory, where that is of use and possible."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH
+    return {"TMPDIR": str(MEMORY)} if roomy and "TMPDIR" not in os.environ else {}
 
 
 def prepare_servers() -> Counts:
@@ -163,15 +180,15 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     checks = [name for name in CHECKS if name in phases]
     suites = [name for name in SUITES if name in phases]
-    tested = {}
     # Alone, the checks may have all there is.
     beside, niceness = (1, _NICENESS) if suites else (max(arguments.workers, 1), 0)
-    with ThreadPoolExecutor(beside) as pool:
-        checked = {name: pool.submit(run_check, name, niceness) for name in checks}
-        if SERVED.intersection(suites):
-            tested["servers"] = prepare_servers()
-        tested.update({name: run_suite(name, arguments.workers) for name in suites})
-        results = {**{name: counts.result() for name, counts in checked.items()}, **tested}
+    lanes = max(1, min(LANES, len(suites)))
+    each = -(-arguments.workers // lanes)  # rounded up: of what a suite has, some always wait
+    with ThreadPoolExecutor(beside) as pool, ThreadPoolExecutor(lanes) as suite_pool:
+        begun = {name: pool.submit(run_check, name, niceness) for name in checks}
+        prepared = {"servers": prepare_servers()} if SERVED.intersection(suites) else {}
+        begun.update({name: suite_pool.submit(run_suite, name, each, lanes > 1) for name in suites})
+        results = {**{name: counts.result() for name, counts in begun.items()}, **prepared}
 
     counted = results.values()
     total = Counts(sum(one.passed for one in counted), sum(one.failed for one in counted),

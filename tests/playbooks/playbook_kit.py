@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = CHECKOUT / "playbooks"
 ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 TIMEOUT = 900
+UNUSED = 24 * 60 * 60.0
+"""Seconds after which what was made of other sources is of no use any more."""
 
 
 class Task(NamedTuple):
@@ -68,12 +73,18 @@ def callbacks(*names: str) -> dict[str, str]:
 
 @functools.cache
 def _shared_modules() -> Path:
-    """Return a directory that is used for as long as the sources stay as they are."""
+    """Return a directory that is used for as long as the sources stay as they are; those of other sources go."""
     digest = hashlib.sha256(f"{sys.executable}\n".encode())
     for source in sorted((CHECKOUT / "plugins").rglob("*.py")):
         digest.update(f"{source} {source.stat().st_size} {source.stat().st_mtime_ns}\n".encode())
-    path = CHECKOUT / "build" / "test" / "modules" / digest.hexdigest()[:16]
+    modules = CHECKOUT / "build" / "test" / "modules"
+    path = modules / digest.hexdigest()[:16]
     path.mkdir(parents=True, exist_ok=True)
+    os.utime(path)
+    for other in modules.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if other.stat().st_mtime < time.time() - UNUSED:  # else, another run may be at work there
+                shutil.rmtree(other, ignore_errors=True)
     return path
 
 

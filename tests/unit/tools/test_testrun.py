@@ -22,6 +22,15 @@ def test_three(): assert False
 def test_four(): pass
 """
 
+WAIT = """
+import pathlib, sys, time
+end = time.monotonic() + 60
+while not pathlib.Path(sys.argv[1]).exists():
+    if time.monotonic() > end: raise SystemExit("it has not begun")
+    time.sleep(0.05)
+"""
+"""A program that ends when a file is there."""
+
 
 @pytest.fixture(autouse=True)
 def results_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,14 +131,47 @@ def test_the_tests_run_beside_the_checks(
 ) -> None:
     """The check ends when the test has begun."""
     begun = suite / "begun"
-    wait = f"""
-import pathlib, time
-end = time.monotonic() + 60
-while not pathlib.Path({str(begun)!r}).exists():
-    if time.monotonic() > end: raise SystemExit("the test has not begun")
-    time.sleep(0.05)
-"""
     (suite / "test_one.py").write_text(f"import pathlib\ndef test_one(): pathlib.Path({str(begun)!r}).touch()\n")
-    monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", wait]})
+    monkeypatch.setattr(testrun, "CHECKS", {"check": ["python", "-c", WAIT, str(begun)]})
     assert run(monkeypatch) == 0
     assert closing_lines(capfd) == ["2 passed, 0 failed, 0 skipped"]
+
+
+def test_two_suites_run_at_a_time_and_neither_hides_or_interrupts_what_the_other_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first ends when the second has begun."""
+    begun = tmp_path / "begun"
+    command = ["python", "-c", WAIT, str(begun)]
+    for name, content in {
+        "first": f"import subprocess\ndef test_it(): subprocess.run({command}, check=True)\n",
+        "second": f"import pathlib\ndef test_it():\n    pathlib.Path({str(begun)!r}).touch()\n    assert False\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"test_{name}.py").write_text(content)
+    monkeypatch.setattr(testrun, "SUITES", {name: [str(tmp_path / name)] for name in ("first", "second")})
+    assert run(monkeypatch) == 1
+    said = capfd.readouterr().out
+    assert said.endswith("\n1 passed, 1 failed, 0 skipped\n")
+    first, second = (
+        said.partition(f"==== {name} ====\n")[2].partition(f"==== {name}: ")[0] for name in ("first", "second")
+    )
+    assert "1 passed" in first and "1 failed" not in first
+    assert "1 failed" in second and "1 passed" not in second
+
+
+@pytest.mark.parametrize(("enough", "said", "is_there"), [(0, "", True), (1 << 60, "", False), (0, "/var/tmp", False)])
+def test_files_of_the_tests_are_in_memory_where_there_is_room_and_nothing_else_is_said(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int, said: str, is_there: bool
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(testrun, "MEMORY", memory)
+    monkeypatch.setattr(testrun, "ENOUGH", enough)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    if said:
+        monkeypatch.setenv("TMPDIR", said)
+    (suite / "test_one.py").write_text(
+        f"import tempfile\ndef test_one(): assert (tempfile.gettempdir() == {str(memory)!r}) is {is_there}\n"
+    )
+    assert testrun.run_suite("suite", 0)[:3] == (1, 0, 0)
