@@ -8,16 +8,18 @@
 
 A check (ruff, mypy, ...) counts as one test. Two suites run at a time, as tests wait for servers and for processes that
 they start: together they have more processes than there are processors, and where the one waits or comes to its end,
-the other one works. The checks run beside them, one at a time, and take what the tests leave. What a phase says is
-shown when it has ended, unless it is the only suite. A failed phase does not hide the next one, but fails the run, and
-what has failed is told once more at the end. Where the environment variable CI is set, a skipped test fails the run
-too: there, everything can be installed, so nothing is excused.
+the other one works. The checks run beside them, one at a time, and take what the tests leave. What tests write to files
+is in memory, where the machine has enough: on a disk they would wait for half of the time, since whatever keeps mail
+safe waits for the disk. What a phase says is shown when it has ended, unless it is the only suite. A failed phase does
+not hide the next one, but fails the run, and what has failed is told once more at the end. Where the environment
+variable CI is set, a skipped test fails the run too: there, everything can be installed, so nothing is excused.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -41,17 +43,17 @@ CHECKS = {
     "changelog": ["antsibull-changelog", "lint"],
     "ruff": ["ruff", "check", "."],
 }
-# These too: a long one that is begun last is waited for by nothing else.
+# These too, by what takes longest in them and cannot be divided; the last one is of many small tests that fill the end.
 SUITES = {
     "fleet": ["tests/fleet"],
     "engine": ["tests/engine", "tests/conformance"],
     "playbooks": ["tests/playbooks"],
-    "unit": ["tests/unit"],
-    "torture": ["tests/torture", "tests/fuzz"],
     "molecule": ["tests/molecule"],
     "versions": ["tests/versions"],
     "drill": ["tests/drill"],
     "bench": ["tests/bench"],
+    "torture": ["tests/torture", "tests/fuzz"],
+    "unit": ["tests/unit"],
 }
 # How many suites run at a time.
 LANES = 2
@@ -59,12 +61,15 @@ LANES = 2
 SERVED = {"engine", "torture", "fleet"}
 # What installs them.
 PREPARING = "tests.servers.prepare"
-# Of a check beside the suites; the tests are what is waited for.
-_NICENESS = 10
+# Of a check beside the suites: the tests go first, but with much more the checks would be all that is left at the end.
+_NICENESS = 3
+# Where files are in memory, and how many bytes have to be free there.
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 << 30
 # How many lines of a failed check are told again, where none is marked as a finding.
 _LAST = 40
 # How tests are spread over processes, where it is not file by file.
-SPREAD = {"molecule": "load", "torture": "load", "versions": "load"}
+SPREAD = {"drill": "load", "molecule": "load", "torture": "load", "versions": "load"}
 
 
 class Counts(NamedTuple):
@@ -120,7 +125,8 @@ def run_suite(name: str, workers: int, beside: bool = False) -> Counts:
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
-    done = call(["pytest", *SUITES[name], *options], subprocess.PIPE if beside else None)
+    output = subprocess.PIPE if beside else None
+    done = call(["pytest", *SUITES[name], *options], output, niceness=0, **_place_of_files())
     said = f"\n==== {name} ====\n{done.stdout}" if beside else ""
     print(f"{said}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
@@ -135,6 +141,12 @@ def run_suite(name: str, workers: int, beside: bool = False) -> Counts:
         reasons = f"{reasons}\nit stopped before the end, or found no test (status {done.returncode})".lstrip()
         failed = 1
     return Counts(passed, failed, skipped, reasons)
+
+
+def _place_of_files() -> dict[str, str]:
+    """Return the variable that tells tests to have their files in memory, where that is of use and possible."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH
+    return {"TMPDIR": str(MEMORY)} if roomy and "TMPDIR" not in os.environ else {}
 
 
 def prepare_servers() -> Counts:

@@ -158,3 +158,20 @@ def test_two_suites_run_at_a_time_and_neither_hides_or_interrupts_what_the_other
     )
     assert "1 passed" in first and "1 failed" not in first
     assert "1 failed" in second and "1 passed" not in second
+
+
+@pytest.mark.parametrize(("enough", "said", "is_there"), [(0, "", True), (1 << 60, "", False), (0, "/var/tmp", False)])
+def test_files_of_the_tests_are_in_memory_where_there_is_room_and_nothing_else_is_said(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int, said: str, is_there: bool
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(testrun, "MEMORY", memory)
+    monkeypatch.setattr(testrun, "ENOUGH", enough)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    if said:
+        monkeypatch.setenv("TMPDIR", said)
+    (suite / "test_one.py").write_text(
+        f"import tempfile\ndef test_one(): assert (tempfile.gettempdir() == {str(memory)!r}) is {is_there}\n"
+    )
+    assert testrun.run_suite("suite", 0)[:3] == (1, 0, 0)
