@@ -125,7 +125,8 @@ def run_suite(name: str, workers: int, beside: bool = False) -> Counts:
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     options = [f"--numprocesses={workers}", f"--dist={SPREAD.get(name, 'loadfile')}", "-q", f"--junitxml={report}"]
-    done = call(["pytest", *SUITES[name], *options], subprocess.PIPE if beside else None, 0, **_place_of_files())
+    output = subprocess.PIPE if beside else None
+    done = call(["pytest", *SUITES[name], *options], output, niceness=0, **_place_of_files())
     said = f"\n==== {name} ====\n{done.stdout}" if beside else ""
     print(f"{said}==== {name}: {time.monotonic() - started:.0f} s", flush=True)
     if not report.is_file():
