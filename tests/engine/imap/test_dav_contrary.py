@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.exchange.exporter import export_account
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.dav import Collection, DavAccount
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.watching import Pace
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import Changes, NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Unavailable
@@ -107,7 +109,9 @@ def test_a_collection_that_is_not_given_costs_no_other(anna: Anna, fault: str) -
     assert (names, changes.unseen) == (["five", "four", "one", "three", "two"], ())
 
 
-@pytest.mark.parametrize("fault", [faulty_proxy.ERROR_500, faulty_proxy.DROP, faulty_proxy.TRUNCATE])
+@pytest.mark.parametrize(
+    "fault", [faulty_proxy.ERROR_500, faulty_proxy.DROP, faulty_proxy.TRUNCATE, faulty_proxy.MISSING]
+)
 def test_a_resource_that_is_not_given_costs_no_other(anna: Anna, fault: str) -> None:
     anna.book("First", "one", "two", "three")
     anna.proxy.decide = lambda method, path: fault if path.endswith("/two.vcf") else ""
@@ -129,6 +133,15 @@ def test_mail_is_seen_while_the_address_books_are_away(anna: Anna, fault: str) -
     assert [one.kind for one in changes.items].count(kinds.MESSAGE) == 1
     assert [one.kind for one in changes.items].count(kinds.CONTACT) == 1
     assert len(changes.unseen) == 1
+
+
+def test_who_follows_is_told_of_address_books_that_are_away(anna: Anna) -> None:
+    anna.store.pace = Pace(others=0.1, watched=0.1, each=0.01)
+    follower = anna.store.follow()
+    assert follower.news().scopes == set()
+    anna.proxy.decide = lambda method, path: faulty_proxy.DENIED
+    time.sleep(0.2)
+    assert follower.news().scopes == {anna.account}
 
 
 @pytest.mark.parametrize("fault", [faulty_proxy.MISSING, faulty_proxy.ERROR_500])
@@ -187,10 +200,11 @@ def test_a_server_that_fails_at_everything_ends_a_restore(anna: Anna) -> None:
 
 @pytest.mark.parametrize("fault", [faulty_proxy.LOSE, faulty_proxy.DROP])
 @pytest.mark.parametrize("method", ["PUT", "GET", "PROPFIND", "REPORT", "MKCOL"])
-def test_a_connection_that_breaks_makes_nothing_twice(anna: Anna, method: str, fault: str) -> None:
+@pytest.mark.parametrize("name", ["Work", " Work\0 "])
+def test_a_connection_that_breaks_makes_nothing_twice(anna: Anna, method: str, fault: str, name: str) -> None:
     anna.store.folders(anna.account)
-    new = NewItem("7", ItemState("", kinds.FOLDER, "1", "Work", attrs={"view": kinds.CONTACT}))
-    anna.proxy.first(1 if method == "PUT" else 2, fault, method)  # what fails twice is unrestored
+    new = NewItem("7", ItemState("", kinds.FOLDER, "1", name, attrs={"view": kinds.CONTACT}))
+    anna.proxy.first(1 if method in ("PUT", "GET") else 2, fault, method)  # what fails twice is unrestored
     for _unused in range(3):
         try:
             [made] = anna.store.write_items(anna.account, [new], "import")

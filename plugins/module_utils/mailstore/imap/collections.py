@@ -181,12 +181,13 @@ class Collections:
             gone = set(told[1]).intersection(etags)
         changed = [one for one in present if not one.etag or etags.get(one.href) != one.etag]
         whole = True
+        absent: dict[str, str] = {}
         for portion in _portions(changed):
             read = list(self.account.read([one.href for one in portion]))
             with self._mirror.changing(self._number) as work:
                 for one, content in zip(portion, read):
                     if isinstance(content, NotFound):
-                        gone.add(one.href)
+                        absent[one.href] = str(content)
                     elif isinstance(content, Refused):  # told when the content is asked for
                         self.take_in(work, known.item, one._replace(kind=one.kind or listed.view), None)
                     elif isinstance(content, Failed):
@@ -196,6 +197,11 @@ class Collections:
                         raise content
                     else:
                         self.take_in(work, known.item, one._replace(etag=content[1] or one.etag), content[2])
+        if absent:  # deleted since, unless it is listed all the same
+            still = absent.keys() & {one.href for one in self.account.resources(known.href)}
+            self.closed += [absent[href] for href in still]
+            whole = whole and not still
+            gone |= absent.keys() - still
         with self._mirror.changing(self._number) as work:
             self.bury(work, gone.intersection(etags))
             if whole:

@@ -223,6 +223,8 @@ class ImapStore(MailStore):
             self._synchronise(account_id)
         else:
             self._with(account_id, lambda opened: opened.synchroniser.run(), alone=True)
+        if thoroughly and self._closed(account_id):  # to be told of, though nothing has changed
+            raise Refused(self._closed(account_id)[0])
 
     def changes(self, account_id: str, since: str = "") -> Changes:
         self._synchronise(account_id, thorough=not since and account_id not in self._listed)
