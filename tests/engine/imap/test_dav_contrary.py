@@ -19,7 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.s
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.watching import Pace
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import Changes, NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
-from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Unavailable
+from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 from servers import faulty_proxy, radicale
 from servers.needed import needed
@@ -188,6 +188,17 @@ def test_a_resource_at_which_the_server_fails_costs_no_other(anna: Anna, fault: 
         (True, ""), (False, ""), (True, ""),
     ]
     assert anna.present()[0] == ["one", "three", "two"]
+
+
+def test_a_change_at_which_the_server_fails_is_refused(anna: Anna) -> None:
+    anna.book("First", "one")
+    [person] = [one for one in anna.store.changes(anna.account).items if one.kind == kinds.CONTACT]
+    anna.proxy.decide = lambda method, path: faulty_proxy.ERROR_500 if method == "PUT" else ""
+    with pytest.raises(Refused, match="500"):
+        anna.store.update_item(anna.account, person, card("one"))
+    anna.proxy.decide = lambda method, path: faulty_proxy.ERROR_500
+    with pytest.raises(Unavailable):
+        anna.store.update_item(anna.account, person, card("one"))
 
 
 def test_a_server_that_fails_at_everything_ends_a_restore(anna: Anna) -> None:

@@ -153,7 +153,11 @@ class CollectionWriter:
         if wanted.folder != before.folder:
             href = self._move(item, href, collection)
         if content is not None:
-            self._dav.put(href, content, before.kind)
+            try:
+                self._dav.put(href, content, before.kind)
+            except Failed as error:
+                self._dav.is_there(href)  # raises where it is no matter of this content
+                raise Refused(str(error)) from error
         given, = self._dav.read([href])
         if isinstance(given, Exception):
             raise given
