@@ -202,6 +202,7 @@ def faulty_proxy(url: str) -> Iterator[FaultyProxy]:
             self.close_connection = self.close_connection or fault == TRUNCATE
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on
+        do_PROPFIND = do_PROPPATCH = do_REPORT = do_MKCOL = do_MKCALENDAR = do_MOVE = _pass_on
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -71,7 +71,9 @@ def export_account(
     folders = {folder.item_id: folder for folder in store.folders(account_id)}
     present = _Present()
     progress.phase("export")
-    for item in store.changes(account_id).items:
+    changes = store.changes(account_id)
+    report.problems += [Problem("", reason) for reason in changes.unseen]
+    for item in changes.items:
         if item.kind not in kinds.WITH_CONTENT:
             continue
         if progress.stopping():

@@ -23,6 +23,7 @@ from ..port import NewItem, Written
 from . import held, storable
 from .collections import Collections, Known
 from .dav import Resource, kind_of
+from .dav_http import Failed
 from .mirror import Mirror, item_id
 
 REWRITTEN: Final = "rewritten by the server"
@@ -90,12 +91,24 @@ class CollectionWriter:
         href = f"{collection.href}{name}{_suffix(kind)}"
         existed = False
         try:
-            self._dav.put_new(href, content, kind)
+            self._put_new(href, content, kind)
         except AlreadyExists:
             if not import_id:
                 raise
             existed = True  # nobody else calls anything so
         return _Put(position, new, folder, href, content, existed)
+
+    def _put_new(self, href: str, content: bytes, kind: str) -> None:
+        """Create a resource; what the server fails at each time, while it answers to other questions, is refused."""
+        for last in (False, True):
+            try:
+                self._dav.put_new(href, content, kind)
+                return
+            except Failed as error:
+                if self._dav.is_there(href):
+                    return
+                if last:
+                    raise Refused(str(error)) from error
 
     def _record(self, done: Sequence[_Put], import_id: str, results: dict[int, Written]) -> None:
         """Write down what is on the server, as the server gives it."""
@@ -105,7 +118,7 @@ class CollectionWriter:
         items: dict[str, int] = {}
         with self._mirror.changing(self._number) as work:
             for put, given in zip(done, read):
-                if isinstance(given, Unavailable):
+                if isinstance(given, Unavailable) and not isinstance(given, Failed):
                     raise given
                 origin = put.new.origin
                 if isinstance(given, Exception):
@@ -140,7 +153,11 @@ class CollectionWriter:
         if wanted.folder != before.folder:
             href = self._move(item, href, collection)
         if content is not None:
-            self._dav.put(href, content, before.kind)
+            try:
+                self._dav.put(href, content, before.kind)
+            except Failed as error:
+                self._dav.is_there(href)  # raises where it is no matter of this content
+                raise Refused(str(error)) from error
         given, = self._dav.read([href])
         if isinstance(given, Exception):
             raise given

@@ -11,7 +11,6 @@ down only when all that is in it has been seen: a synchronisation that was cut o
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -19,9 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...model import kinds
-from ...model.errors import NotFound, Refused
+from ...model.errors import NotFound, Refused, RestanteError, Unavailable
 from ..index.items import ROOT
 from .dav import Collection, DavAccount, Resource, kind_of
+from .dav_http import Failed
 from .mirror import Changing, Mirror, item_id
 
 _PORTION: Final = 200
@@ -50,6 +50,8 @@ class Collections:
         self._mirror = mirror
         self._database = mirror.database
         self._number = number
+        self.closed: list[str] = []
+        """What was not given when it was looked for last, as sentences. It counts as it was."""
 
     def close(self) -> None:
         """End the connections."""
@@ -92,26 +94,40 @@ class Collections:
 
     # -- synchronising ---------------------------------------------------------------------------------------------
 
+    def look(self, thorough: bool = False) -> None:
+        """Do the same for those who have more to look at: a server that gives nothing is told of in closed."""
+        try:
+            self.synchronise(thorough)
+        except (Refused, Unavailable) as error:
+            self.closed.append(str(error))
+
     def synchronise(self, thorough: bool = False) -> None:
         """Bring the mirror up to what there is now. :param thorough: list every collection, whatever its tag.
 
         :raises Refused, Unavailable: the server gives no answer that could be believed.
         """
+        self.closed = []
         listed = {item_id("collection", one.href): one for one in self._listed()}
         self._write_folders(listed)
         known = self.known()
+        absent: dict[int, RestanteError] = {}
         for item, one in listed.items():
             if thorough or not one.tag or one.tag != known[item].tag:
-                with contextlib.suppress(NotFound):  # it has been deleted since; the next time it is not listed
+                try:
                     self._look(known[item], one, thorough)
+                except NotFound as error:
+                    absent[item] = error
+                except (Refused, Failed) as error:
+                    self.closed.append(str(error))
+        if absent:  # deleted since, unless it is listed all the same
+            still = {item_id("collection", one.href) for one in self._listed()}
+            self.closed += [str(error) for item, error in absent.items() if item in still]
 
     def _listed(self) -> list[Collection]:
         try:
-            return self.account.collections()
-        except NotFound as error:
-            if self.known():  # what has moved away is not taken for deleted
-                raise Refused(f"{error} Its address books and calendars were there before; look for them.") from error
-            return []  # some servers make the home when its user first comes
+            return self.account.collections([known.href for known in self.known().values()])
+        except NotFound as error:  # what has moved away is not taken for deleted
+            raise Refused(f"{error} Its address books and calendars were there before; look for them.") from error
 
     def _write_folders(self, listed: Mapping[int, Collection]) -> None:
         """Write down which collections there are; all that is in one that is gone is gone too."""
@@ -154,7 +170,7 @@ class Collections:
     def _look(self, known: Known, listed: Collection, thorough: bool) -> None:
         """Take in what has changed in a collection, and then how it stands."""
         etags = self._etags(known.item)
-        told = None if thorough else self.account.changed(known.href, known.sync_token)
+        told = None if thorough else self._changed(known)
         if told is None:
             present, token = self.account.resources(known.href), ""
         else:
@@ -164,21 +180,42 @@ class Collections:
         else:
             gone = set(told[1]).intersection(etags)
         changed = [one for one in present if not one.etag or etags.get(one.href) != one.etag]
+        whole = True
+        absent: dict[str, str] = {}
         for portion in _portions(changed):
             read = list(self.account.read([one.href for one in portion]))
             with self._mirror.changing(self._number) as work:
                 for one, content in zip(portion, read):
                     if isinstance(content, NotFound):
-                        gone.add(one.href)
+                        absent[one.href] = str(content)
                     elif isinstance(content, Refused):  # told when the content is asked for
                         self.take_in(work, known.item, one._replace(kind=one.kind or listed.view), None)
+                    elif isinstance(content, Failed):
+                        self.closed.append(str(content))
+                        whole = False
                     elif isinstance(content, Exception):
                         raise content
                     else:
                         self.take_in(work, known.item, one._replace(etag=content[1] or one.etag), content[2])
+        if absent:  # deleted since, unless it is listed all the same
+            still = absent.keys() & {one.href for one in self.account.resources(known.href)}
+            self.closed += [absent[href] for href in still]
+            whole = whole and not still
+            gone |= absent.keys() - still
         with self._mirror.changing(self._number) as work:
             self.bury(work, gone.intersection(etags))
-            self._remember(known._replace(tag=listed.tag, sync_token=token))
+            if whole:
+                self._remember(known._replace(tag=listed.tag, sync_token=token))
+
+    def _changed(self, known: Known) -> tuple[list[Resource], list[str], str] | None:
+        """Return what has changed in a collection; None where the server cannot tell.
+
+        Some say 404, 410 or 500 of a token that they do not know any more. Else the listing says the same.
+        """
+        try:
+            return self.account.changed(known.href, known.sync_token)
+        except (NotFound, Failed):
+            return None
 
     # -- writing down, inside a transaction ------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import re
 import unicodedata
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -70,17 +70,23 @@ class DavAccount:
 
     # -- collections ---------------------------------------------------------------------------------------------------
 
-    def collections(self) -> list[Collection]:
+    def collections(self, before: Iterable[str] = ()) -> list[Collection]:
         """Return all address books, then all calendars, each by href.
 
-        :raises NotFound: the account has no home; some servers make it when its user first comes.
+        :param before: hrefs of those that there were. :raises NotFound: the home that one of them was in is not there.
         """
-        found = [
-            collection(response)
-            for home in self._homes.all
-            for response in self._homes.propfind("list the collections in", home.path, "1", *ABOUT_COLLECTIONS)
-            if response.href.rstrip("/") + "/" != home.path and types(response) & home.types
-        ]
+        found: list[Collection] = []
+        for home in self._homes.all:
+            try:
+                responses = self._homes.propfind("list the collections in", home.path, "1", *ABOUT_COLLECTIONS)
+            except NotFound:
+                if any(href.startswith(home.path) for href in before):
+                    raise
+                continue  # some servers make it when its user first comes
+            found += [
+                collection(response) for response in responses
+                if response.href.rstrip("/") + "/" != home.path and types(response) & home.types
+            ]
         return sorted(found, key=lambda one: (one.view != kinds.CONTACT, one.href))
 
     def create_collection(self, name: str, view: str, color: str = "") -> Collection:
@@ -257,6 +263,14 @@ class DavAccount:
         content_type = _VCARD if kind in (kinds.CONTACT, kinds.CONTACT_GROUP) else _ICALENDAR
         headers = {"Content-Type": content_type, **condition}
         return self._homes.ask("write", "PUT", href, content, headers, (200, 201, 204, *also_good))
+
+    def is_there(self, href: str) -> bool:
+        """Return whether there is a resource."""
+        try:
+            self._present_etag(href)
+        except NotFound:
+            return False
+        return True
 
     def _present_etag(self, href: str) -> str:
         """Return the ETag of a resource, of which a server that has written it anew says nothing when it is put."""

@@ -64,6 +64,10 @@ class Answer(NamedTuple):
     content: bytes
 
 
+class Failed(Unavailable):
+    """The server has failed at what it was asked, or ended the connection at it: all else it may well give."""
+
+
 class _Endless(Exception):
     """An answer is larger, or takes longer, than any that is one."""
 
@@ -196,7 +200,7 @@ class DavServer:
             except _BROKEN as error:
                 connection.close()
                 if not again:
-                    raise Unavailable(f"{what}: the connection broke ({_named(error)}). Try again.") from error
+                    raise Failed(f"{what}: the connection broke ({_named(error)}). Try again.") from error
                 again = False
             except ssl.SSLCertVerificationError as error:
                 connection.close()
@@ -272,9 +276,9 @@ class DavServer:
 
     # -- what went wrong -----------------------------------------------------------------------------------------------
 
-    def unreadable(self, doing: str, path: str, reason: object) -> Unavailable:
+    def unreadable(self, doing: str, path: str, reason: object) -> Failed:
         """Return what it means that an answer cannot be understood."""
-        return Unavailable(
+        return Failed(
             f"{self._what(doing, path)}: the answer cannot be used: {_one_line(str(reason))}. Try again; check the URL "
             "and the server's log."
         )
@@ -297,7 +301,8 @@ class DavServer:
             )
             return Refused(f"{what}: it does not let {self._user} in ({said}). {advice}.")
         if status in (408, 429) or status >= 500 and status not in (501, 505, 507):
-            return Unavailable(f"{what}: it answers {said}. Try later; look for the reason in the server's log.")
+            kind = Unavailable if status in (408, 429, 503) else Failed
+            return kind(f"{what}: it answers {said}. Try later; look for the reason in the server's log.")
         if 200 <= status < 300:
             return self.unreadable(doing, answer.path, f"no server of CardDAV or CalDAV gives this one, {said}")
         if condition in _TWICE:

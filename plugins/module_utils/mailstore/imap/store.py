@@ -223,6 +223,8 @@ class ImapStore(MailStore):
             self._synchronise(account_id)
         else:
             self._with(account_id, lambda opened: opened.synchroniser.run(), alone=True)
+        if thoroughly and self._closed(account_id):  # to be told of, though nothing has changed
+            raise Refused(self._closed(account_id)[0])
 
     def changes(self, account_id: str, since: str = "") -> Changes:
         self._synchronise(account_id, thorough=not since and account_id not in self._listed)
@@ -230,9 +232,11 @@ class ImapStore(MailStore):
         return self._mirror.reader.changes(account_id, since)._replace(unseen=self._closed(account_id))
 
     def _closed(self, account_id: str) -> Sequence[str]:
-        """Return what the server has said of the mailboxes of an account that it did not let be opened."""
+        """Return what the servers have said of those parts of an account that they did not give."""
         opened = self._opened.get(account_id)
-        return tuple(opened.synchroniser.closed) if opened is not None else ()
+        if opened is None:
+            return ()
+        return (*opened.synchroniser.closed, *(opened.collections.closed if opened.collections is not None else ()))
 
     def item(self, account_id: str, item_id: str) -> ItemState | None:
         self._known(account_id)
@@ -314,7 +318,7 @@ class ImapStore(MailStore):
             if filters and opened.filters is not None:
                 opened.filters.synchronise()
             if opened.collections is not None:
-                opened.collections.synchronise(thorough)
+                opened.collections.look(thorough)
             return new
 
         new = self._with(account_id, run, alone=True)

@@ -14,7 +14,7 @@ from ...model.errors import AlreadyExists, InvalidInput, NotFound, Refused, Rest
 from ...model.state import ItemState
 from ..index.items import ROOT, number_of
 from ..port import NewItem, Written
-from . import held, tree
+from . import dav_xml, held, tree
 from .annotations import Annotations
 from .collection_writing import KINDS, VIEWS, CollectionWriter
 from .filters import Filters
@@ -127,7 +127,8 @@ class MailboxWriter:
         if self._collections is None:
             raise Refused(f"This mail server has no folders for what is no mail, as {state.name!r} is one.")
         self._folders.check_free(state)
-        self._mirror.intend(self._number, Intent(import_id, new.origin, kinds.FOLDER, ROOT, state.name))
+        shown = dav_xml.text(state.name).strip()
+        self._mirror.intend(self._number, Intent(import_id, new.origin, kinds.FOLDER, ROOT, shown))
         try:
             item, lost = self._collections.create(new.state)
         except (Refused, InvalidInput, NotFound):
