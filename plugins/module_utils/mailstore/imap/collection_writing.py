@@ -104,7 +104,9 @@ class CollectionWriter:
             try:
                 self._dav.put_new(href, content, kind)
                 return
-            except Failed as error:
+            except Unavailable as error:
+                if not isinstance(error, Failed):
+                    raise
                 if self._dav.is_there(href):
                     return
                 if last:
@@ -155,7 +157,9 @@ class CollectionWriter:
         if content is not None:
             try:
                 self._dav.put(href, content, before.kind)
-            except Failed as error:
+            except Unavailable as error:
+                if not isinstance(error, Failed):
+                    raise
                 self._dav.is_there(href)  # raises where it is no matter of this content
                 raise Refused(str(error)) from error
         given, = self._dav.read([href])
