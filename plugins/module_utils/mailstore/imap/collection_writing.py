@@ -105,7 +105,7 @@ class CollectionWriter:
                 self._dav.put_new(href, content, kind)
                 return
             except Unavailable as error:
-                if not isinstance(error, Failed):
+                if not isinstance(error, Failed):  # it may be none that concerns this one alone
                     raise
                 if self._dav.is_there(href):
                     return

@@ -59,7 +59,7 @@ def packing(messages: Iterable[tuple[str, Sent, bytes]]) -> str:
     return json.dumps([(origin, sent.written(), digest.hex()) for origin, sent, digest in messages])
 
 
-def packed(import_id: str, origin: str, _kind: str, folder: int) -> Iterator[Intent]:
+def packed(import_id: str, origin: str, folder: int) -> Iterator[Intent]:
     """Yield what a note of many messages is of."""
     for one, place, digest in json.loads(origin):
         yield Intent(import_id, one, kinds.MESSAGE, folder, place, bytes.fromhex(digest))

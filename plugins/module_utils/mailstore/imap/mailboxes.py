@@ -24,15 +24,15 @@ _NOT_QUOTABLE: Final = re.compile(rb"[\r\n\x80-\xff]")
 class Mailboxes(Connection):
     """A connection, and what concerns whole mailboxes. Their names are bytes, as IMAP writes them."""
 
+    _selected = b""
+    _stale = False
+    """Whether the one that is selected may be shown as it was."""
+
     def __init__(self, settings: ImapSettings, address: str) -> None:
         """Log in as an account. :raises InvalidInput: the library is not there, or the master user is not let in."""
         self._views: dict[bytes, bool] = {}
         """Of further namespaces of the account's own, whether they show what lies in other mailboxes."""
         super().__init__(settings, address)
-
-    _selected = b""
-    _stale = False
-    """Whether the one that is selected may be shown as it was."""
 
     def reopen(self) -> None:
         super().reopen()
@@ -208,10 +208,6 @@ class Mailboxes(Connection):
             self._client._imap.state = "SELECTED"
             self._selected = name
             self._stale = False
-
-    def renew(self) -> None:
-        """Look at what is there now, also in the mailbox that is selected."""
-        self._stale = True
 
     def _leave(self, name: bytes) -> None:
         if self._selected == name:

@@ -343,7 +343,10 @@ class Mirror:
             "SELECT import, origin, kind, folder, place, digest FROM intents WHERE mailbox = ? ORDER BY seq",
             (number,),
         ).fetchall()
-        return [intent for row in rows for intent in (packed(*row[:4]) if row[2] == PORTION else (Intent(*row),))]
+        return [
+            intent for noted in itertools.starmap(Intent, rows)
+            for intent in (packed(noted.import_id, noted.origin, noted.folder) if noted.kind == PORTION else (noted,))
+        ]
 
     def intend(self, number: int, intent: Intent) -> None:
         """Write down, durably, what is about to be written."""
@@ -353,7 +356,7 @@ class Mirror:
     def intend_all(
         self, number: int, import_id: str, folder: int, messages: Iterable[tuple[str, Sent, bytes]]
     ) -> None:
-        """Write down, durably, which messages are about to be sent to a folder together: origin and digest of each.
+        """Write down, durably, which messages are about to be sent to a folder together: origins, how, and digests.
 
         They are one row: they are noted and settled together, and there may be a thousand of them every moment.
         """

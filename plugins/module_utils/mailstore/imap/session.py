@@ -232,7 +232,7 @@ class Session(Mailboxes):
             for chosen in _sets(uids):
                 self._command("UID EXPUNGE", [chosen])
             return
-        # All that is marked so would go: what others have marked is not, meanwhile.
+        # All that is marked so would go: what others have marked is not, meanwhile. Cut off here, it only stays.
         others = sorted(set(self._searched("DELETED")).difference(uids))
         self._store_each(others, b"-", "\\Deleted")
         self._command("EXPUNGE", [])

@@ -64,7 +64,6 @@ class Synchroniser:
     def _run(self, thorough: bool, again: bool = False) -> None:
         self._lost = set(self._mirror.nowhere(self._number))
         self._lost_from.clear()
-        self._session.renew()
         before = self._mirror.folders(self._number)
         listed = _as_before(self._session.mailboxes(), before)
         self.closed = [_not_looked_at(mailbox, mailbox.refusal) for mailbox in listed if mailbox.refusal]
