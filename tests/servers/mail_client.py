@@ -72,6 +72,11 @@ def deliver(server: MailServer, address: str, *messages: bytes) -> None:
                 raise RuntimeError(f"{address} was refused")
 
 
+def contents(connection: imaplib.IMAP4, folder: str) -> list[bytes]:
+    """Return what the messages of a folder hold."""
+    return [seen.content for seen in _messages(connection, folder)]
+
+
 def _messages(connection: imaplib.IMAP4, folder: str) -> list[Seen]:
     [count] = _ok(connection.select(quoted(folder), readonly=True))
     if not int(count):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import notes
@@ -16,6 +17,8 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model import kin
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import Entry
 from servers import openldap
 from servers.needed import needed
+
+from tests.engine.imap.scripted_imap import ScriptedImap, scripted_imap
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +37,14 @@ def directory(slapd: openldap.OpenLdap) -> Iterator[LdapDirectory]:
     yield directory
     directory.close()
     slapd.empty()
+
+
+@pytest.fixture
+def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedImap]:
+    """A server that answers what a test tells it to; it is at once at the end of what it does."""
+    monkeypatch.setattr(notes, "_QUIET", 0.01)
+    with scripted_imap(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,7 +21,13 @@ ANNA = "anna@example.com"
 USUAL = (
     "IMAP4REV1 UIDPLUS LITERAL+ MULTIAPPEND MOVE NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE UNSELECT"
 )
+DATE = b"01-Jan-2020 10:00:00 +0000"
 _MESSAGE = re.compile(rb'\(([^()]*)\)(?: "([^"]*)")? ~?<(\d+)>')
+
+
+def mail(number: int) -> bytes:
+    """Return a message."""
+    return b"Message-ID: <%d@example.com>\r\nSubject: %d\r\n\r\nHello\r\n" % (number, number)
 
 
 @dataclasses.dataclass

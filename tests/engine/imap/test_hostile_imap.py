@@ -13,32 +13,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import connection, notes
+from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap import connection
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.store import ImapStore
 from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.port import NewItem, Written
 from ansible_collections.restante.carbonio.plugins.module_utils.model import kinds
 from ansible_collections.restante.carbonio.plugins.module_utils.model.errors import Refused, RestanteError, Unavailable
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 
-from tests.engine.imap.scripted_imap import ANNA, USUAL, Box, Connection, Mail, ScriptedImap, scripted_imap
-
-DATE = b"01-Jan-2020 10:00:00 +0000"
-
-
-def mail(number: int) -> bytes:
-    """Return a message."""
-    return b"Message-ID: <%d@example.com>\r\nSubject: %d\r\n\r\nHello\r\n" % (number, number)
+from tests.engine.imap.scripted_imap import ANNA, DATE, USUAL, Box, Connection, Mail, ScriptedImap, mail
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ScriptedImap]:
-    with scripted_imap(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "_QUIET", 0.01)
+def server(scripted: ScriptedImap) -> ScriptedImap:
+    return scripted
 
 
 class Client:

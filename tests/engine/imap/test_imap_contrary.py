@@ -19,27 +19,15 @@ from ansible_collections.restante.carbonio.plugins.module_utils.model.errors imp
 from ansible_collections.restante.carbonio.plugins.module_utils.model.state import ItemState
 from strategies_kit import scanned
 
-from tests.engine.imap.scripted_imap import ANNA, Box, Connection, Mail, ScriptedImap, scripted_imap
+from tests.engine.imap.scripted_imap import ANNA, DATE, Box, Connection, Mail, ScriptedImap, mail
 
-DATE = b"01-Jan-2020 10:00:00 +0000"
 LIMIT = 8000
 """Bytes of a command (RFC 7162 section 4)."""
 
 
-def mail(number: int) -> bytes:
-    """Return a message."""
-    return b"Message-ID: <%d@example.com>\r\nSubject: %d\r\n\r\nHello\r\n" % (number, number)
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ScriptedImap]:
-    with scripted_imap(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "_QUIET", 0.01)
+def server(scripted: ScriptedImap) -> ScriptedImap:
+    return scripted
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ansible_collections.restante.carbonio.plugins.module_utils.mailstore.imap.s
 from strategies_kit import restored, scanned
 
 from tests.servers.dovecot import MAIL_USER, MAILDIR, Dovecot, dovecot, missing
-from tests.servers.mail_client import logged_in, look, quoted
+from tests.servers.mail_client import contents, logged_in, look, quoted
 from tests.servers.needed import needed
 
 ANNA, PASSWORD = "anna@example.com", "a password of Anna's"
@@ -95,5 +95,4 @@ def test_all_that_an_account_has_comes_back_once(server: Dovecot, tmp_path: Path
     assert shown(server) == Counter(mail(number) for number in range(len(FOLDERS)))
     with logged_in(server, ANNA, PASSWORD) as connection:
         for number, folder in enumerate(FOLDERS[:5]):
-            connection.select(quoted(folder), readonly=True)
-            assert connection.fetch("1", "(BODY.PEEK[])")[1][0][1] == mail(number), folder  # type: ignore[index]
+            assert contents(connection, folder) == [mail(number)], folder
