@@ -242,7 +242,7 @@ class Mirror:
         rows = self.database.execute(
             "SELECT id FROM items INDEXED BY messages_by_uid WHERE mailbox = ? AND folder = ? AND kind = 'message' "
             "AND locator BETWEEN ? AND ?", (number, folder, locator(first), locator(last)),
-        ).fetchall()
+        )
         return [row[0] for row in rows]
 
     def nowhere(self, number: int) -> list[int]:

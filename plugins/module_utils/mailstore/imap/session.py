@@ -25,6 +25,8 @@ _CODE: Final = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
 _COPIED: Final = re.compile(rb"\[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]")
 _LITERAL: Final = re.compile(rb"\{(\d+)\+?\}$")
 _UNTAGGED: Final = re.compile(rb"\* (\d+|[A-Za-z-]+)(?: (FETCH))? ?", re.IGNORECASE)
+_NUMBER: Final = re.compile(rb"(?<!\S)\d+(?!\S)")
+"""Among the numbers of a search, which may be very many; not what stands in parentheses behind them (RFC 7162)."""
 _ON_A_LINE: Final = 500
 _LARGE: Final = 1 << 20
 """Bytes from which on a message may be more than a server takes."""
@@ -245,7 +247,7 @@ class Session(Mailboxes):
     def _searched(self, what: str) -> list[int]:
         """Return the UIDs of those messages of the mailbox that is selected which a search finds, ascending."""
         lines, _unused = self._untagged("UID SEARCH", [what.encode()], response="SEARCH")
-        return sorted(int(word) for line in lines for word in line.split() if word.isdigit())
+        return sorted(int(found[0]) for line in lines for found in _NUMBER.finditer(line))
 
     def _message_identity(self) -> str:
         if self._is_cyrus():

@@ -291,21 +291,17 @@ class Synchroniser:
 
         Nearly always all of them are new, so that is tried first.
         """
-        if not work.replaced:
-            marked: dict[tuple[bytes, ...], tuple[str, str]] = {}
-            rows = []
-            for message, digest in messages:
-                read = marked.get(message.words)
-                if read is None:
-                    read = marked[message.words] = self._marks(work, message.words)
-                rows.append((
-                    self._number, item_id(kinds.MESSAGE, message.guid), folder, *read, message.date, message.size,
-                    digest, work.change, locator(message.uid),
-                ))
-            added = self._database.executemany(_INSERT, rows).rowcount if rows else 0
+        if messages and not work.replaced:
+            marked = {words: self._marks(work, words) for words in {message.words for message, _digest in messages}}
+            items = [item_id(kinds.MESSAGE, message.guid) for message, _digest in messages]
+            added = self._database.executemany(_INSERT, (
+                (self._number, item, folder, *marked[message.words], message.date, message.size, digest, work.change,
+                 locator(message.uid))
+                for item, (message, digest) in zip(items, messages)
+            )).rowcount
             work.touched = work.touched or added > 0
-            if added == len(rows):
-                return [row[1] for row in rows]
+            if added == len(items):
+                return items
         # Those that have been added are there now, as what they are.
         return [self.take_in(work, folder, message, digest) for message, digest in messages]
 
